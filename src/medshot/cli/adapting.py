@@ -1,0 +1,64 @@
+"""What `medshot adapt` does: one task from disk, a learner, a model folder."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medshot.cli.options import note
+from medshot.errors import InputError
+from medshot.imaging import FileImages
+from medshot.learners import FewShotClassifier, Learner, create, load_learner
+from medshot.storage import read_json, refuse_existing
+from medshot.tasks import Task, draw_episode, load_tasks
+
+
+def adapt_to(
+    data: Path,
+    out: Path,
+    run: Path | None,
+    learner: str | None,
+    preset: str | None,
+    shots: int | None,
+    *,
+    label: str,
+    keep: Mapping[str, Sequence[str]],
+    seed: int,
+) -> dict[str, Any]:
+    """Adapt to the task at `data`, write the model to `out`, and return what its record says."""
+    refuse_existing(out)
+    made = _learner(run, learner, preset, seed)
+    tasks = load_tasks(data, label=label, keep=keep)
+    if len(tasks) != 1:
+        names = ", ".join(task.name for task in tasks)
+        raise InputError(f"{data} holds {len(tasks)} tasks ({names}); adapt takes one, name it.")
+    task = tasks[0]
+    note(task.describe())
+    samples = np.arange(len(task))
+    if shots is not None:
+        samples = np.sort(draw_episode(task, shots=shots, rng=np.random.default_rng(seed)).support)
+    classifier = FewShotClassifier(made).fit(
+        _images(task, samples),
+        [task.classes[label] for label in task.labels[samples]],
+        groups=task.patients[samples].tolist(),
+    )
+    classifier.save(out)
+    return read_json(out / "model.json")
+
+
+def _learner(run: Path | None, learner: str | None, preset: str | None, seed: int) -> Learner:
+    if (run is None) == (learner is None):
+        raise InputError("Give either --from RUN or --learner NAME, and not both.")
+    if run is not None:
+        return load_learner(run)
+    made = create(learner or "", preset=preset, seed=seed)
+    if made.gradient is not None:
+        raise InputError(f"Learner '{learner}' must be meta-trained first; give --from RUN (see medshot meta-train).")
+    return made
+
+
+def _images(task: Task, samples: np.ndarray) -> list[Path] | np.ndarray:
+    if isinstance(task.images, FileImages):
+        return [task.images.paths[row] for row in task.rows[samples]]
+    return task.images.array[task.rows[samples]]

@@ -1,0 +1,182 @@
+"""The sub-commands. Heavy modules are imported when a command runs, so that `--help` is instant."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medshot.cli.options import Device, Json, Keep, Label, Seed, kept, note, numbers, shares, write_out
+
+Out = Annotated[Path, typer.Option(help="New folder to write to.")]
+
+
+def quickstart(
+    out: Out = Path("quickstart"),
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Meta-train, adapt, predict and evaluate on built-in simulated tasks, in under a minute.
+
+    Example: medshot quickstart --out quickstart
+    """
+    from medshot.cli.quickstart import run_quickstart
+
+    run_quickstart(out, seed=seed, device=device, as_json=as_json)
+
+
+def meta_train(
+    tasks: Annotated[list[Path], typer.Argument(help="Folders, CSV manifests or MedMNIST files.")],
+    out: Out,
+    learner: Annotated[str, typer.Option(help="What to meta-train.")] = "metal",
+    steps: Annotated[int, typer.Option(help="Outer steps at most.")] = 1000,
+    shots: Annotated[str, typer.Option(help="Labelled patients per class; each batch draws one of these.")] = "1,3,5,10",
+    queries: Annotated[int, typer.Option(help="Query patients per class.")] = 10,
+    ways: Annotated[int, typer.Option(help="Classes at most; each batch draws from 2 to this.")] = 4,
+    batch: Annotated[int, typer.Option(help="Tasks in a batch.")] = 4,
+    size: Annotated[int, typer.Option(help="Side of the images in pixels.")] = 64,
+    channels: Annotated[int, typer.Option(help="1 for grey, 3 for colour.")] = 1,
+    learning_rate: Annotated[float, typer.Option(help="Of the outer loop.")] = 0.001,
+    label: Label = "label",
+    keep: Keep = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    engine: Annotated[str | None, typer.Option(help="loop, vmap or chunk:N; measured if left out.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Meta-train a learner on many tasks and write a run folder.
+
+    Example: medshot meta-train tasks/ --learner metal --out run
+    """
+    from medshot.imaging import ImageShape
+    from medshot.learners import create
+    from medshot.learners.runs import meta_train_into
+    from medshot.tasks import load_tasks
+    from medshot.training import BatchSettings, OuterSettings
+
+    settings = OuterSettings(
+        steps=steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        batch=BatchSettings(tasks=batch, ways=ways, shots=numbers(shots, "--shots"), queries=queries),
+    )
+    made = create(learner, seed=seed, shape=ImageShape(channels=channels, size=size))
+    loaded = [task for path in tasks for task in load_tasks(path, label=label, keep=kept(keep))]
+    for task in loaded:
+        note(task.describe())
+    meta_train_into(out, made, loaded, settings, resume=resume, device=device, engine=engine)
+    if as_json:
+        write_out(made.record().model_dump())
+    else:
+        print(f"The run is in {out}. Next: medshot adapt DATA --from {out} --shots 5 --out model")
+
+
+def adapt(
+    data: Annotated[Path, typer.Argument(help="One labelled task: a folder, a CSV manifest or a MedMNIST file.")],
+    out: Out,
+    run: Annotated[Path | None, typer.Option("--from", help="Run folder of the learner to adapt.")] = None,
+    learner: Annotated[str | None, typer.Option(help="A learner that needs no meta-training, instead of --from.")] = None,
+    preset: Annotated[str | None, typer.Option(help="reference: METAL exactly as published (with --learner metal).")] = None,
+    shots: Annotated[int | None, typer.Option(help="Draw this many patients per class; all if left out.")] = None,
+    label: Label = "label",
+    keep: Keep = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Adapt a learner to a new task from a few labelled images and write a model folder.
+
+    Example: medshot adapt new_task/ --from run --shots 5 --out model
+    """
+    from medshot.cli.adapting import adapt_to
+
+    model = adapt_to(data, out, run, learner, preset, shots, label=label, keep=kept(keep), seed=seed)
+    if as_json:
+        write_out(model)
+    else:
+        print(f"The model is in {out}. Next: medshot predict {out} IMAGES --out predictions.csv")
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    out: Annotated[Path | None, typer.Option(help="New CSV file; stdout if left out.")] = None,
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(help="How common a class is where the images come from: CLASS=SHARE, once per class."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Classify images with an adapted model: image, predicted class, probabilities, and a warning where one is due.
+
+    Example: medshot predict model scans/ --out predictions.csv
+    """
+    from medshot.cli.predicting import predict_files, print_rows, write_rows
+
+    rows = predict_files(model, images, shares(prevalence))
+    if as_json:
+        write_out({"predictions": rows})
+    elif out is None:
+        print_rows(rows)
+    else:
+        write_rows(out, rows)
+        note(f"{len(rows)} predictions are in {out}; {sum(bool(row['warning']) for row in rows)} carry a warning.")
+
+
+def evaluate(
+    tasks: Annotated[list[Path], typer.Argument(help="Held-out tasks: folders, CSV manifests or MedMNIST files.")],
+    runs: Annotated[list[Path] | None, typer.Option("--from", help="Run folder; may be repeated.")] = None,
+    learners: Annotated[str, typer.Option(help="Learners that need no meta-training.")] = "scratch,logistic",
+    baseline: Annotated[str, typer.Option(help="The learner that differences are taken to.")] = "logistic",
+    shots: Annotated[str, typer.Option(help="Labelled patients per class, each evaluated by itself.")] = "1,5,10",
+    episodes: Annotated[int, typer.Option(help="Draws per task and shots.")] = 100,
+    queries: Annotated[int, typer.Option(help="Query patients per class and episode at most.")] = 25,
+    size: Annotated[int, typer.Option(help="Side of the images where no --from run decides it.")] = 64,
+    channels: Annotated[int, typer.Option(help="1 for grey, 3 for colour, where no --from run decides it.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="New folder for results.json, results.md and report.html.")] = None,
+    label: Label = "label",
+    keep: Keep = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Score learners on tasks that they never saw: the same episodes for all, intervals by default.
+
+    Example: medshot evaluate held_out/ --from run --learners scratch,logistic --shots 1,5,10 --out evaluation
+    """
+    from medshot.cli.evaluating import evaluate_paths, report_on
+    from medshot.evaluation import Protocol
+
+    protocol = Protocol(
+        shots=numbers(shots, "--shots"), episodes=episodes, queries=queries, seed=seed, baseline=baseline
+    )
+    results, cells = evaluate_paths(
+        tasks,
+        runs or [],
+        [name for name in learners.split(",") if name],
+        protocol,
+        size=size,
+        channels=channels,
+        label=label,
+        keep=kept(keep),
+        device=device,
+        out=out,
+    )
+    report_on(results, cells, out, as_json=as_json)
+
+
+def info(
+    folder: Annotated[Path, typer.Argument(help="Run or model folder.")],
+    as_json: Json = False,
+) -> None:
+    """Say what a run or a model folder holds, without loading it.
+
+    Example: medshot info run --json
+    """
+    from medshot.cli.describing import describe, facts
+
+    found = facts(folder)
+    if as_json:
+        write_out(found)
+    else:
+        print(describe(found))

@@ -1,0 +1,43 @@
+"""What `medshot info` says of a folder; reads JSON alone, so that it answers at once."""
+
+from pathlib import Path
+from typing import Any
+
+from medshot.errors import StorageError
+from medshot.storage import read_json
+
+KINDS = ("model", "run")
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """What the folder's record says, with `kind` "run" or "model"; StorageError if it is neither."""
+    for kind in KINDS:
+        if (folder / f"{kind}.json").is_file():
+            return {"kind": kind} | read_json(folder / f"{kind}.json")
+    raise StorageError(f"{folder} is neither a finished run nor a model (no run.json, no model.json); check the path.")
+
+
+def describe(found: dict[str, Any]) -> str:
+    """The facts as lines for people."""
+    learner = found["learner"]
+    lines = [
+        f"{found['kind']} of medshot {found['version']} (format {found['format']})",
+        f"learner: {learner['name']}, images {learner['channels']}×{learner['size']}×{learner['size']}",
+        "settings: " + ", ".join(f"{name} {value}" for name, value in learner["settings"].items()),
+    ]
+    training = learner["training"]
+    if training:
+        lines.append(
+            f"meta-trained: {training['date']}, {training['steps']} steps (best {training['best_step']}), seed "
+            f"{training['seed']}, engine {training['engine']}, torch {training['torch']}, {training['threads']} threads"
+        )
+        lines += [
+            f"  task {task['name']}: {task['images']} images of {task['patients']} patients; "
+            f"{', '.join(task['classes'])}"
+            for task in training["tasks"]
+        ]
+    if found["model"]:
+        classes = zip(found["model"]["classes"], found["model"]["images_per_class"], strict=True)
+        lines.append("fitted on: " + ", ".join(f"{name} ({count} images)" for name, count in classes))
+        lines.append(found["model"]["purpose"])
+    return "\n".join(lines)

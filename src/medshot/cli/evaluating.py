@@ -1,0 +1,75 @@
+"""What `medshot evaluate` does: runs and baselines, held-out tasks, a table and a report."""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from medshot.cli.options import note, write_out
+from medshot.errors import InputError
+from medshot.evaluation import Cell, Protocol, Results, evaluate
+from medshot.imaging import ImageShape
+from medshot.learners import Learner, create, load_learner
+from medshot.reporting import results_table, write_evaluation
+from medshot.storage import new_folder, refuse_existing
+from medshot.tasks import load_tasks
+from medshot.training import resolve_device
+
+
+def evaluate_paths(
+    paths: Sequence[Path],
+    runs: Sequence[Path],
+    names: Sequence[str],
+    protocol: Protocol,
+    *,
+    size: int,
+    channels: int,
+    label: str,
+    keep: Mapping[str, Sequence[str]],
+    device: str,
+    out: Path | None,
+) -> tuple[Results, list[Cell]]:
+    """Evaluate the learners of the runs and the named baselines on every task at the paths."""
+    if out is not None:
+        refuse_existing(out)
+    place = resolve_device(device)
+    learners = load_learners(runs, names, ImageShape(channels=channels, size=size))
+    tasks = [task for path in paths for task in load_tasks(path, label=label, keep=keep)]
+    for task in tasks:
+        note(task.describe())
+    for learner in learners.values():
+        learner.to(place)
+    command = shlex.join(["medshot", *sys.argv[1:]])
+    return evaluate(learners, tasks, protocol, device=place, command=command)
+
+
+def load_learners(runs: Sequence[Path], names: Sequence[str], shape: ImageShape) -> dict[str, Learner]:
+    """The learners by name; baselines take images of the shape that the first run takes."""
+    learners: dict[str, Learner] = {}
+    for run in runs:
+        learner = load_learner(run)
+        name = learner.name if learner.name not in learners else f"{learner.name} ({run.name})"
+        learners[name] = learner
+    if learners:
+        shape = next(iter(learners.values())).shape
+    for name in names:
+        made = create(name) if name == "metal-reference" else create(name, shape=shape)
+        if made.gradient is not None:
+            raise InputError(f"Learner '{name}' must be meta-trained first; give --from RUN (see medshot meta-train).")
+        learners[name] = made
+    return learners
+
+
+def report_on(results: Results, cells: Sequence[Cell], out: Path | None, *, as_json: bool) -> None:
+    """Print the results, and write them to the folder `out` where one is given."""
+    if out is not None:
+        with new_folder(out) as folder:
+            write_evaluation(folder, results, cells)
+    if as_json:
+        write_out(results.to_json())
+    else:
+        Console().print(results_table(results))
+    if out is not None:
+        note(f"The report is {out / 'report.html'}; open it in a browser.")

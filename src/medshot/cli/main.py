@@ -1,0 +1,47 @@
+"""The `medshot` command: its sub-commands, and how errors become one sentence and an exit code."""
+
+import os
+import sys
+
+import typer
+
+from medshot.cli import commands
+from medshot.errors import Interrupted, MedshotError
+
+app = typer.Typer(
+    name="medshot",
+    help="Learn once from many medical imaging tasks, then adapt to a new one from a handful of labelled images.\n\n"
+    "For research, not a medical device. Start with: medshot quickstart",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("quickstart")(commands.quickstart)
+app.command("meta-train")(commands.meta_train)
+app.command("adapt")(commands.adapt)
+app.command("predict")(commands.predict)
+app.command("evaluate")(commands.evaluate)
+app.command("info")(commands.info)
+
+
+def main() -> None:
+    """Run the command line: exit 0 when done, 1 when it failed, 2 when the input or the command line is wrong."""
+    try:
+        app()
+    except Interrupted as stop:
+        _fail(str(stop), 1)
+    except MedshotError as error:
+        _fail(str(error), 2)
+    except Exception as error:
+        if os.environ.get("MEDSHOT_DEBUG"):
+            raise
+        _fail(
+            f"Unexpected {type(error).__name__}: {error}; this is a fault of medshot, "
+            "run again with MEDSHOT_DEBUG=1 and report what it prints.",
+            1,
+        )
+
+
+def _fail(sentence: str, code: int) -> None:
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,64 @@
+"""What several commands take alike, and turning the text of options into values."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from medshot.errors import InputError
+
+Label = Annotated[str, typer.Option(help="Manifest column to take labels from.")]
+Keep = Annotated[
+    list[str] | None, typer.Option(help="Keep only rows with these values: COLUMN=a,b. May be repeated.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Seed = Annotated[int, typer.Option(help="Decides every random draw.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """The whole numbers in a comma-separated list, each 1 or more."""
+    try:
+        values = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if not values or min(values) < 1:
+        raise InputError(f"{option} is '{text}', but must be whole numbers of 1 or more, for example 1,5,10.")
+    return values
+
+
+def assignments(pairs: Sequence[str] | None, option: str) -> dict[str, str]:
+    """`NAME=VALUE` pairs as a dictionary."""
+    parted = [pair.partition("=") for pair in pairs or []]
+    for pair, (name, equals, value) in zip(pairs or [], parted, strict=True):
+        if not (name and equals and value):
+            raise InputError(f"{option} is '{pair}', but must be NAME=VALUE.")
+    return {name: value for name, _, value in parted}
+
+
+def kept(pairs: Sequence[str] | None) -> dict[str, list[str]]:
+    """The `--keep` options: for each column, the values to keep."""
+    return {column: values.split(",") for column, values in assignments(pairs, "--keep").items()}
+
+
+def shares(pairs: Sequence[str] | None) -> dict[str, float] | None:
+    """The `--prevalence` options: for each class, how common it is."""
+    try:
+        return {name: float(value) for name, value in assignments(pairs, "--prevalence").items()} or None
+    except ValueError as error:
+        raise InputError(f"--prevalence takes CLASS=NUMBER, for example nodule=0.02 ({error}).") from error
+
+
+def write_out(value: Mapping[str, Any]) -> None:
+    """JSON on stdout."""
+    json.dump(value, sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def note(text: str) -> None:
+    """A line for people, on stderr."""
+    print(text, file=sys.stderr)
+
+

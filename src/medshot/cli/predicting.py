@@ -1,0 +1,63 @@
+"""What `medshot predict` does: files in, rows out."""
+
+import csv
+import io
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from medshot.errors import InputError
+from medshot.learners import FewShotClassifier
+from medshot.storage import refuse_existing, write_bytes
+from medshot.tasks import IMAGE_SUFFIXES
+
+Row = dict[str, str | float]
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, float] | None) -> list[Row]:
+    """One row per image: `image`, `predicted`, `p_<class>` for each class, `warning`."""
+    classifier = FewShotClassifier.load(model)
+    files = [file for path in paths for file in _files(path)]
+    probabilities = classifier.predict_proba(files, prevalence)
+    rows: list[Row] = []
+    for file, shares, warning in zip(files, probabilities, classifier.warnings(files), strict=True):
+        row: Row = {"image": str(file), "predicted": str(classifier.classes_[shares.argmax()])}
+        row |= {
+            f"p_{name}": round(float(share), 6) for name, share in zip(classifier.classes_, shares, strict=True)
+        }
+        rows.append(row | {"warning": warning})
+    return rows
+
+
+def write_rows(out: Path, rows: Sequence[Row]) -> None:
+    """Write the rows as CSV; StorageError if `out` exists or cannot be written."""
+    refuse_existing(out)
+    write_bytes(out, _csv(rows).encode())
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """The rows as CSV on stdout."""
+    sys.stdout.write(_csv(rows))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    if not found:
+        raise InputError(f"{path} holds no PNG, JPEG or TIFF image; check the path.")
+    return found
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writerow({name: _harmless(name) for name in rows[0]})
+    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _harmless(value: str | float) -> str | float:
+    """A file or class name that a spreadsheet would run as a formula becomes plain text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -1,0 +1,105 @@
+"""What `medshot quickstart` does: the whole way on simulated tasks, so that it runs anywhere and anyone can watch."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+
+from medshot.cli.options import note, write_out
+from medshot.cli.predicting import predict_files, write_rows
+from medshot.evaluation import Cell, Protocol, Results, evaluate
+from medshot.imaging import ImageShape
+from medshot.learners import FewShotClassifier, Learner, create
+from medshot.learners.runs import meta_train_into
+from medshot.reporting import results_table, write_evaluation
+from medshot.storage import new_folder
+from medshot.tasks import Task, draw_episode, simulate
+from medshot.training import BatchSettings, OuterSettings, resolve_device
+
+SHAPE = ImageShape(channels=1, size=32)
+TRAINED = ("chest", "brain", "ecg", "spine_xray")
+UNSEEN = "spine_mri"
+DIFFICULTY = 0.3
+SHOTS = 5
+TRAINING_TASKS, TRAINING_PATIENTS = 12, 16
+TEST_TASKS, TEST_PATIENTS, EPISODES = 4, 30, 25
+SETTINGS = OuterSettings(
+    steps=300,
+    learning_rate=0.003,
+    validate_every=100,
+    batch=BatchSettings(tasks=4, ways=4, shots=(SHOTS,), queries=5),
+)
+
+
+def run_quickstart(out: Path, *, seed: int, device: str, as_json: bool) -> None:
+    """Meta-train on four families of simulated tasks, adapt and predict, then score on tasks never seen.
+
+    Test tasks are new hospitals: new scanners, patients and ranges of findings. Most are of the four families; one
+    family is kept out of training altogether and reported apart.
+    """
+    began = time.perf_counter()
+    place = resolve_device(device)
+    with new_folder(out) as folder:
+        note(f"1/4 meta-training METAL on {TRAINING_TASKS} simulated hospitals each of {', '.join(TRAINED)}")
+        training = _hospitals(TRAINED, TRAINING_TASKS, TRAINING_PATIENTS, first=1000 * seed)
+        metal = create("metal", shape=SHAPE, seed=seed)
+        meta_train_into(folder / "run", metal, training, SETTINGS, device=device)
+        metal = metal.to(place)
+        note(f"2/4 adapting to a hospital that it never saw, from {SHOTS} labelled patients per class")
+        tests = _hospitals(TRAINED, TEST_TASKS, TEST_PATIENTS, first=1000 * seed + 500)
+        _adapt_and_predict(folder, tests[0], seed)
+        note("3/4 scoring new hospitals of the families it was trained on")
+        learners = {"metal": metal} | {name: create(name, shape=SHAPE).to(place) for name in ("scratch", "logistic")}
+        trained = _score(folder / "trained_families", learners, tests, seed, EPISODES // TEST_TASKS + 1)
+        note(f"4/4 scoring a family that it was never trained on: {UNSEEN}")
+        strangers = _hospitals((UNSEEN,), TEST_TASKS, TEST_PATIENTS, first=1000 * seed + 500)
+        unseen = _score(folder / "unseen_family", learners, strangers, seed, EPISODES)
+    if as_json:
+        write_out({"trained_families": trained.to_json(), "unseen_family": unseen.to_json()})
+    else:
+        console = Console()
+        for title, results in (("Trained families, new hospitals", trained), (f"Unseen family: {UNSEEN}", unseen)):
+            table = results_table(results.model_copy(update={"rows": []}))
+            table.title = title
+            console.print(table)
+    note(f"Done in {time.perf_counter() - began:.0f} s. Open {out / 'trained_families' / 'report.html'} in a browser.")
+    note(f"Try: medshot info {out / 'run'}; medshot predict {out / 'model'} {out / 'images'}")
+
+
+def _hospitals(families: Sequence[str], count: int, patients: int, *, first: int) -> list[Task]:
+    return [
+        simulate(family, seed=first + number, patients=patients, size=SHAPE.size, difficulty=DIFFICULTY)
+        for family in families
+        for number in range(count)
+    ]
+
+
+def _adapt_and_predict(folder: Path, task: Task, seed: int) -> None:
+    """A model folder, some new images as files, and what the model says of them."""
+    episode = draw_episode(task, shots=SHOTS, queries=5, rng=np.random.default_rng(seed))
+    pixels = task.images.pixels(SHAPE)[:, 0]
+    names = [task.classes[episode.classes[label]] for label in episode.support_labels]
+    classifier = FewShotClassifier(folder / "run").fit(pixels[episode.support], names)
+    classifier.save(folder / "model")
+    (folder / "images").mkdir()
+    for number, (sample, label) in enumerate(zip(episode.query, episode.query_labels, strict=True)):
+        name = f"{number:02d} {task.classes[episode.classes[label]]}.png"
+        Image.fromarray(pixels[sample]).save(folder / "images" / name)
+    write_rows(folder / "predictions.csv", predict_files(folder / "model", [folder / "images"], None))
+
+
+def _score(
+    folder: Path, learners: dict[str, Learner], tasks: Sequence[Task], seed: int, episodes: int
+) -> Results:
+    protocol = Protocol(shots=(SHOTS,), episodes=episodes, queries=10, seed=seed)
+    results, cells = evaluate(learners, tasks, protocol, command=f"medshot quickstart --seed {seed}")
+    _write(folder, results, cells)
+    return results
+
+
+def _write(folder: Path, results: Results, cells: Sequence[Cell]) -> None:
+    with new_folder(folder) as filling:
+        write_evaluation(filling, results, cells)

@@ -1,0 +1,188 @@
+"""The honest evaluation: whole tasks that were left out, the same episodes for every learner, intervals for all."""
+
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from medshot.errors import InputError
+from medshot.evaluation.overlap import refuse_overlap
+from medshot.evaluation.predictions import EpisodePredictions
+from medshot.evaluation.results import Measurement, Metadata, Results, collect, measure
+from medshot.learners import Learner
+from medshot.tasks import Episode, Task, collate, draw_episode
+
+BATCH = 10
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is evaluated how.
+
+    Args:
+        shots: labelled patients per class; each is evaluated by itself.
+        episodes: draws per task and shots.
+        queries: the most query patients per class and episode.
+        seed: decides the draws.
+        baseline: the learner that differences are taken to.
+    """
+
+    shots: tuple[int, ...] = (1, 5, 10)
+    episodes: int = 100
+    queries: int = 25
+    seed: int = 0
+    baseline: str = "logistic"
+
+    def __post_init__(self) -> None:
+        if not self.shots or min(self.shots) < 1:
+            raise InputError(f"shots is {self.shots}, but must be one or more numbers of 1 or more.")
+        if self.episodes < 1:
+            raise InputError(f"episodes is {self.episodes}, but must be 1 or more.")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Everything one task at one number of shots gave, for tables and pictures.
+
+    Args:
+        task: the task.
+        shots: labelled patients per class.
+        episodes: what was drawn.
+        predictions: for each learner, what it said, episode by episode; columns in the order of the task's classes.
+    """
+
+    task: Task
+    shots: int
+    episodes: list[Episode]
+    predictions: dict[str, list[EpisodePredictions]]
+
+
+def evaluate(
+    learners: Mapping[str, Learner],
+    tasks: Sequence[Task],
+    protocol: Protocol,
+    *,
+    device: torch.device | None = None,
+    command: str = "",
+    show: bool = True,
+) -> tuple[Results, list[Cell]]:
+    """Score every learner on the same episodes of every task.
+
+    All is checked and drawn before any learner runs: a task that is too small, or that a learner has seen, is refused.
+
+    Args:
+        learners: by the name they get in the table; `protocol.baseline` among them.
+        tasks: held-out tasks.
+        protocol: how.
+        device: where learners run; the CPU where it is left out.
+        command: what makes these results again, for the record.
+        show: whether to show progress on stderr.
+
+    Raises:
+        InputError: the baseline is missing, or a task shares images with a learner's training.
+        TooFewPatients: a class of a task has too few patients for the shots.
+    """
+    if protocol.baseline not in learners:
+        raise InputError(f"The baseline '{protocol.baseline}' is not among {', '.join(learners)}; add it.")
+    for learner in learners.values():
+        refuse_overlap(learner, tasks)
+    drawn = [(task, shots, _draw(task, shots, protocol)) for task in tasks for shots in protocol.shots]
+    work = [(cell, name) for cell in range(len(drawn)) for name in learners]
+    predictions: list[dict[str, list[EpisodePredictions]]] = [{} for _ in drawn]
+    seconds: list[dict[str, list[float]]] = [{} for _ in drawn]
+    console = Console(stderr=True)
+    for cell, name in track(
+        work, "evaluating", console=console, disable=not (show and console.is_terminal), transient=True
+    ):
+        episodes = drawn[cell][2]
+        predictions[cell][name], seconds[cell][name] = _run(learners[name], episodes, device)
+    cells = [
+        Cell(task, shots, episodes, said)
+        for (task, shots, episodes), said in zip(drawn, predictions, strict=True)
+    ]
+    measured: list[Measurement] = []
+    for each, times in zip(cells, seconds, strict=True):
+        measured += measure(
+            each.predictions,
+            task=each.task.name,
+            shots=each.shots,
+            baseline=protocol.baseline,
+            seed=protocol.seed,
+            seconds=times,
+        )
+    return collect(
+        measured, baseline=protocol.baseline, metadata=_metadata(learners, protocol, command)
+    ), cells
+
+
+def _draw(task: Task, shots: int, protocol: Protocol) -> list[Episode]:
+    """The episodes of one task; they depend on the seed, the shots and their number alone."""
+    return [
+        draw_episode(
+            task,
+            shots=shots,
+            queries=protocol.queries,
+            rng=np.random.default_rng([protocol.seed, shots, number]),
+        )
+        for number in range(protocol.episodes)
+    ]
+
+
+def _run(
+    learner: Learner, episodes: Sequence[Episode], device: torch.device | None
+) -> tuple[list[EpisodePredictions], list[float]]:
+    """One learner's predictions for each episode, and the seconds each adaptation took."""
+    learner.eval()
+    said: list[EpisodePredictions] = []
+    seconds: list[float] = []
+    for start in range(0, len(episodes), BATCH):
+        group = episodes[start : start + BATCH]
+        batch = collate(group, learner.shape, device or "cpu")
+        began = time.perf_counter()
+        with torch.no_grad():
+            classifier = learner.adapt(batch.support)
+        seconds += [(time.perf_counter() - began) / len(group)] * len(group)
+        probabilities = classifier.probabilities(batch.query.images).cpu().double().numpy()
+        said += map(_in_class_order, group, probabilities)
+    return said, seconds
+
+
+def _in_class_order(episode: Episode, probabilities: np.ndarray) -> EpisodePredictions:
+    """The predictions of one episode with columns in the order of the task's classes, padding dropped."""
+    order = np.argsort(episode.classes)
+    rank = np.argsort(order)
+    return EpisodePredictions(
+        probabilities=probabilities[: len(episode.query)][:, order],
+        labels=rank[episode.query_labels],
+        patients=episode.task.patient_codes[episode.query],
+        images=episode.query,
+    )
+
+
+def _metadata(learners: Mapping[str, Learner], protocol: Protocol, command: str) -> Metadata:
+    notes = [
+        f"{name} was meta-trained on {', '.join(sorted({task.source for task in record.tasks}))}"
+        + (
+            " (patient-disjoint parts of the same tasks for training and validation)."
+            if record.by_patients
+            else "."
+        )
+        for name, learner in learners.items()
+        if (record := learner.training_record)
+    ]
+    return Metadata(
+        seed=protocol.seed,
+        date=datetime.now(UTC).date().isoformat(),
+        machine=f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+        command=command,
+        version=version("medshot"),
+        notes=notes,
+    )

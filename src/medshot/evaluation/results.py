@@ -1,0 +1,215 @@
+"""What an evaluation found: one row per task, learner and shots, means over tasks, how it was obtained."""
+
+import statistics
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from medshot.errors import InputError
+from medshot.evaluation.intervals import (
+    METRICS,
+    Comparison,
+    Estimate,
+    Replicates,
+    bootstrap,
+    comparison,
+    difference,
+    draw_replicates,
+    estimate,
+    mean_over_tasks,
+)
+from medshot.evaluation.predictions import EpisodePredictions, check_same_episodes
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Metrics(_Record):
+    """The metrics of one row; None where a metric is undefined."""
+
+    balanced_accuracy: Estimate | None
+    auroc: Estimate | None
+    brier: Estimate | None
+    calibration_error: Estimate | None
+    difference: Comparison | None = Field(
+        description="balanced accuracy minus the baseline's on the same episodes; None for the baseline"
+    )
+
+
+class Score(_Metrics):
+    """One learner on one task at one number of shots. `queries` counts those of all episodes together."""
+
+    task: str
+    learner: str
+    shots: int
+    ways: int
+    episodes: int
+    queries: int
+    patients: int
+    adapt_seconds: FiniteFloat | None = Field(description="median over the episodes")
+
+
+class MeanScore(_Metrics):
+    """Means over tasks of one learner at one number of shots; `new_patients` then holds for new tasks too."""
+
+    learner: str
+    shots: int
+    tasks: int
+
+
+class Metadata(_Record):
+    """Where results come from, enough to obtain them again."""
+
+    seed: int
+    date: str
+    machine: str
+    command: str
+    version: str
+    notes: list[str] = []
+
+
+class Results(_Record):
+    """Everything that an evaluation reports."""
+
+    rows: list[Score]
+    means: list[MeanScore]
+    baseline: str
+    metadata: Metadata
+
+    def to_json(self) -> dict[str, Any]:
+        """As objects that JSON knows; every float is finite or None."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Results":
+        """The results that `to_json` gave; InputError names the first field that does not fit."""
+        try:
+            return cls.model_validate(dict(value))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise InputError(
+                f"results field {place} does not fit ({first['msg']}); run the evaluation again."
+            ) from error
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A score with the bootstrap replicates that means over tasks are made from."""
+
+    score: Score
+    replicates: dict[str, Replicates]
+    paired: Replicates | None
+
+
+def measure(
+    predictions: Mapping[str, Sequence[EpisodePredictions]],
+    *,
+    task: str,
+    shots: int,
+    baseline: str,
+    seed: int = 0,
+    seconds: Mapping[str, Sequence[float]] | None = None,
+) -> list[Measurement]:
+    """Score all learners on the episodes of one task, every one with the same bootstrap draws.
+
+    Args:
+        predictions: the episodes by learner, the same queries in the same order for each.
+        task: name of the task.
+        shots: labelled patients per class in a support.
+        baseline: the learner that differences are taken to.
+        seed: of the bootstrap; the name of the task is mixed in.
+        seconds: time each adaptation took, by learner.
+
+    Raises:
+        InputError: learners saw different queries, or the baseline is not among them.
+    """
+    if baseline not in predictions:
+        raise InputError(
+            f"the baseline {baseline} was not evaluated (only {', '.join(predictions)}); add it."
+        )
+    check_same_episodes(predictions)
+    episodes = predictions[baseline]
+    draws = draw_replicates(episodes, seed=zlib.crc32(f"{seed} {task}".encode()))
+    reference = bootstrap(episodes, draws)
+    size = {
+        "ways": episodes[0].probabilities.shape[1],
+        "episodes": len(episodes),
+        "queries": sum(len(episode.labels) for episode in episodes),
+        "patients": len(np.unique(np.concatenate([episode.patients for episode in episodes]))),
+    }
+    measured = []
+    for learner, its_episodes in predictions.items():
+        replicates = reference if learner == baseline else bootstrap(its_episodes, draws)
+        paired = _paired(learner, baseline, replicates, reference)
+        times = (seconds or {}).get(learner)
+        score = Score(
+            task=task,
+            learner=learner,
+            shots=shots,
+            **size,
+            **_metrics(replicates, paired),
+            adapt_seconds=statistics.median(times) if times else None,
+        )
+        measured.append(Measurement(score, replicates, paired))
+    return measured
+
+
+def summarise(
+    predictions: Mapping[str, Sequence[EpisodePredictions]],
+    *,
+    task: str,
+    shots: int,
+    baseline: str,
+    seed: int = 0,
+    seconds: Mapping[str, Sequence[float]] | None = None,
+) -> list[Score]:
+    """The scores of `measure`, for one task of which no mean over tasks is wanted."""
+    measured = measure(predictions, task=task, shots=shots, baseline=baseline, seed=seed, seconds=seconds)
+    return [measurement.score for measurement in measured]
+
+
+def mean_scores(measured: Sequence[Measurement], *, seed: int = 0) -> list[MeanScore]:
+    """Means over tasks for each learner and shots that at least two tasks have, tasks resampled."""
+    groups: dict[tuple[str, int], list[Measurement]] = {}
+    for measurement in measured:
+        groups.setdefault((measurement.score.learner, measurement.score.shots), []).append(measurement)
+    means = []
+    for (learner, shots), group in groups.items():
+        if len(group) < 2:
+            continue
+        replicates = {
+            name: mean_over_tasks([each.replicates[name] for each in group], seed=seed) for name in METRICS
+        }
+        pairs = [each.paired for each in group if each.paired is not None]
+        paired = mean_over_tasks(pairs, seed=seed) if pairs else None
+        means.append(
+            MeanScore(learner=learner, shots=shots, tasks=len(group), **_metrics(replicates, paired))
+        )
+    return means
+
+
+def collect(measured: Sequence[Measurement], *, baseline: str, metadata: Metadata) -> Results:
+    """All measurements of an evaluation as `Results`, with their means over tasks."""
+    return Results(
+        rows=[measurement.score for measurement in measured],
+        means=mean_scores(measured, seed=metadata.seed),
+        baseline=baseline,
+        metadata=metadata,
+    )
+
+
+def _paired(
+    learner: str, baseline: str, one: dict[str, Replicates], other: dict[str, Replicates]
+) -> Replicates | None:
+    return None if learner == baseline else difference(one["balanced_accuracy"], other["balanced_accuracy"])
+
+
+def _metrics(replicates: dict[str, Replicates], paired: Replicates | None) -> dict[str, Any]:
+    estimates = {name: estimate(replicates[name]) for name in METRICS}
+    return {**estimates, "difference": comparison(paired) if paired is not None else None}

@@ -1,0 +1,141 @@
+"""Decoded images on disk: one memory-mapped array per list of files and shape, found again by content."""
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import platformdirs
+from rich.console import Console
+from rich.progress import Progress
+
+from medshot.errors import StorageError
+from medshot.imaging.reading import read_image
+from medshot.imaging.resizing import FittedImage, prepare
+from medshot.imaging.shape import ImageShape, Pixels
+
+FORMAT_VERSION = 1
+_BATCH = 64  # images decoded ahead of the writer, whatever their number
+_PATIENCE = 2.0  # seconds before a progress bar appears
+
+
+class _SixteenBits(Exception):
+    """An image of 16 bits turned up among images of 8."""
+
+
+def cache_folder() -> Path:
+    """The folder of decoded images: $MEDSHOT_CACHE, or the user's cache folder of this operating system."""
+    chosen = os.environ.get("MEDSHOT_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("medshot", appauthor=False)
+
+
+def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: ImageShape) -> Pixels:
+    """The pixels of image files, decoded once and then mapped into memory, read-only.
+
+    The cache file is named by the files' contents, so a changed file is decoded anew and a moved one is not.
+    It is built beside its place and renamed: two processes may build it at once, and an interrupted one
+    leaves nothing that would be taken for whole. Peak memory does not grow with the number of images.
+
+    Args:
+        paths: at least one image file.
+        hashes: SHA-256 of each file.
+        shape: what the network asks for.
+
+    Returns:
+        uint8; uint16 as soon as one image has 16 bits, 8-bit values being scaled by 257 then.
+
+    Raises:
+        InputError: an image cannot be read.
+        StorageError: the cache folder cannot be written to.
+    """
+    key = hashlib.sha256("\n".join([f"{FORMAT_VERSION} {shape.channels} {shape.size}", *hashes]).encode())
+    place = cache_folder() / f"{key.hexdigest()}.npy"
+    pixels = _open(place, (len(paths), shape.channels, shape.size, shape.size))
+    if pixels is not None:
+        return pixels
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _build(place, paths, shape)
+        return np.load(place, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise StorageError(
+            f"the cache folder {place.parent} could not be written to ({error.strerror or error}); "
+            "set MEDSHOT_CACHE to a folder that you may write to and that has space."
+        ) from error
+
+
+def _open(place: Path, expected: tuple[int, ...]) -> Pixels | None:
+    """The cached array, or None where there is none or it is not whole."""
+    try:
+        pixels = np.load(place, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = pixels.shape == expected and pixels.dtype in (np.uint8, np.uint16)
+    return pixels if whole and place.stat().st_size == pixels.offset + pixels.nbytes else None
+
+
+def _build(place: Path, paths: Sequence[Path], shape: ImageShape) -> None:
+    dtype = read_image(paths[0]).dtype
+    file = tempfile.NamedTemporaryFile(suffix=".part", dir=place.parent, delete=False)  # noqa: SIM115
+    temporary = Path(file.name)
+    try:
+        with file:
+            try:
+                _write(file, paths, shape, dtype)
+            except _SixteenBits:
+                file.seek(0)
+                _write(file, paths, shape, np.dtype(np.uint16))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(place)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(file: IO[bytes], paths: Sequence[Path], shape: ImageShape, dtype: np.dtype) -> None:
+    """Write the .npy header, then image after image: a full disk is then an error and kills no process."""
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": (len(paths), shape.channels, shape.size, shape.size),
+    }
+    np.lib.format.write_array_header_1_0(file, header)
+    for fitted in _with_progress(_decoded(paths, shape, dtype), len(paths)):
+        file.write(fitted.data)
+
+
+def _decoded(paths: Sequence[Path], shape: ImageShape, dtype: np.dtype) -> Iterator[FittedImage]:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(paths), _BATCH):
+            yield from pool.map(partial(_decode, shape=shape, dtype=dtype), paths[start : start + _BATCH])
+
+
+def _decode(path: Path, shape: ImageShape, dtype: np.dtype) -> FittedImage:
+    image = read_image(path)
+    if image.dtype.itemsize > dtype.itemsize:
+        raise _SixteenBits
+    return prepare(image, shape, dtype)
+
+
+def _with_progress(images: Iterator[FittedImage], total: int) -> Iterator[FittedImage]:
+    """Pass the images on; a bar on a terminal's stderr once that has taken two seconds."""
+    began, shown = time.monotonic(), False
+    console = Console(stderr=True)
+    progress = Progress(console=console, transient=True)
+    bar = progress.add_task("reading images", total=total)
+    try:
+        for image in images:
+            yield image
+            progress.advance(bar)
+            if not shown and console.is_terminal and time.monotonic() - began > _PATIENCE:
+                progress.start()
+                shown = True
+    finally:
+        if shown:
+            progress.stop()

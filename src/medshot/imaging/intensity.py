@@ -1,0 +1,54 @@
+"""Intensity windows: the part of an image's range that is stretched over the whole integer range."""
+
+import numpy as np
+
+from medshot.errors import InputError
+from medshot.imaging.shape import Image
+
+
+def window(image: Image, low: float, high: float) -> Image:
+    """Stretch the values from `low` to `high` over the full range of the image's integer type.
+
+    Values below `low` become 0, values above `high` the type's maximum. With `low == high` the window is the
+    threshold that it tends to: values above it become the maximum, all others 0.
+
+    Args:
+        image: grey or RGB, uint8 or uint16.
+        low: grey level that becomes black.
+        high: grey level that becomes white.
+
+    Raises:
+        InputError: `low` is above `high`, or one of them is not a finite number.
+    """
+    if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+        raise InputError(
+            f"the intensity window {low} to {high} is empty; give two finite numbers, the lower first."
+        )
+    top = np.iinfo(image.dtype).max
+    levels = np.arange(top + 1, dtype=np.float64)
+    width = max(high - low, 1e-300)
+    stretched = np.clip((levels - low) / width, 0, 1) * top
+    return np.rint(stretched).astype(image.dtype)[image]
+
+
+def percentile_window(image: Image, low: float = 0.5, high: float = 99.5) -> Image:
+    """Stretch an image between two percentiles of its own values, over all channels together.
+
+    A 16-bit container says nothing of the range in use (a detector may fill 10, 12 or 14 of the bits), so
+    16-bit images pass through this window before they are resized; 8-bit images are left as they are. A
+    constant image becomes 0 everywhere.
+
+    Args:
+        image: grey or RGB, uint8 or uint16.
+        low: percentile that becomes black, 0 to 100.
+        high: percentile that becomes white, 0 to 100.
+
+    Raises:
+        InputError: the percentiles are not in order between 0 and 100.
+    """
+    if not 0 <= low <= high <= 100:
+        raise InputError(
+            f"the percentiles {low} and {high} are not in order between 0 and 100; correct them."
+        )
+    darkest, brightest = np.percentile(image, (low, high))
+    return window(image, float(darkest), float(brightest))

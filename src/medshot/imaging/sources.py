@@ -1,0 +1,119 @@
+"""Where the images of a task come from: files on disk or an array in memory, behind one small protocol."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from medshot.errors import InputError
+from medshot.imaging.cache import cached_pixels
+from medshot.imaging.reading import read_content
+from medshot.imaging.resizing import prepare
+from medshot.imaging.shape import ImageShape, Pixels
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """The images of a task, in any shape that a network asks for."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def hashes(self) -> list[str]:
+        """SHA-256 of each image's content, in hexadecimal."""
+        ...
+
+    def pixels(self, shape: ImageShape) -> Pixels:
+        """All images as `(images, channels, size, size)`, read-only, possibly mapped from disk."""
+        ...
+
+
+class FileImages:
+    """Image files, decoded once and kept in the cache folder as one memory-mapped array per shape.
+
+    Args:
+        paths: PNG, JPEG or TIFF files, at least one. They are read when `hashes` or `pixels` is first asked.
+
+    Raises:
+        InputError: no paths; and, from `hashes` and `pixels`, a file that cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[Path | str]) -> None:
+        self.paths = tuple(Path(path) for path in paths)
+        if not self.paths:
+            raise InputError("the list of image files is empty; give at least one file.")
+        self._pixels: dict[ImageShape, Pixels] = {}
+
+    def __len__(self) -> int:
+        """Number of files."""
+        return len(self.paths)
+
+    def hashes(self) -> list[str]:
+        """SHA-256 of the bytes of each file, computed once."""
+        return self._hashes
+
+    def pixels(self, shape: ImageShape) -> Pixels:
+        """All images as `(images, channels, size, size)`, mapped from the cache; see `cached_pixels`."""
+        if shape not in self._pixels:
+            self._pixels[shape] = cached_pixels(self.paths, self._hashes, shape)
+        return self._pixels[shape]
+
+    @cached_property
+    def _hashes(self) -> list[str]:
+        return [hashlib.sha256(read_content(path)).hexdigest() for path in self.paths]
+
+
+class ArrayImages:
+    """Images that are in memory already.
+
+    Args:
+        array: uint8 or uint16, grey `(images, height, width)`, RGB `(images, height, width, 3)`, or volumes
+            `(images, depth, height, width)`. A last axis of 3 means RGB.
+
+    Raises:
+        InputError: another type or number of axes, or an axis of length 0; and, from `pixels`, volumes.
+    """
+
+    def __init__(self, array: np.ndarray) -> None:
+        if array.dtype not in (np.uint8, np.uint16):
+            raise InputError(f"the image array holds {array.dtype} values; convert it to uint8 or uint16.")
+        if array.ndim not in (3, 4) or 0 in array.shape:
+            raise InputError(
+                f"the image array has shape {array.shape}; give (images, height, width), "
+                "(images, height, width, 3) or (images, depth, height, width), none of them 0."
+            )
+        self.array = array.view()
+        self.array.flags.writeable = False
+        self._pixels: dict[ImageShape, Pixels] = {}
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.array)
+
+    def hashes(self) -> list[str]:
+        """SHA-256 of the bytes of each image, computed once."""
+        return self._hashes
+
+    def pixels(self, shape: ImageShape) -> Pixels:
+        """All images as `(images, channels, size, size)` in the array's type, computed once per shape."""
+        if self.array.ndim == 4 and self.array.shape[-1] != 3:
+            raise InputError(
+                f"the images are volumes of shape {self.array.shape[1:]} and networks take 2D images only; "
+                "choose one slice or projection of each volume."
+            )
+        if shape not in self._pixels:
+            size = (len(self.array), shape.channels, shape.size, shape.size)
+            pixels = np.empty(size, self.array.dtype)
+            for place, image in zip(pixels, self.array, strict=True):
+                place[:] = prepare(image, shape, self.array.dtype)
+            pixels.flags.writeable = False
+            self._pixels[shape] = pixels
+        return self._pixels[shape]
+
+    @cached_property
+    def _hashes(self) -> list[str]:
+        return [hashlib.sha256(np.ascontiguousarray(image).data).hexdigest() for image in self.array]

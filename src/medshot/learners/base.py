@@ -1,0 +1,303 @@
+"""The contract of a learner: what is meta-trained, and how it turns a support into a classifier.
+
+An algorithm writes `adapt_one` and `predict_one` for a single task, as pure functions of tensors. The base class gives
+them a leading task axis through the engine, orders and seeds what is random by the content of the support, and derives
+the meta-loss.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from medshot.imaging import ImageShape
+from medshot.learners.meta_training import train_and_record
+from medshot.learners.record import (
+    IMAGES,
+    LEARNER,
+    LearnerRecord,
+    TrainingRecord,
+    parameters_of,
+    write_folder,
+)
+from medshot.storage import new_folder
+from medshot.tasks import Episodes, Support, Task
+from medshot.training import Engine, OuterSettings, Report, resolve_device
+
+PADDING = b"\xff" * 33
+Adapted = dict[str, Tensor]
+Drawn = dict[str, Tensor]
+
+
+class Learner(nn.Module, ABC):
+    """What is meta-trained. Registered by one line in `medshot.learners.registry`.
+
+    Class attributes declare what the laws, the tables and the outer loop need to know:
+
+    Attributes:
+        name: what it is called on the command line.
+        summary: one line for tables.
+        paper: where it was published.
+        gradient: how `loss` is differentiated: "exact", "first-order", "implicit", or None where nothing is learned.
+        inductive: whether a query's prediction is independent of the other queries.
+        randomised: whether `draw` draws random numbers.
+        batchable: whether `adapt_one` and `predict_one` may run under vmap.
+        cross_validated: whether it is trained on METAL's L_cv folds rather than on plain episodes.
+        relabels: whether any number of classes works and relabelling the support relabels the output.
+        shape: the image shape that it takes.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    paper: ClassVar[str]
+    gradient: ClassVar[Literal["exact", "first-order", "implicit"] | None] = None
+    inductive: ClassVar[bool] = True
+    randomised: ClassVar[bool] = False
+    batchable: ClassVar[bool] = True
+    cross_validated: ClassVar[bool] = False
+    relabels: ClassVar[bool] = True
+
+    def __init__(self, shape: ImageShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.engine = Engine("loop")
+        self.training_record: TrainingRecord | None = None
+        self.seen: dict[str, np.ndarray] = {}
+
+    @abstractmethod
+    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+        """Adapt to one task.
+
+        Args:
+            support: without a task axis: `images (support, channels, *spatial)`, `labels (support,)`,
+                `weights (support,)`.
+            drawn: what `draw` returned for this task.
+
+        Returns:
+            Everything `predict_one` needs, as named tensors.
+        """
+
+    @abstractmethod
+    def predict_one(
+        self, adapted: Adapted, images: Float[Tensor, "queries *image"]
+    ) -> Float[Tensor, "queries ways"]:
+        """Logits of one task's queries, from what `adapt_one` returned."""
+
+    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+        """The random numbers that `adapt_one` needs for one task; drawn outside vmap, from `generator` alone."""
+        return {}
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments that build this learner again, JSON-able."""
+        return {}
+
+    def adapt(self, support: Support) -> "Classifier":
+        """Adapt to every task of a support with a leading task axis.
+
+        Differentiable in the learner's parameters where `gradient` says so.
+        """
+        support = self._ordered(support)
+        drawn = self._draw(support)
+
+        def one(images: Tensor, labels: Tensor, weights: Tensor, drawn: Drawn) -> Adapted:
+            return self.adapt_one(Support(images, labels, weights, support.ways), drawn)
+
+        adapted = self._engine.map(one, support.images, support.labels, support.weights, drawn)
+        return Classifier(self, adapted)
+
+    def scores(self, episodes: Episodes) -> tuple[Float[Tensor, " tasks"], Float[Tensor, " tasks"]]:
+        """The query loss and accuracy of each task, adapting and predicting within one pass of the engine."""
+        support = self._ordered(episodes.support)
+        query = episodes.query
+
+        def one(
+            images: Tensor,
+            labels: Tensor,
+            weights: Tensor,
+            drawn: Drawn,
+            query_images: Tensor,
+            query_labels: Tensor,
+            query_weights: Tensor,
+        ) -> tuple[Tensor, Tensor]:
+            adapted = self.adapt_one(Support(images, labels, weights, support.ways), drawn)
+            logits = self.predict_one(adapted, query_images)
+            correct = (logits.argmax(1) == query_labels).to(logits)
+            return (
+                weighted_cross_entropy(logits, query_labels, query_weights),
+                weighted_mean(correct, query_weights),
+            )
+
+        return self._engine.map(
+            one,
+            support.images,
+            support.labels,
+            support.weights,
+            self._draw(support),
+            query.images,
+            query.labels,
+            query.weights,
+        )
+
+    def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
+        """The meta-loss of a batch of episodes: mean query cross-entropy after adaptation."""
+        return self.scores(episodes)[0].mean()
+
+    def meta_fit(
+        self,
+        tasks: Sequence[Task],
+        *,
+        settings: OuterSettings | None = None,
+        folder: str | Path | None = None,
+        resume: bool = False,
+        device: str = "cpu",
+        engine: str | None = None,
+        report: Report | None = None,
+    ) -> "Learner":
+        """Meta-train on tasks; returns the learner itself, with the parameters that did best on the validation part.
+
+        Args:
+            tasks: dealt into training, new and validation tasks by `medshot.training.split_tasks`.
+            settings: of the outer loop.
+            folder: where checkpoints and the history (`events.jsonl`) go while it lasts.
+            resume: go on from the checkpoint in `folder`.
+            device: "cpu", "cuda", "mps" or "auto".
+            engine: "loop", "vmap" or "chunk:N"; measured where it is left out.
+            report: called with every event; a progress bar on stderr where it is left out.
+
+        Raises:
+            InputError: the tasks cannot be used, or this machine has no such device.
+            Interrupted: Ctrl-C was pressed; the state is saved in `folder`.
+        """
+        self.training_record, self.seen = train_and_record(
+            self,
+            tasks,
+            settings or OuterSettings(),
+            folder=Path(folder) if folder else None,
+            resume=resume,
+            device=resolve_device(device),
+            engine=engine if self.batchable else "loop",
+            report=report,
+        )
+        self.eval()
+        return self
+
+    def save(self, folder: str | Path) -> None:
+        """Write a run folder from which `medshot.load` or `FewShotClassifier` take the learner again.
+
+        Raises:
+            StorageError: `folder` exists already or cannot be written.
+        """
+        with new_folder(Path(folder)) as filling:
+            self.write(filling)
+
+    def write(self, folder: Path) -> None:
+        """Write the files of a run into an existing folder."""
+        write_folder(folder, "run", self.record(), {LEARNER: parameters_of(self), IMAGES: self.seen})
+
+    def record(self) -> LearnerRecord:
+        """How to build this learner again, and how it was trained."""
+        return LearnerRecord(
+            name=self.name,
+            settings=self.settings(),
+            channels=self.shape.channels,
+            size=self.shape.size,
+            training=self.training_record,
+        )
+
+    @property
+    def _engine(self) -> Engine:
+        return self.engine if self.batchable else Engine("loop")
+
+    def _ordered(self, support: Support) -> Support:
+        """Each task's support ordered by content, so that nothing random can depend on the order it came in."""
+        if not self.randomised:
+            return support
+        order = torch.tensor(
+            [
+                sorted(range(len(keys)), key=keys.__getitem__)
+                for keys in map(_content_keys, support.images, support.weights)
+            ],
+            device=support.labels.device,
+        )
+        rows = torch.arange(len(order), device=order.device)[:, None]
+        return Support(
+            support.images[rows, order],
+            support.labels[rows, order],
+            support.weights[rows, order],
+            support.ways,
+            None if support.patients is None else support.patients[rows, order],
+        )
+
+    def _draw(self, support: Support) -> Drawn:
+        """What `draw` gives for each task, stacked; seeded by the support's content alone."""
+        if not self.randomised:
+            return {}
+        drawn = []
+        for task in range(len(support.labels)):
+            of_task = support.of_task(task)
+            content = b"".join(_content_keys(of_task.images, of_task.weights))
+            seed = int.from_bytes(hashlib.sha256(content).digest()[:7], "little")
+            drawn.append(self.draw(of_task, torch.Generator().manual_seed(seed)))
+        return {name: _stack_padded([of_task[name] for of_task in drawn]) for name in drawn[0]}
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A learner adapted to tasks: for each of them, images in, logits out.
+
+    Args:
+        learner: what adapted.
+        adapted: named tensors with a leading task axis.
+    """
+
+    learner: Learner
+    adapted: Adapted
+
+    def __call__(self, images: Float[Tensor, "tasks queries *image"]) -> Float[Tensor, "tasks queries ways"]:
+        """Logits of each task's queries."""
+        return self.learner._engine.map(self.learner.predict_one, self.adapted, images)
+
+    def probabilities(
+        self, images: Float[Tensor, "tasks queries *image"]
+    ) -> Float[Tensor, "tasks queries ways"]:
+        """Class probabilities of each task's queries."""
+        with torch.no_grad():
+            return self(images).softmax(-1)
+
+
+def weighted_mean(values: Float[Tensor, " samples"], weights: Float[Tensor, " samples"]) -> Float[Tensor, ""]:
+    """The mean of `values` under `weights`."""
+    return (values * weights).sum() / weights.sum()
+
+
+def weighted_cross_entropy(
+    logits: Float[Tensor, "samples ways"], labels: Int[Tensor, " samples"], weights: Float[Tensor, " samples"]
+) -> Float[Tensor, ""]:
+    """L_task: the mean cross-entropy of one task's samples, padding left out by its zero weight."""
+    return weighted_mean(functional.cross_entropy(logits, labels, reduction="none"), weights)
+
+
+def _content_keys(images: Tensor, weights: Tensor) -> list[bytes]:
+    """A digest of each real image; padding sorts last."""
+    return [
+        hashlib.sha256(image.numpy().tobytes()).digest() if weight > 0 else PADDING
+        for image, weight in zip(images.detach().cpu(), weights.detach().cpu(), strict=True)
+    ]
+
+
+def _stack_padded(tensors: list[Tensor]) -> Tensor:
+    longest = max(len(tensor) for tensor in tensors)
+    return torch.stack(
+        [
+            torch.cat([tensor, tensor.new_zeros(longest - len(tensor), *tensor.shape[1:])])
+            for tensor in tensors
+        ]
+    )

@@ -1,0 +1,96 @@
+"""Logistic regression on pixels: the first of the two baselines that any claim needs."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+from torch.nn import functional
+
+from medshot.imaging import Augmentation, ImageShape, augment
+from medshot.learners.base import Adapted, Drawn, Learner
+from medshot.tasks import Support
+
+
+class Logistic(Learner):
+    """scikit-learn's `LogisticRegression` on pixels, with the support augmented.
+
+    Each image is brought to mean 0 and standard deviation 1, shrunk to `pixels` a side, and seen once as it is and
+    `views - 1` times augmented. Inductive; nothing is meta-trained; `adapt` costs one fit of `support · views` rows.
+
+    Args:
+        shape: the images it takes.
+        pixels: side of the shrunken image.
+        views: how often each support image is seen.
+        regularisation: scikit-learn's C on features scaled to unit mean square norm.
+    """
+
+    name = "logistic"
+    summary = "logistic regression on pixels, support augmented"
+    paper = "Cox, 1958"
+    randomised = True
+    batchable = False
+
+    def __init__(
+        self,
+        shape: ImageShape = ImageShape(channels=1, size=64),
+        *,
+        pixels: int = 16,
+        views: int = 8,
+        regularisation: float = 1.0,
+    ) -> None:
+        super().__init__(shape)
+        self.pixels, self.views, self.regularisation = pixels, views, regularisation
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments that build this learner again."""
+        return {"pixels": self.pixels, "views": self.views, "regularisation": self.regularisation}
+
+    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+        """The support and its augmented views, with their labels and weights."""
+        return augmented_views(support, self.views, generator)
+
+    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+        """Coefficients and intercepts, one row per class."""
+        real = (drawn["weights"] > 0).cpu()
+        features = self._features(drawn["images"]).cpu()[real].double().numpy()
+        labels, weights = drawn["labels"].cpu()[real].numpy(), drawn["weights"].cpu()[real].numpy()
+        model = LogisticRegression(C=self.regularisation, max_iter=1000).fit(
+            features, labels, weights / self.views
+        )
+        coefficients = np.zeros((support.ways, features.shape[1]))
+        intercepts = np.zeros(support.ways)
+        if len(model.classes_) == 2:
+            coefficients[model.classes_[1]] = model.coef_[0]
+            intercepts[model.classes_[1]] = model.intercept_[0]
+        else:
+            coefficients[model.classes_], intercepts[model.classes_] = model.coef_, model.intercept_
+        return {
+            "coefficients": torch.from_numpy(coefficients).to(support.images),
+            "intercepts": torch.from_numpy(intercepts).to(support.images),
+        }
+
+    def predict_one(
+        self, adapted: Adapted, images: Float[Tensor, "queries *image"]
+    ) -> Float[Tensor, "queries ways"]:
+        """The fitted model's logits."""
+        return self._features(images) @ adapted["coefficients"].T + adapted["intercepts"]
+
+    def _features(self, images: Tensor) -> Float[Tensor, "samples features"]:
+        shrunk = functional.adaptive_avg_pool2d(images, min(self.pixels, self.shape.size))
+        standardised = functional.group_norm(shrunk, num_groups=1).flatten(1)
+        return standardised / standardised.shape[1] ** 0.5
+
+
+def augmented_views(support: Support, views: int, generator: torch.Generator) -> Drawn:
+    """Each image of one task's support as it is and `views - 1` times augmented, view after view."""
+    seen = [support.images] + [
+        augment(support.images, Augmentation(), flip=False, generator=generator) for _ in range(views - 1)
+    ]
+    return {
+        "images": torch.cat(seen),
+        "labels": support.labels.repeat(views),
+        "weights": support.weights.repeat(views),
+    }

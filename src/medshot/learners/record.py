@@ -1,0 +1,165 @@
+"""What a run folder and a model folder say of themselves, and writing and reading learners.
+
+A folder holds `*.safetensors` for arrays and one JSON file for the rest, with the SHA-256 of every array file.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from medshot.errors import StorageError
+from medshot.imaging import ImageShape, fingerprints
+from medshot.storage import read_arrays, read_json, write_arrays, write_json
+from medshot.tasks import Task
+
+FORMAT = 1
+LEARNER = "learner.safetensors"
+IMAGES = "training_images.safetensors"
+
+
+class Strict(BaseModel):
+    """Refuses what it does not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TaskRecord(Strict):
+    """A task that was trained on."""
+
+    name: str
+    source: str
+    classes: list[str]
+    images: int
+    patients: int
+
+
+class TrainingRecord(Strict):
+    """How a learner was meta-trained."""
+
+    date: str
+    seed: int
+    engine: str
+    threads: int
+    device: str
+    torch: str
+    steps: int
+    best_step: int
+    best_loss: float | None
+    by_patients: bool
+    settings: dict[str, Any]
+    tasks: list[TaskRecord]
+
+
+class LearnerRecord(Strict):
+    """A learner as it stands in a folder: how to build it, and which arrays are its parameters."""
+
+    name: str
+    settings: dict[str, Any]
+    channels: Literal[1, 3]
+    size: int = Field(ge=8, le=4096)
+    training: TrainingRecord | None = None
+
+    @property
+    def shape(self) -> ImageShape:
+        """The image shape that the learner takes."""
+        return ImageShape(channels=self.channels, size=self.size)
+
+
+class FolderRecord(Strict):
+    """The JSON file of a run or model folder."""
+
+    format: int
+    version: str
+    learner: LearnerRecord
+    arrays: dict[str, str]
+    model: dict[str, Any] | None = None
+
+
+def task_records(tasks: Sequence[Task]) -> list[TaskRecord]:
+    """What is recorded of the tasks that were trained on."""
+    return [
+        TaskRecord(
+            name=task.name,
+            source=task.source,
+            classes=list(task.classes),
+            images=len(task),
+            patients=len(np.unique(task.patients)),
+        )
+        for task in tasks
+    ]
+
+
+def training_images(tasks: Sequence[Task], shape: ImageShape) -> dict[str, UInt8[np.ndarray, "images bytes"]]:
+    """Content hash and perceptual fingerprint of every image of the tasks, by which overlap with a test is found."""
+    hashes = [bytes.fromhex(digest) for task in tasks for digest in task.hashes()]
+    prints = [fingerprints(task.images.pixels(shape)[task.rows]) for task in tasks]
+    return {
+        "hashes": np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1),
+        "fingerprints": np.concatenate(prints),
+    }
+
+
+def write_folder(
+    folder: Path,
+    kind: Literal["run", "model"],
+    learner: LearnerRecord,
+    arrays: dict[str, dict[str, np.ndarray]],
+    model: dict[str, Any] | None = None,
+) -> None:
+    """Write the array files, then the JSON file: a folder without it is not finished.
+
+    Args:
+        folder: an existing folder.
+        kind: what it is; names the JSON file.
+        learner: how to build the learner again.
+        arrays: for each file name, its named arrays.
+        model: what a model folder adds.
+    """
+    digests = {name: write_arrays(folder / name, content) for name, content in arrays.items()}
+    record = FolderRecord(
+        format=FORMAT, version=version("medshot"), learner=learner, arrays=digests, model=model
+    )
+    write_json(folder / f"{kind}.json", record.model_dump())
+
+
+def read_folder(folder: Path, kind: Literal["run", "model"]) -> FolderRecord:
+    """Read and check the JSON file of a run or model folder.
+
+    Raises:
+        StorageError: it is missing, damaged, or of another format version.
+    """
+    path = folder / f"{kind}.json"
+    if not path.is_file():
+        raise StorageError(
+            f"{folder} is not a finished {kind} folder (it has no {path.name}); check the path."
+        )
+    content = read_json(path)
+    if content.get("format") != FORMAT:
+        raise StorageError(
+            f"{path} has format {content.get('format')} (medshot {content.get('version', 'unknown')}), and this version "
+            f"reads format {FORMAT}; make the {kind} again with this version."
+        )
+    try:
+        return FolderRecord(**content)
+    except (ValidationError, TypeError) as error:
+        raise StorageError(
+            f"{path} does not describe a {kind}; it was changed or damaged, make it anew."
+        ) from error
+
+
+def read_checked(folder: Path, record: FolderRecord, name: str) -> dict[str, np.ndarray]:
+    """The arrays of one file of the folder, after comparing its SHA-256 with the recorded one."""
+    if name not in record.arrays:
+        raise StorageError(f"{folder} records no {name}; it was changed or damaged, make it anew.")
+    return read_arrays(folder / name, record.arrays[name])
+
+
+def parameters_of(learner: torch.nn.Module) -> dict[str, np.ndarray]:
+    """A learner's parameters as arrays."""
+    return {name: value.detach().cpu().numpy() for name, value in learner.state_dict().items()}

@@ -1,0 +1,56 @@
+"""A small convolutional base network without batch statistics, fast under `torch.func.vmap`."""
+
+import math
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from medshot.errors import InputError
+from medshot.imaging.shape import ImageShape
+
+
+class ConvolutionalNetwork(nn.Module):
+    """Blocks of 3×3 convolution with stride 2, GroupNorm and ReLU, then the mean over all positions.
+
+    Each image is first brought to mean 0 and standard deviation 1. Neither that nor GroupNorm looks beyond
+    the image, so an image's features do not depend on the rest of the batch. Strides instead of pooling,
+    because second-order gradients through max-pooling are slow and batch badly over tasks.
+
+    Args:
+        shape: the images it takes; 28 to 128 pixels suit the default depth.
+        width: channels of each block, which is also the number of features.
+        depth: number of blocks; each halves the image, and at least 2×2 positions must remain.
+
+    Raises:
+        InputError: width or depth is less than 1, or the images are too small for the depth.
+    """
+
+    def __init__(self, shape: ImageShape, width: int = 32, depth: int = 4) -> None:
+        super().__init__()
+        if width < 1 or depth < 1:
+            raise InputError(f"width {width} and depth {depth} must both be at least 1; choose larger ones.")
+        if shape.size <= 2**depth:
+            raise InputError(
+                f"depth {depth} needs images of more than {2**depth} pixels, and they have {shape.size}; "
+                "choose a smaller depth or a larger size."
+            )
+        self.shape = shape
+        self.features = width
+        channels = [shape.channels, *[width] * depth]
+        self.blocks = nn.Sequential(
+            *(_block(channels_in, width) for channels_in in channels[:-1]),
+        )
+
+    def forward(self, images: Float[Tensor, "batch channels size size"]) -> Float[Tensor, "batch features"]:
+        """The features of each image; its values lie in [0, 1]."""
+        standardised = functional.group_norm(images, num_groups=1, eps=1e-6)
+        return self.blocks(standardised).mean(dim=(-2, -1))
+
+
+def _block(channels_in: int, channels_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, kernel_size=3, stride=2, padding=1, bias=False),
+        nn.GroupNorm(math.gcd(8, channels_out), channels_out),
+        nn.ReLU(),
+    )

@@ -1,0 +1,83 @@
+"""METAL's meta-network: a rule from each coordinate of a gradient to a change of that coordinate."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from medshot.networks.piecewise import Pieces, linear_pieces
+
+UNITS = 128
+
+LARGE = 1024
+"""From this many inputs on, the piecewise evaluation is faster than the plain one."""
+
+BLOCK = 2**20
+"""Inputs handled at once where no graph is kept: about 50 MB beside the result, and few thread starts."""
+
+
+class MetaNetwork(nn.Module):
+    """Dense(128)-ReLU-Dense(1)-tanh on one input, applied to each coordinate of a tensor: 385 parameters.
+
+    The last layer starts at zero, so the network is zero everywhere and an inner loop guided by it starts as
+    plain gradient descent: meta-training begins at a rule that is known to work instead of at a random one.
+    The hidden layer starts at random, so the last layer has a gradient from the first step on, and the hidden
+    layer from the second.
+
+    A tensor of many coordinates is evaluated piece by piece (`medshot.networks.piecewise`), a small one
+    plainly; both are the same function with the same gradients, up to rounding.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(1, UNITS)
+        self.output = nn.Linear(UNITS, 1)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, inputs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The network's value, in (-1, 1), at each coordinate; differentiable any number of times."""
+        if inputs.numel() < LARGE:
+            return torch.tanh(self.output(torch.relu(self.hidden(inputs[..., None])))[..., 0])
+        pieces = self._pieces()
+        return torch.tanh(pieces.evaluate(inputs, pieces.find(inputs)))
+
+    @torch.no_grad()
+    def propose(self, gradient: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The same as `forward`, without a graph and block by block, so that it needs little memory."""
+        pieces = self._pieces()
+        blocks = gradient.flatten().split(BLOCK)
+        proposal = torch.empty(gradient.numel(), dtype=gradient.dtype, device=gradient.device)
+        for block, result in zip(blocks, proposal.split(BLOCK), strict=True):
+            torch.tanh(pieces.evaluate(block, pieces.find(block)), out=result)
+        return proposal.reshape(gradient.shape)
+
+    def parameter_gradient(
+        self, gradient: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]
+    ) -> dict[str, Tensor]:
+        """The gradient of Σ weight · forward(gradient) with respect to each parameter, by its name.
+
+        This is what a first-order meta step needs: with θ' = θ − η (g + β m(g)) and a loss L at θ', the
+        gradient of L with respect to the meta-network is that of Σ weight · m(g) at weight = −η β ∂L/∂θ'. On
+        one piece the network is one line under the tanh, so two sums per piece hold all that the inputs
+        contribute, and they are taken block by block, in double precision.
+        """
+        parameters = {name: value.detach().requires_grad_() for name, value in self.named_parameters()}
+        with torch.enable_grad():
+            pieces = linear_pieces(*parameters.values())
+        for_slopes, for_intercepts = torch.zeros_like(pieces.slopes), torch.zeros_like(pieces.intercepts)
+        with torch.no_grad():
+            for inputs, factor in zip(
+                gradient.flatten().split(BLOCK), weight.flatten().split(BLOCK), strict=True
+            ):
+                piece = pieces.find(inputs)
+                slope = 1 - torch.tanh(pieces.evaluate(inputs, piece)).double().square()
+                share = factor.double() * slope
+                for_intercepts += torch.bincount(piece, share, UNITS + 1)
+                for_slopes += torch.bincount(piece, share * inputs, UNITS + 1)
+        gradients = torch.autograd.grad(
+            (pieces.slopes, pieces.intercepts), list(parameters.values()), (for_slopes, for_intercepts)
+        )
+        return dict(zip(parameters, gradients, strict=True))
+
+    def _pieces(self) -> Pieces:
+        return linear_pieces(self.hidden.weight, self.hidden.bias, self.output.weight, self.output.bias)

@@ -1,0 +1,7 @@
+"""Results for people: a table in the terminal, a Markdown document, one self-contained HTML report."""
+
+from medshot.reporting.console import results_table
+from medshot.reporting.folder import write_evaluation
+from medshot.reporting.markdown import results_markdown
+
+__all__ = ["results_markdown", "results_table", "write_evaluation"]

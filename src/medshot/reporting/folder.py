@@ -1,0 +1,64 @@
+"""An evaluation as a folder: numbers for machines, a table for documents, a page for people."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from medshot.evaluation import Cell, Results
+from medshot.evaluation.metrics import reliability_curve
+from medshot.imaging import ImageShape
+from medshot.reporting.examples import ExampleEpisode
+from medshot.reporting.html import write_report
+from medshot.reporting.markdown import results_markdown
+from medshot.storage import write_bytes, write_json
+
+PICTURE = ImageShape(channels=3, size=128)
+
+
+def write_evaluation(folder: Path, results: Results, cells: Sequence[Cell]) -> None:
+    """Write `results.json`, `results.md` and `report.html` into an existing folder."""
+    write_json(folder / "results.json", results.to_json())
+    write_bytes(folder / "results.md", results_markdown(results).encode())
+    reliability = {
+        (cell.task.name, cell.shots): {
+            name: reliability_curve(
+                np.concatenate([episode.probabilities for episode in said]),
+                np.concatenate([episode.labels for episode in said]),
+            )
+            for name, said in cell.predictions.items()
+        }
+        for cell in cells
+    }
+    write_report(folder / "report.html", results, [_example(cell) for cell in _one_per_task(cells)], reliability)
+
+
+def _one_per_task(cells: Sequence[Cell]) -> list[Cell]:
+    """Of each task's cells the one with the middle number of shots."""
+    by_task: dict[str, list[Cell]] = {}
+    for cell in cells:
+        by_task.setdefault(cell.task.name, []).append(cell)
+    return [sorted(of_task, key=lambda cell: cell.shots)[len(of_task) // 2] for of_task in by_task.values()]
+
+
+def _example(cell: Cell) -> ExampleEpisode:
+    """The first episode of a cell, with its pictures."""
+    episode = cell.episodes[0]
+    order = np.argsort(episode.classes)
+    rank = np.argsort(order)
+    return ExampleEpisode(
+        task=cell.task.name,
+        classes=tuple(cell.task.classes[episode.classes[index]] for index in order),
+        support_images=_pictures(cell, episode.support),
+        support_labels=rank[episode.support_labels],
+        query_images=_pictures(cell, episode.query),
+        query_labels=rank[episode.query_labels],
+        probabilities={name: said[0].probabilities for name, said in cell.predictions.items()},
+    )
+
+
+def _pictures(cell: Cell, samples: np.ndarray) -> np.ndarray:
+    pixels = cell.task.images.pixels(PICTURE)[cell.task.rows[samples]]
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    return pixels.transpose(0, 2, 3, 1)

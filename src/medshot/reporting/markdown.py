@@ -1,0 +1,89 @@
+"""Results as a Markdown document that can be published as it is."""
+
+import re
+
+from medshot.evaluation.intervals import Estimate
+from medshot.evaluation.results import MeanScore, Results, Score
+from medshot.reporting.wording import (
+    COLUMNS,
+    DISCLAIMER,
+    MARKS,
+    READING,
+    Column,
+    findings,
+    headline,
+    name_task,
+    points,
+    write_interval,
+)
+
+
+def results_markdown(results: Results) -> str:
+    """A document with findings in words, the table with both intervals, and where the numbers come from."""
+    parts = [
+        "# Few-shot evaluation",
+        _escape(headline(results)),
+        f"*{DISCLAIMER}*",
+        "## What the numbers show",
+        *_list(findings(results)),
+        *(["## Means over tasks", _table(results.means)] if results.means else []),
+        "## Scores",
+        "Each number is followed by its two 95 % intervals: for new patients, then over episodes.",
+        _table(results.rows),
+        "## How to read it",
+        "\n".join(f"- **{term}**: {meaning}" for term, meaning in READING),
+        "## How it was made",
+        *_provenance(results),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: list[Score] | list[MeanScore]) -> str:
+    titles = ["Task", "Shots", "Learner", *(column.title for column in COLUMNS), "Difference, points"]
+    aligned = ["---", "--:", "---", *("--:" for _ in COLUMNS), "--:"]
+    return "\n".join(_line(cells) for cells in (titles, aligned, *map(_cells, rows)))
+
+
+def _cells(row: Score | MeanScore) -> list[str]:
+    numbers = [_both_intervals(getattr(row, column.field), column) for column in COLUMNS]
+    change = "baseline"
+    if row.difference is not None:
+        written = _both_intervals(row.difference, Column("", "", points))
+        change = f"{written} {MARKS[row.difference.verdict]}"
+    return [_escape(name_task(row)), str(row.shots), _escape(row.learner), *numbers, change]
+
+
+def _both_intervals(estimate: Estimate | None, column: Column) -> str:
+    if estimate is None:
+        return "–"
+    new_patients = write_interval(estimate.new_patients, column.write)
+    over_episodes = write_interval(estimate.over_episodes, column.write)
+    return f"{column.write(estimate.value)} ({new_patients}; {over_episodes})"
+
+
+def _provenance(results: Results) -> list[str]:
+    made = results.metadata
+    facts = (
+        ("baseline", results.baseline),
+        ("seed", str(made.seed)),
+        ("date", made.date),
+        ("machine", made.machine),
+        ("medshot", made.version),
+    )
+    lines = "\n".join(f"- {name}: {_escape(value)}" for name, value in facts)
+    command = "\n".join(f"    {line}" for line in made.command.splitlines())
+    return [lines, *([command] if command else []), *_list(made.notes)]
+
+
+def _list(sentences: list[str]) -> list[str]:
+    return ["\n".join(f"- {_escape(sentence)}" for sentence in sentences)] if sentences else []
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown shows as it is: on one line, without markup, without HTML."""
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", text)

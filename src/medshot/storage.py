@@ -1,0 +1,144 @@
+"""The only place that writes results: safetensors for arrays, JSON for the rest, each put in place whole or not at all.
+
+No pickle is written or read. A file is written beside its place and renamed; a folder is filled beside its place and
+renamed. Whoever looks sees the old state or the new one, never half of either.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as decode_arrays
+from safetensors.numpy import save as encode_arrays
+
+from medshot.errors import StorageError
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write `content` to `path` so that `path` holds either all of it or what it held before.
+
+    Raises:
+        StorageError: the disk is full or read-only, or the folder may not be written to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(
+            f"{path} could not be written ({error.strerror or error}); free some space there or choose another place."
+        ) from error
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write `value` as indented UTF-8 JSON; NaN and infinity are refused, since JSON has no such numbers."""
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+) -> str:
+    """Write named arrays, with optional text `metadata`, as one safetensors file; returns its SHA-256."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    content = encode_arrays(contiguous, metadata=dict(metadata) if metadata else None)
+    write_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of `path`; StorageError in one sentence where it is missing or unreadable."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"{path} could not be read ({error.strerror or error}); check the path, or make the folder anew."
+        ) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that `write_json` wrote; StorageError if it is missing or is not one."""
+    try:
+        value = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise StorageError(f"{path} is not valid JSON; the file is damaged, make the folder anew.") from error
+    if not isinstance(value, dict):
+        raise StorageError(
+            f"{path} holds {type(value).__name__} where an object was expected; make the folder anew."
+        )
+    return value
+
+
+def read_arrays(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
+    """Read the named arrays of a safetensors file.
+
+    Args:
+        path: the file.
+        sha256: the digest recorded when it was written; a truncated or swapped file does not match.
+
+    Raises:
+        StorageError: the file is missing, damaged, or not the one that was recorded.
+    """
+    content = read_bytes(path)
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise StorageError(
+            f"{path} is not the file that was saved (its SHA-256 differs); make the folder anew."
+        )
+    try:
+        return decode_arrays(content)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise StorageError(
+            f"{path} is not a readable safetensors file ({error}); make the folder anew."
+        ) from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The text metadata stored in the header of a safetensors file."""
+    content = read_bytes(path)
+    try:
+        length = int.from_bytes(content[:8], "little")
+        return json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    except (ValueError, AttributeError) as error:
+        raise StorageError(f"{path} is not a readable safetensors file; make the folder anew.") from error
+
+
+def refuse_existing(path: Path) -> None:
+    """StorageError if `path` is there already: results are never overwritten."""
+    if path.exists() or path.is_symlink():
+        raise StorageError(f"{path} exists already; choose another name or remove it.")
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `path` when the block ends well and vanishes when it does not.
+
+    Raises:
+        StorageError: `path` exists already, or its parent cannot be written to.
+    """
+    refuse_existing(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        temporary.chmod(0o755)
+    except OSError as error:
+        raise StorageError(
+            f"{path} could not be created ({error.strerror or error}); choose another place."
+        ) from error
+    try:
+        yield temporary
+        refuse_existing(path)
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise

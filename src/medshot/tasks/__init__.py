@@ -1,0 +1,27 @@
+"""Tasks, episodes, the patient-disjoint sampler, reading tasks from disk, and simulated tasks."""
+
+from medshot.tasks.episode import Episode, Episodes, Support, collate
+from medshot.tasks.reading import IMAGE_SUFFIXES, load_tasks, task_from_files
+from medshot.tasks.sampler import draw_episode, draw_folds, split_patients
+from medshot.tasks.simulated import FAMILIES, simulate
+from medshot.tasks.task import Task
+from medshot.tasks.variants import keep_classes, merge_classes, random_variant
+
+__all__ = [
+    "FAMILIES",
+    "IMAGE_SUFFIXES",
+    "Episode",
+    "Episodes",
+    "Support",
+    "Task",
+    "collate",
+    "draw_episode",
+    "draw_folds",
+    "keep_classes",
+    "load_tasks",
+    "merge_classes",
+    "random_variant",
+    "simulate",
+    "split_patients",
+    "task_from_files",
+]

@@ -1,0 +1,140 @@
+"""CSV manifests: `image,label[,patient]` in any of the usual dialects, one row per labelled image."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medshot.errors import InputError
+
+DELIMITERS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The labelled rows of one manifest.
+
+    Args:
+        images: path of each image, resolved against the manifest's folder.
+        labels: label of each image, as text.
+        patients: patient of each image, as text, or None where the manifest has no such column.
+        dropped: how many rows had an empty label.
+    """
+
+    images: list[Path]
+    labels: list[str]
+    patients: list[str] | None
+    dropped: int
+
+
+def is_manifest(path: Path, label: str = "label") -> bool:
+    """Whether the file's first line is a header with the columns `image` and `label`."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _columns(file.readline(1 << 16), label) is not None
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def read_manifest(
+    path: Path, *, label: str = "label", keep: Mapping[str, Sequence[str]] | None = None
+) -> Manifest:
+    """Read a manifest with a header; any of `,;|` or tab between columns, with or without BOM, quoted or not.
+
+    Args:
+        path: the CSV file; image paths in it are relative to its folder.
+        label: the column to take labels from.
+        keep: for a column, the values whose rows are kept.
+
+    Raises:
+        InputError: a column is missing, a row is ragged or stands twice, an image is missing, or nothing is left.
+    """
+    rows = _rows(path, label, keep or {})
+    labelled = [(number, row) for number, row in rows if row[label].strip()]
+    if not labelled:
+        raise InputError(f"{path} has no row with a label in column '{label}'; check --label and --keep.")
+    first_seen: dict[str, int] = {}
+    for number, row in labelled:
+        image = row["image"].strip()
+        if not image:
+            raise InputError(
+                f"{path} line {number} names no image; fill in the image column or remove the row."
+            )
+        if image in first_seen:
+            raise InputError(
+                f"{path} line {number} names {image} a second time (first on line {first_seen[image]}); "
+                "remove one of the two rows."
+            )
+        first_seen[image] = number
+    images = [path.parent / image for image in first_seen]
+    missing = [image for image in images if not image.is_file()]
+    if missing:
+        raise InputError(
+            f"{path} names {missing[0]}, which does not exist ({len(missing)} of {len(images)} images are missing); "
+            "correct the paths, they are relative to the manifest."
+        )
+    return Manifest(
+        images,
+        [row[label].strip() for _, row in labelled],
+        _patients(path, labelled),
+        len(rows) - len(labelled),
+    )
+
+
+def _rows(path: Path, label: str, keep: Mapping[str, Sequence[str]]) -> list[tuple[int, dict[str, str]]]:
+    """The rows that `keep` keeps, with their line numbers."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path} could not be read ({error.strerror}); check the path.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text; save it as CSV in UTF-8.") from error
+    delimiter = _columns(text.split("\n", 1)[0], label)
+    if delimiter is None:
+        raise InputError(
+            f"{path} has no columns 'image' and '{label}' in its first line; name them there or choose with --label."
+        )
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header = [name.strip() for name in reader.fieldnames or []]
+    if len(set(header)) < len(header):
+        raise InputError(f"{path} has two columns of the same name; rename one.")
+    reader.fieldnames = header
+    for column in keep:
+        if column not in header:
+            raise InputError(f"{path} has no column '{column}' to keep by; it has {', '.join(header)}.")
+    rows = []
+    try:
+        for row in reader:
+            if None in row or None in row.values():
+                raise InputError(
+                    f"{path} line {reader.line_num} has another number of fields than the header; quote fields that "
+                    "hold the delimiter."
+                )
+            if all(row[column].strip() in values for column, values in keep.items()):
+                rows.append((reader.line_num, row))
+    except csv.Error as error:
+        raise InputError(
+            f"{path} line {reader.line_num} is not valid CSV ({error}); correct its quotes."
+        ) from error
+    return rows
+
+
+def _columns(header: str, label: str) -> str | None:
+    """The delimiter under which the header has the columns `image` and `label`."""
+    for delimiter in DELIMITERS:
+        columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        if "image" in columns and label in columns:
+            return delimiter
+    return None
+
+
+def _patients(path: Path, rows: list[tuple[int, dict[str, str]]]) -> list[str] | None:
+    if "patient" not in rows[0][1]:
+        return None
+    for number, row in rows:
+        if not row["patient"].strip():
+            raise InputError(
+                f"{path} line {number} names no patient; fill in the column, or remove it if every image is a patient."
+            )
+    return [row["patient"].strip() for _, row in rows]

@@ -1,0 +1,134 @@
+"""Reading tasks from disk: class folders, CSV manifests, MedMNIST files, or a folder of any of these."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from medshot.errors import InputError
+from medshot.imaging import ArrayImages, FileImages, ImageSource, read_medmnist
+from medshot.tasks.manifest import is_manifest, read_manifest
+from medshot.tasks.task import Task
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
+MANIFEST_SUFFIXES = frozenset({".csv", ".tsv"})
+FOLDER_MANIFEST = "task.csv"
+
+
+def load_tasks(
+    path: str | Path, *, label: str = "label", keep: Mapping[str, Sequence[str]] | None = None
+) -> list[Task]:
+    """Read every task at `path`.
+
+    A folder that holds `task.csv` is that manifest; one whose sub-folders hold images is a task with one class per
+    sub-folder; any other is searched for tasks one by one. Where nothing names the patients, identical images are one
+    patient and every other image is its own.
+
+    Args:
+        path: a CSV manifest, a MedMNIST `.npz` file, a folder of class folders, or a folder of any of these.
+        label: the manifest column to take labels from.
+        keep: for a manifest column, the values whose rows are kept.
+
+    Raises:
+        InputError: there is no task at `path`, or one of them cannot be used; the sentence names the file.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the path.")
+    tasks = _tasks_at(path, label, keep)
+    if not tasks:
+        raise InputError(
+            f"{path} holds no task; expected class folders of PNG, JPEG or TIFF images, a CSV with the columns "
+            f"'image' and '{label}', or a MedMNIST .npz file."
+        )
+    return tasks
+
+
+def task_from_files(
+    name: str,
+    images: Sequence[Path],
+    labels: Sequence[str],
+    patients: Sequence[str] | None = None,
+    dropped: int = 0,
+) -> Task:
+    """A task of image files with labels and patients as text; classes are the sorted labels."""
+    source = FileImages(images)
+    return _task(name, source, labels, patients or source.hashes(), dropped)
+
+
+def _tasks_at(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) -> list[Task]:
+    if path.is_file():
+        return [_from_file(path, label, keep)]
+    if (path / FOLDER_MANIFEST).is_file():
+        return [_from_manifest(path / FOLDER_MANIFEST, label, keep)]
+    children = sorted(child for child in path.iterdir() if not child.name.startswith("."))
+    class_folders = {child.name: images for child in children if (images := _images_in(child))}
+    if class_folders:
+        return [_from_class_folders(path, class_folders)]
+    found = [
+        child
+        for child in children
+        if child.is_dir()
+        or child.suffix.lower() == ".npz"
+        or (child.suffix.lower() in MANIFEST_SUFFIXES and is_manifest(child, label))
+    ]
+    return [task for child in found for task in _tasks_at(child, label, keep)]
+
+
+def _from_file(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
+    if path.suffix.lower() == ".npz":
+        images, labels = read_medmnist(path)
+        return _task(path.stem, ArrayImages(images), [str(value) for value in labels])
+    if path.suffix.lower() in MANIFEST_SUFFIXES:
+        return _from_manifest(path, label, keep)
+    raise InputError(f"{path} is not a task; give a folder, a .csv manifest or a MedMNIST .npz file.")
+
+
+def _from_manifest(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
+    manifest = read_manifest(path, label=label, keep=keep)
+    name = path.resolve().parent.name if path.name == FOLDER_MANIFEST else path.stem
+    if len(set(manifest.labels)) < 2:
+        raise InputError(
+            f"{path} has the single label '{manifest.labels[0]}'; a task needs images of two or more classes."
+        )
+    return task_from_files(name, manifest.images, manifest.labels, manifest.patients, manifest.dropped)
+
+
+def _from_class_folders(path: Path, folders: Mapping[str, list[Path]]) -> Task:
+    if len(folders) < 2:
+        raise InputError(
+            f"{path} has images only in the class folder '{next(iter(folders))}'; a task needs two or more classes."
+        )
+    labels = [name for name, images in folders.items() for _ in images]
+    return task_from_files(
+        path.resolve().name, [image for images in folders.values() for image in images], labels
+    )
+
+
+def _images_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        child
+        for child in folder.iterdir()
+        if child.suffix.lower() in IMAGE_SUFFIXES and not child.name.startswith(".") and child.is_file()
+    )
+
+
+def _task(
+    name: str,
+    images: ImageSource,
+    labels: Sequence[str],
+    patients: Sequence[str] | None = None,
+    dropped: int = 0,
+) -> Task:
+    classes = sorted(set(labels))
+    index = {name: number for number, name in enumerate(classes)}
+    return Task(
+        name=name,
+        images=images,
+        labels=np.array([index[value] for value in labels], dtype=np.int64),
+        classes=tuple(classes),
+        patients=np.array(patients or images.hashes()),
+        dropped=dropped,
+    )

@@ -1,0 +1,113 @@
+"""A task: one labelled problem with its images, classes and patients."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from medshot.errors import InputError
+from medshot.imaging import ImageShape, ImageSource
+
+
+@dataclass(frozen=True)
+class Task:
+    """One labelled problem.
+
+    Args:
+        name: what it is called in tables and errors.
+        images: where the pixels come from.
+        labels: class of each sample, an index into `classes`.
+        classes: class names, two or more, each with at least one sample.
+        patients: who each sample is of: the unit that never stands on both sides of a split.
+        rows: the image of each sample, an index into `images`; all of them in order where it is left out.
+        source: the data set it was made from; tasks of one source may share images and are left out together.
+        flip: whether a left-right mirror image keeps its label.
+        dropped: how many rows of the manifest had no label and were left out.
+
+    Raises:
+        InputError: the lengths differ, a label lies outside the classes, or fewer than two classes have samples.
+    """
+
+    name: str
+    images: ImageSource
+    labels: Int[np.ndarray, " samples"]
+    classes: tuple[str, ...]
+    patients: Shaped[np.ndarray, " samples"]
+    rows: Int[np.ndarray, " samples"] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    source: str = ""
+    flip: bool = False
+    dropped: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rows.size == 0:
+            object.__setattr__(self, "rows", np.arange(len(self.images)))
+        if not self.source:
+            object.__setattr__(self, "source", self.name)
+        lengths = {len(self.rows), len(self.labels), len(self.patients)}
+        if len(lengths) > 1:
+            raise InputError(
+                f"Task '{self.name}' has {len(self.rows)} images, {len(self.labels)} labels and "
+                f"{len(self.patients)} patients; give one label and one patient for each image."
+            )
+        present = np.unique(self.labels)
+        if present.size and (present[0] < 0 or present[-1] >= len(self.classes)):
+            raise InputError(
+                f"Task '{self.name}' has labels from {present[0]} to {present[-1]}, outside its "
+                f"{len(self.classes)} classes; labels count from 0."
+            )
+        if present.size < 2 or present.size < len(self.classes):
+            found = ", ".join(f"'{self.classes[c]}'" for c in present) or "none"
+            raise InputError(
+                f"Task '{self.name}' needs two or more classes with images, but has images only for {found}; "
+                "add images of another class."
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def patient_codes(self) -> Int[np.ndarray, " samples"]:
+        """The patient of each sample as an integer, the same for the same patient."""
+        return np.unique(self.patients, return_inverse=True)[1].reshape(-1)
+
+    @cached_property
+    def members(self) -> list[dict[int, Int[np.ndarray, " _"]]]:
+        """For each class, the samples of each of its patients."""
+        members: list[dict[int, list[int]]] = [{} for _ in self.classes]
+        for sample, (label, patient) in enumerate(zip(self.labels, self.patient_codes, strict=True)):
+            members[label].setdefault(int(patient), []).append(sample)
+        return [{patient: np.array(of_one) for patient, of_one in of_class.items()} for of_class in members]
+
+    def batch(
+        self, samples: Int[np.ndarray, " samples"], shape: ImageShape
+    ) -> Float[Tensor, "samples channels height width"]:
+        """The images of `samples` as a network of that shape takes them, float32 in [0, 1]."""
+        pixels = self.images.pixels(shape)[self.rows[samples]]
+        return torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max)
+
+    def hashes(self) -> list[str]:
+        """The content hash of each sample's image."""
+        every = self.images.hashes()
+        return [every[row] for row in self.rows]
+
+    def describe(self) -> str:
+        """One line for people: how many images and patients there are of each class."""
+        counts = ", ".join(
+            f"{name} {np.sum(self.labels == c)} ({len(self.members[c])} patients)"
+            for c, name in enumerate(self.classes)
+        )
+        dropped = f"; {self.dropped} rows without a label were left out" if self.dropped else ""
+        return f"{self.name}: {len(self)} images: {counts}{dropped}"
+
+    def select(self, samples: Int[np.ndarray, " samples"], name: str | None = None) -> "Task":
+        """The same task with only these samples; InputError if a class is left without any."""
+        return replace(
+            self,
+            name=name or self.name,
+            labels=self.labels[samples],
+            patients=self.patients[samples],
+            rows=self.rows[samples],
+        )

@@ -1,0 +1,109 @@
+"""Drawing the batches of episodes that the outer loop learns from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from medshot.errors import InputError, TooFewPatients
+from medshot.imaging import Augmentation, ImageShape, augment
+from medshot.tasks import Episode, Episodes, Support, Task, collate, draw_episode, draw_folds, random_variant
+
+ATTEMPTS = 50
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """What one batch of episodes looks like.
+
+    Args:
+        tasks: how many tasks are drawn for a batch.
+        ways: the most classes; each batch draws its way from 2 to this.
+        shots: labelled patients per class; each batch draws one of these.
+        queries: query patients per class.
+        augment: whether images are augmented.
+    """
+
+    tasks: int = 4
+    ways: int = 4
+    shots: tuple[int, ...] = (1, 3, 5, 10)
+    queries: int = 10
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        least = {"tasks": 1, "ways": 2, "queries": 1}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise InputError(f"{name} is {getattr(self, name)}, but must be {bound} or more.")
+        if not self.shots or min(self.shots) < 1:
+            raise InputError(f"shots is {self.shots}, but must be one or more numbers of 1 or more.")
+
+
+def draw_batch(
+    tasks: Sequence[Task],
+    settings: BatchSettings,
+    rng: np.random.Generator,
+    *,
+    cross_validated: bool,
+) -> list[Episode]:
+    """Episodes of one way and one shot; with `cross_validated` every fold of a task's L_cv is an episode.
+
+    Tasks with too few patients for a draw are passed over; those with more classes than the drawn way are made smaller
+    by leaving out or merging classes.
+
+    Raises:
+        TooFewPatients: no task has patients enough.
+    """
+    ways = int(rng.integers(2, min(settings.ways, max(len(task.classes) for task in tasks)) + 1))
+    shots = int(rng.choice(settings.shots))
+    able = [task for task in tasks if len(task.classes) >= ways]
+    episodes: list[Episode] = []
+    drawn = 0
+    for _ in range(ATTEMPTS):
+        variant = random_variant(able[rng.integers(len(able))], ways, rng)
+        try:
+            if cross_validated:
+                episodes += draw_folds(variant, shots=shots, queries=settings.queries, rng=rng)
+            else:
+                episodes.append(draw_episode(variant, shots=shots, queries=settings.queries, rng=rng))
+        except TooFewPatients:
+            continue
+        drawn += 1
+        if drawn == settings.tasks:
+            return episodes
+    raise TooFewPatients(
+        f"No {settings.tasks} draws of {ways} classes with {shots} shots could be made from {len(able)} tasks; "
+        "ask for fewer shots or add patients."
+    )
+
+
+def to_tensors(
+    episodes: Sequence[Episode],
+    shape: ImageShape,
+    device: torch.device,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
+) -> Episodes:
+    """The episodes on `device`, augmented where an `augmentation` is given (mirrored only where the task allows it)."""
+    batch = collate(episodes, shape, device)
+    if augmentation is None:
+        return batch
+    generator = torch.Generator(device).manual_seed(seed)
+    flips = [episode.task.flip for episode in episodes]
+    return Episodes(
+        _augmented(batch.support, augmentation, flips, generator),
+        _augmented(batch.query, augmentation, flips, generator),
+    )
+
+
+def _augmented(
+    side: Support, augmentation: Augmentation, flips: list[bool], generator: torch.Generator
+) -> Support:
+    images = torch.empty_like(side.images)
+    for flip in set(flips):
+        chosen = torch.tensor([own == flip for own in flips], device=images.device)
+        group = side.images[chosen]
+        flat = augment(group.flatten(0, 1), augmentation, flip=flip, generator=generator)
+        images[chosen] = flat.unflatten(0, group.shape[:2])
+    return replace(side, images=images)

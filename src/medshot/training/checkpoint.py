@@ -1,0 +1,84 @@
+"""The state of meta-training as one file: everything needed to go on and end bit for bit the same."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from medshot.errors import StorageError
+from medshot.storage import read_arrays, read_metadata, write_arrays
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass
+class Progress:
+    """Where meta-training stands; all randomness is a function of the seed and `step`, so no generator is kept.
+
+    Args:
+        step: outer steps done.
+        best_loss: the lowest validation loss so far, None before the first.
+        best_step: when it was.
+        stale: validations since then.
+        engine: how tasks are batched; measured once and kept.
+        fingerprint: digest of the settings and tasks that this training belongs to.
+    """
+
+    step: int = 0
+    best_loss: float | None = None
+    best_step: int = 0
+    stale: int = 0
+    engine: str = ""
+    fingerprint: str = ""
+
+
+def save_checkpoint(
+    folder: Path,
+    progress: Progress,
+    learner: nn.Module,
+    best: dict[str, torch.Tensor],
+    optimizer: torch.optim.Adam,
+) -> None:
+    """Write the checkpoint in one atomic step over the last one."""
+    arrays = {f"learner/{name}": value for name, value in learner.state_dict().items()}
+    arrays |= {f"best/{name}": value for name, value in best.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        arrays |= {f"adam/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
+    plain = {name: value.detach().cpu().numpy() for name, value in arrays.items()}
+    write_arrays(folder / CHECKPOINT, plain, {"progress": json.dumps(asdict(progress))})
+
+
+def load_checkpoint(
+    folder: Path, fingerprint: str, learner: nn.Module, optimizer: torch.optim.Adam
+) -> tuple[Progress, dict[str, torch.Tensor]]:
+    """Put learner and optimizer back where the checkpoint left them; returns the progress and the best parameters.
+
+    Raises:
+        StorageError: the checkpoint is damaged, or belongs to other settings or tasks.
+    """
+    path = folder / CHECKPOINT
+    arrays = {name: torch.from_numpy(np.array(value)) for name, value in read_arrays(path).items()}
+    try:
+        progress = Progress(**json.loads(read_metadata(path)["progress"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"{path} is not a checkpoint of this version; start anew in another folder."
+        ) from error
+    if progress.fingerprint != fingerprint:
+        raise StorageError(
+            f"{path} was made with other tasks or settings; give the same ones to go on, or start anew elsewhere."
+        )
+    learner.load_state_dict(_under("learner/", arrays))
+    adam: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in _under("adam/", arrays).items():
+        index, _, key = name.partition("/")
+        adam.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": adam})
+    return progress, _under("best/", arrays)
+
+
+def _under(prefix: str, arrays: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

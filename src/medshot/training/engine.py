@@ -1,0 +1,81 @@
+"""How a function of one task is run over a batch of tasks: a loop, vmap, or vmap in chunks. Measured, not guessed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+from medshot.errors import InputError
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One way to run a function over a leading task axis; all give the same numbers up to rounding.
+
+    Args:
+        kind: "loop", "vmap" or "chunk".
+        chunk: tasks at once where `kind` is "chunk".
+    """
+
+    kind: str = "loop"
+    chunk: int | None = None
+
+    def map(self, function: Callable[..., Any], *trees: Any) -> Any:
+        """`function` of every task's slice of `trees`, stacked along a new leading axis.
+
+        Args:
+            function: takes one task's part of each tree and returns a tensor or a tree of tensors.
+            trees: tensors, or dictionaries or tuples of them, each `(tasks, ...)`.
+        """
+        if self.kind == "loop":
+            tasks = len(tree_flatten(trees)[0][0])
+            results = [
+                function(*tree_map(lambda tensor, task=task: tensor[task], trees)) for task in range(tasks)
+            ]
+            leaves = zip(*(tree_flatten(result)[0] for result in results), strict=True)
+            return tree_unflatten([torch.stack(of_leaf) for of_leaf in leaves], tree_flatten(results[0])[1])
+        return torch.func.vmap(function, chunk_size=self.chunk)(*trees)
+
+    def __str__(self) -> str:
+        return f"chunk:{self.chunk}" if self.kind == "chunk" else self.kind
+
+
+def parse_engine(text: str) -> Engine:
+    """The engine named "loop", "vmap" or "chunk:N"; InputError for anything else."""
+    kind, _, chunk = text.partition(":")
+    if kind in ("loop", "vmap") and not chunk:
+        return Engine(kind)
+    if kind == "chunk" and chunk.isdecimal() and int(chunk) > 0:
+        return Engine(kind, int(chunk))
+    raise InputError(f"engine is '{text}', but must be loop, vmap or chunk:N, for example chunk:4.")
+
+
+def fastest_engine(run: Callable[[Engine], object], tasks: int) -> Engine:
+    """The engine under which `run` takes least time, each tried once after one warm-up.
+
+    Args:
+        run: does the work to be measured, with the engine it is given.
+        tasks: tasks in the batch that `run` works on; decides the chunk that is tried.
+    """
+    candidates = [Engine("loop")]
+    if tasks > 1:
+        candidates.append(Engine("vmap"))
+    if tasks > 3:
+        candidates.append(Engine("chunk", (tasks + 1) // 2))
+    seconds = {}
+    for engine in candidates:
+        run(engine)
+        _synchronize()
+        start = time.perf_counter()
+        run(engine)
+        _synchronize()
+        seconds[engine] = time.perf_counter() - start
+    return min(seconds, key=lambda engine: seconds[engine])
+
+
+def _synchronize() -> None:
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()

@@ -1,0 +1,108 @@
+"""Following meta-training: a progress bar on stderr and the history in `events.jsonl`."""
+
+import json
+from io import TextIOWrapper
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from medshot.errors import StorageError
+from medshot.storage import write_bytes
+
+EVENTS = "events.jsonl"
+FORGETTING = 0.95
+
+
+class Reporter:
+    """Takes the outer loop's events; use as a context.
+
+    Args:
+        steps: how many outer steps there will be at most.
+        folder: where `events.jsonl` goes; no history is kept where it is left out.
+        show: whether to show progress on stderr.
+    """
+
+    def __init__(self, steps: int, folder: Path | None = None, *, show: bool = True) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("meta-training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(
+                "loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.1%}  "
+                "{task.fields[rate]:.0f} episodes/s  left"
+            ),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not (show and self._console.is_terminal),
+        )
+        self._show = show
+        self._bar = self._progress.add_task(
+            "", total=steps, loss=float("nan"), accuracy=float("nan"), rate=0.0
+        )
+        self._folder = folder
+        self._file: TextIOWrapper | None = None
+        self._smooth: dict[str, float] = {}
+
+    def __enter__(self) -> "Reporter":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+        if self._file:
+            self._file.close()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Take one event."""
+        if self._folder:
+            self._write(self._folder / EVENTS, event)
+        if event["kind"] == "step":
+            fields = {
+                "loss": event["loss"],
+                "accuracy": event["accuracy"],
+                "rate": event["episodes"] / event["seconds"],
+            }
+            for name, value in fields.items():
+                old = self._smooth.get(name, value)
+                self._smooth[name] = FORGETTING * old + (1 - FORGETTING) * value
+            self._progress.update(self._bar, completed=event["step"], **self._smooth)
+        elif event["kind"] == "validation" and self._show:
+            self._console.print(
+                f"step {event['step']}: validation loss {event['loss']:.4f}, accuracy {event['accuracy']:.1%}, "
+                f"{self._smooth.get('rate', 0):.0f} episodes/s",
+                highlight=False,
+            )
+
+    def _write(self, path: Path, event: dict[str, Any]) -> None:
+        try:
+            if event["kind"] == "start":
+                _forget_after(path, event["step"])
+            if self._file is None:
+                self._file = path.open("a", encoding="utf-8")
+            self._file.write(json.dumps(event) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise StorageError(
+                f"{path} could not be written ({error.strerror or error}); free some space there."
+            ) from error
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop what a killed run wrote after its last checkpoint; those steps are made again."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            break
+        if event["step"] <= step:
+            kept.append(line)
+    write_bytes(path, "".join(line + "\n" for line in kept).encode())
