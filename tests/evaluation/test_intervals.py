@@ -101,7 +101,7 @@ def test_the_interval_for_new_patients_covers_what_it_promises():
 
 def test_equal_learners_are_rarely_called_different():
     verdicts = []
-    for seed in range(60):
+    for seed in range(40):
         one, other = study(seed), study(seed)
         generator = np.random.default_rng(seed)
         for episodes in (one, other):  # each is wrong about its own tenth of the patients
@@ -115,7 +115,7 @@ def test_equal_learners_are_rarely_called_different():
         draws = draw_replicates(one, replicates=200, seed=seed)
         found = [bootstrap(each, draws, ["balanced_accuracy"])["balanced_accuracy"] for each in (one, other)]
         verdicts.append(compare(*found).verdict)
-    assert verdicts.count("undecided") >= 56
+    assert verdicts.count("undecided") >= 37
 
 
 def test_a_clear_difference_is_found_and_turns_with_the_sign():

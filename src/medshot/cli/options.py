@@ -60,5 +60,3 @@ def write_out(value: Mapping[str, Any]) -> None:
 def note(text: str) -> None:
     """A line for people, on stderr."""
     print(text, file=sys.stderr)
-
-

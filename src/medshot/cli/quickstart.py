@@ -52,7 +52,9 @@ def run_quickstart(out: Path, *, seed: int, device: str, as_json: bool) -> None:
         tests = _hospitals(TRAINED, TEST_TASKS, TEST_PATIENTS, first=1000 * seed + 500)
         _adapt_and_predict(folder, tests[0], seed)
         note("3/4 scoring new hospitals of the families it was trained on")
-        learners = {"metal": metal} | {name: create(name, shape=SHAPE).to(place) for name in ("scratch", "logistic")}
+        learners = {"metal": metal} | {
+            name: create(name, shape=SHAPE).to(place) for name in ("scratch", "logistic")
+        }
         trained = _score(folder / "trained_families", learners, tests, seed, EPISODES // TEST_TASKS + 1)
         note(f"4/4 scoring a family that it was never trained on: {UNSEEN}")
         strangers = _hospitals((UNSEEN,), TEST_TASKS, TEST_PATIENTS, first=1000 * seed + 500)
@@ -61,11 +63,16 @@ def run_quickstart(out: Path, *, seed: int, device: str, as_json: bool) -> None:
         write_out({"trained_families": trained.to_json(), "unseen_family": unseen.to_json()})
     else:
         console = Console()
-        for title, results in (("Trained families, new hospitals", trained), (f"Unseen family: {UNSEEN}", unseen)):
+        for title, results in (
+            ("Trained families, new hospitals", trained),
+            (f"Unseen family: {UNSEEN}", unseen),
+        ):
             table = results_table(results.model_copy(update={"rows": []}))
             table.title = title
             console.print(table)
-    note(f"Done in {time.perf_counter() - began:.0f} s. Open {out / 'trained_families' / 'report.html'} in a browser.")
+    note(
+        f"Done in {time.perf_counter() - began:.0f} s. Open {out / 'trained_families' / 'report.html'} in a browser."
+    )
     note(f"Try: medshot info {out / 'run'}; medshot predict {out / 'model'} {out / 'images'}")
 
 

@@ -44,10 +44,10 @@ def near_duplicates(
     Comparing a set with itself gives each image paired with itself, and both orders of every other pair.
 
     The default of 22 of 255 bits comes from measurements. One chest film averaged down to 64 or 28 pixels,
-    or as a JPEG of quality 30, differs in at most 18 bits; with gamma 0.7 nineteen of twenty in at most 22. The five
-    films that MedNIST shares with NIH ChestX-ray14 differ in 4 to 12. Different images differ in more: JSRT
-    against NIH 56 and up, Kermany against NIH 62, two films of one NIH patient 34, two hands 40, and two of 491 ECG
-    pages of one layout 24. Neighbouring slices of one scan can be nearer.
+    or as a JPEG of quality 30, differs in at most 18 bits; with gamma 0.7 nineteen of twenty in at most 22.
+    The five films that MedNIST shares with NIH ChestX-ray14 differ in 4 to 12. Different images differ in
+    more: JSRT against NIH 56 and up, Kermany against NIH 62, two films of one NIH patient 34, two hands 40,
+    and two of 491 ECG pages of one layout 24. Neighbouring slices of one scan can be nearer.
 
     A crop is not seen through: 2 % of each side move 40 bits. MedMNIST cropped Kermany's films to squares for
     PneumoniaMNIST, so of their common films only the few that were nearly square are found, from 10 bits up.

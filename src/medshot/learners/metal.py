@@ -84,7 +84,7 @@ class Metal(Learner):
         self.network = ConvolutionalNetwork(shape, width)
         self.meta_network = MetaNetwork()
         adapted = [name for name, _ in self.network.named_parameters()] if adapt_parameters == "all" else []
-        rates = {name: learning_rate for name in adapted} | dict.fromkeys((WEIGHT, BIAS), 100 * learning_rate)
+        rates = dict.fromkeys(adapted, learning_rate) | dict.fromkeys((WEIGHT, BIAS), 100 * learning_rate)
         self.log_rates = nn.ParameterDict(
             {_key(name): nn.Parameter(torch.tensor(math.log(rate))) for name, rate in rates.items()}
         )

@@ -35,7 +35,9 @@ def meta_train_into(
         Interrupted: Ctrl-C was pressed; the state is saved in `folder`.
     """
     if learner.gradient is None:
-        raise InputError(f"Learner '{learner.name}' has nothing to meta-train; adapt or evaluate it directly.")
+        raise InputError(
+            f"Learner '{learner.name}' has nothing to meta-train; adapt or evaluate it directly."
+        )
     if not resume:
         refuse_existing(folder)
     elif (folder / RECORD).exists():
@@ -47,10 +49,18 @@ def meta_train_into(
     try:
         folder.mkdir(parents=True, exist_ok=resume)
     except OSError as error:
-        raise StorageError(f"{folder} could not be created ({error.strerror}); choose another place.") from error
+        raise StorageError(
+            f"{folder} could not be created ({error.strerror}); choose another place."
+        ) from error
     try:
         learner.meta_fit(
-            tasks, settings=settings, folder=folder, resume=resume, device=device, engine=engine, report=report
+            tasks,
+            settings=settings,
+            folder=folder,
+            resume=resume,
+            device=device,
+            engine=engine,
+            report=report,
         )
         learner.write(folder)
     except BaseException:

@@ -35,7 +35,7 @@ class MetaNetwork(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, inputs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The network's value, in (-1, 1), at each coordinate; differentiable any number of times."""
+        """The network's value, from -1 to 1, at each coordinate; differentiable any number of times."""
         if inputs.numel() < LARGE:
             return torch.tanh(self.output(torch.relu(self.hidden(inputs[..., None])))[..., 0])
         pieces = self._pieces()

@@ -30,7 +30,9 @@ def write_evaluation(folder: Path, results: Results, cells: Sequence[Cell]) -> N
         }
         for cell in cells
     }
-    write_report(folder / "report.html", results, [_example(cell) for cell in _one_per_task(cells)], reliability)
+    write_report(
+        folder / "report.html", results, [_example(cell) for cell in _one_per_task(cells)], reliability
+    )
 
 
 def _one_per_task(cells: Sequence[Cell]) -> list[Cell]:

@@ -32,7 +32,6 @@ CLASSES = ("normal", "nodule")
 FLIP = False
 
 Stack = Float[np.ndarray, "images height width"]
-PerPatient = Float[np.ndarray, "images 1 1"]
 Hospital = dict[str, float]
 
 HALF_FILM = 17.5  # cm

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, UInt8
 from scipy.ndimage import maximum_filter1d
 
 from medshot.tasks.simulated.electrocardiogram import SECONDS
-from medshot.tasks.simulated.texture import blur_one, smooth_field, to_uint8
+from medshot.tasks.simulated.texture import smooth_field, to_uint8
 
 GRID_COLOURS = np.array(
     [[0.93, 0.55, 0.62], [0.90, 0.35, 0.32], [0.45, 0.60, 0.88], [0.62, 0.62, 0.62], [0.93, 0.62, 0.42]]
@@ -56,7 +56,7 @@ def scan(
         camera = viewpoint(rng, shape, hospital)
         page = fold(paper + (pen - paper) * amount, hospital["crease"], rng)
         page = photographed(page, camera, final, hospital["surround"])
-        page = blur_one(page, hospital["blur"] * size) * light[i][:, :, None] + noise[i]
+        page = cv2.GaussianBlur(page, (0, 0), hospital["blur"] * size) * light[i][:, :, None] + noise[i]
         images.append(compressed(to_uint8(page), hospital["jpeg_quality"]))
         seen = where.reshape(4, low.shape[1], -1).any(axis=-1)
         marked = photographed(inked(low, np.where(seen, high, low), shape), camera, final, 0.0)

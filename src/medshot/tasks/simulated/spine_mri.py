@@ -15,6 +15,8 @@ from medshot.tasks.simulated.sagittal import DEPTH, HIGHEST, LEVEL_HEIGHT, LOWES
 from medshot.tasks.simulated.texture import blur, rician_noise, smooth_field, smooth_step, to_uint8
 from medshot.tasks.simulated.vertebrae import Profile, Stack, level_nodes, stack_levels
 
+Image = Float[np.ndarray, "images image_height image_width"]
+
 NAME = "spine_mri"
 CLASSES = ("normal", "kyphosis", "spondylolisthesis")
 FLIP = False
@@ -146,7 +148,7 @@ def people(
         return own.astype(np.float32)
 
     scale = each(hospital["scale"], 0.04)
-    lordosis, lean = each(0.95, 0.2)[:, :, 0], np.deg2rad(each(0, 3)[:, :, 0])
+    lordosis, lean = each(0.95, 0.2)[:, :, 0], np.deg2rad(each(0.0, 3.0)[:, :, 0])
     tilt = lordosis * np.deg2rad(np.interp(levels, *TILT)) + lean + wedge[0]
     height = np.interp(levels, *LEVEL_HEIGHT) * scale[:, :, 0] * (1 - wedge[1])
     place = rng.normal(0, hospital["placement"], (2, count))
@@ -183,7 +185,7 @@ def signals(hospital: dict[str, float]) -> dict[str, float]:
 
 def scan(
     pictures: Stack, x: Stack, hospital: dict[str, float], final: tuple[int, int], rng: np.random.Generator
-) -> Stack:
+) -> Image:
     """What a surface coil under the back receives, at the scanner's resolution, in 0..1."""
     count, height, _ = pictures.shape
     reach = np.exp((x - 5) / hospital["coil_reach"]) * (
@@ -204,7 +206,7 @@ def vertebra(
     which: Int[np.ndarray, " images"],
     present: Bool[np.ndarray, " images"],
     final: tuple[int, int],
-) -> Bool[np.ndarray, "images height width"]:
+) -> Bool[np.ndarray, "images image_height image_width"]:
     """The body of one vertebra in each image where the finding is present."""
     low = which[:, None, None]
     inside = (level > low) & (level < low + 1) & (np.abs(body) < 1.9) & present[:, None, None]

@@ -16,6 +16,8 @@ from medshot.tasks.simulated.texture import blur, poisson_noise, smooth_field, t
 from medshot.tasks.simulated.trunk import HIGHEST, LEVEL_HEIGHT, LOWEST, Trunk, attenuators
 from medshot.tasks.simulated.vertebrae import Profile, Stack, bend, level_nodes, stack_levels
 
+Film = Float[np.ndarray, "images film_height film_width"]
+
 NAME = "spine_xray"
 CLASSES = ("normal", "scoliosis")
 FLIP = False
@@ -150,7 +152,7 @@ def people(
 
 def film(
     soft: Stack, bone: Stack, hospital: dict[str, float], final: tuple[int, int], rng: np.random.Generator
-) -> Stack:
+) -> Film:
     """The film that the hospital's tube and detector make of the trunk, in 0..1."""
     count, height, _ = soft.shape
     grain = 1 + 0.10 * smooth_field(rng, count, soft.shape[1:], 0.02)
@@ -173,7 +175,7 @@ def film(
     return finish(bright, hospital, rng)
 
 
-def finish(bright: Stack, hospital: dict[str, float], rng: np.random.Generator) -> Stack:
+def finish(bright: Film, hospital: dict[str, float], rng: np.random.Generator) -> Film:
     """Collimator edges, and the marker of the patient's left."""
     count, height, width = bright.shape
     column = np.arange(width, dtype=np.float32)[None, None, :]
@@ -193,7 +195,7 @@ def finish(bright: Stack, hospital: dict[str, float], rng: np.random.Generator) 
 
 def curved_part(
     level: Stack, across: Stack, extent: Float[np.ndarray, "images 2"], final: tuple[int, int]
-) -> Bool[np.ndarray, "images height width"]:
+) -> Bool[np.ndarray, "images film_height film_width"]:
     """The vertebrae from one end of the curve to the other."""
     low, high = extent.T[:, :, None, None]
     inside = (level > low) & (level < high) & (np.abs(across) < 2.2)

@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 NODES_PER_LEVEL = 16
 
-Stack = Float[np.ndarray, "images height width"]
+Stack = Float[np.ndarray, "#images #height #width"]
+Points = tuple[tuple[float | int, ...], tuple[float | int, ...]]  # levels, and the values there
 Profile = Float[np.ndarray, "images nodes"]
 
 
@@ -157,12 +158,12 @@ def band(distance: Stack, half: Stack | float, edge: float) -> Stack:
 
 
 @lru_cache
-def _dense(points: tuple[tuple[float, ...], tuple[float, ...]]) -> Float[np.ndarray, " entries"]:
+def _dense(points: Points) -> Float[np.ndarray, " entries"]:
     heights, values = points
     return np.interp(np.arange(heights[0], heights[-1], 1 / 64), heights, values).astype(np.float32)
 
 
-def along(points: tuple[tuple[float, ...], tuple[float, ...]], level: Stack) -> Stack:
+def along(points: Points, level: Stack) -> Stack:
     """Values given at some levels, at every pixel's level (to 1/64 of a level)."""
     table = _dense(points)
     index = (level - np.float32(points[0][0])) * 64
