@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,12 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StorageError(
             f"{path} could not be written ({error.strerror or error}); free some space there or choose another place."
         ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -51,7 +53,7 @@ def write_arrays(
     path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> str:
     """Write named arrays, with optional text `metadata`, as one safetensors file; returns its SHA-256."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     content = encode_arrays(contiguous, metadata=dict(metadata) if metadata else None)
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
@@ -70,7 +72,7 @@ def read_bytes(path: Path) -> bytes:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object that `write_json` wrote; StorageError if it is missing or is not one."""
     try:
-        value = json.loads(read_bytes(path))
+        value = json.loads(read_bytes(path), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise StorageError(f"{path} is not valid JSON; the file is damaged, make the folder anew.") from error
     if not isinstance(value, dict):
@@ -78,6 +80,10 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path} holds {type(value).__name__} where an object was expected; make the folder anew."
         )
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def read_arrays(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:

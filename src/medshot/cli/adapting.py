@@ -8,7 +8,7 @@ import numpy as np
 
 from medshot.cli.options import note
 from medshot.errors import InputError
-from medshot.imaging import FileImages
+from medshot.imaging import ArrayImages, FileImages
 from medshot.learners import FewShotClassifier, Learner, create, load_learner
 from medshot.storage import read_json, refuse_existing
 from medshot.tasks import Task, draw_episode, load_tasks
@@ -61,6 +61,11 @@ def _learner(run: Path | None, learner: str | None, preset: str | None, seed: in
 
 
 def _images(task: Task, samples: np.ndarray) -> list[Path] | np.ndarray:
-    if isinstance(task.images, FileImages):
-        return [task.images.paths[row] for row in task.rows[samples]]
-    return task.images.array[task.rows[samples]]
+    rows = task.rows[samples]
+    match task.images:
+        case FileImages(paths=paths):
+            return [paths[row] for row in rows]
+        case ArrayImages(array=array):
+            return array[rows]
+        case other:
+            raise TypeError(f"{type(other).__name__} holds neither files nor an array")

@@ -8,7 +8,7 @@ the meta-loss.
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -58,7 +58,7 @@ class Learner(nn.Module, ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]
-    gradient: ClassVar[Literal["exact", "first-order", "implicit"] | None] = None
+    gradient: Literal["exact", "first-order", "implicit"] | None = None
     inductive: ClassVar[bool] = True
     randomised: ClassVar[bool] = False
     batchable: ClassVar[bool] = True
@@ -77,7 +77,7 @@ class Learner(nn.Module, ABC):
         """Adapt to one task.
 
         Args:
-            support: without a task axis: `images (support, channels, *spatial)`, `labels (support,)`,
+            support: without a task axis: `images (support, *embedded)` as `embed` gives them, `labels (support,)`,
                 `weights (support,)`.
             drawn: what `draw` returned for this task.
 
@@ -87,13 +87,24 @@ class Learner(nn.Module, ABC):
 
     @abstractmethod
     def predict_one(
-        self, adapted: Adapted, images: Float[Tensor, "queries *image"]
+        self, adapted: Adapted, images: Float[Tensor, "queries *embedded"]
     ) -> Float[Tensor, "queries ways"]:
-        """Logits of one task's queries, from what `adapt_one` returned."""
+        """Logits of one task's queries, as `embed` gives them, from what `adapt_one` returned."""
 
     def draw(self, support: Support, generator: torch.Generator) -> Drawn:
         """The random numbers that `adapt_one` needs for one task; drawn outside vmap, from `generator` alone."""
         return {}
+
+    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images *embedded"]:
+        """What the inner loop sees of each image: the image itself, or features that adaptation leaves as they are.
+
+        Computed once per image, however many tasks of a batch use it.
+        """
+        return images
+
+    def embed_tasks(self, images: Float[Tensor, "tasks samples *shape"]) -> Float[Tensor, "tasks samples *embedded"]:
+        """`embed` for images with a leading task axis."""
+        return self.embed(images.flatten(0, 1)).unflatten(0, images.shape[:2])
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again, JSON-able."""
@@ -104,19 +115,18 @@ class Learner(nn.Module, ABC):
 
         Differentiable in the learner's parameters where `gradient` says so.
         """
-        support = self._ordered(support)
-        drawn = self._draw(support)
+        support = self._ordered(replace(support, images=self.embed_tasks(support.images)))
 
         def one(images: Tensor, labels: Tensor, weights: Tensor, drawn: Drawn) -> Adapted:
             return self.adapt_one(Support(images, labels, weights, support.ways), drawn)
 
-        adapted = self._engine.map(one, support.images, support.labels, support.weights, drawn)
+        adapted = self._engine.map(one, support.images, support.labels, support.weights, self._draw(support))
         return Classifier(self, adapted)
 
     def scores(self, episodes: Episodes) -> tuple[Float[Tensor, " tasks"], Float[Tensor, " tasks"]]:
         """The query loss and accuracy of each task, adapting and predicting within one pass of the engine."""
-        support = self._ordered(episodes.support)
-        query = episodes.query
+        episodes = replace(episodes, images=self.embed(episodes.images))
+        support, query = self._ordered(episodes.support), episodes.query
 
         def one(
             images: Tensor,
@@ -263,7 +273,7 @@ class Classifier:
 
     def __call__(self, images: Float[Tensor, "tasks queries *image"]) -> Float[Tensor, "tasks queries ways"]:
         """Logits of each task's queries."""
-        return self.learner._engine.map(self.learner.predict_one, self.adapted, images)
+        return self.learner._engine.map(self.learner.predict_one, self.adapted, self.learner.embed_tasks(images))
 
     def probabilities(
         self, images: Float[Tensor, "tasks queries *image"]

@@ -59,7 +59,6 @@ class Metal(Learner):
     name = "metal"
     summary = "a meta-network steers the inner updates of a base network; trained by cross-validation loss"
     paper = "METAL (docs/metal.md)"
-    gradient = "exact"
     cross_validated = True
 
     def __init__(
@@ -89,8 +88,7 @@ class Metal(Learner):
             {_key(name): nn.Parameter(torch.tensor(math.log(rate))) for name, rate in rates.items()}
         )
         self.beta = nn.Parameter(torch.tensor(beta))
-        if order == 1:
-            self.gradient = "first-order"
+        self.gradient = "exact" if order == 2 else "first-order"
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""
@@ -104,13 +102,16 @@ class Metal(Learner):
             "beta": self.start_beta,
         }
 
+    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images *embedded"]:
+        """The base network's features where only the head adapts."""
+        return images if self.adapt_parameters == "all" else self.network(images)
+
     def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
         """The inner loop: base network and head after adaptation, and the support's mean feature."""
-        fixed = None if self.adapt_parameters == "all" else self.network(support.images)
         parameters = self._start(support)
 
         def task_loss(parameters: Parameters) -> Tensor:
-            features = self._features(parameters, support.images) if fixed is None else fixed
+            features = self._features(parameters, support.images)
             logits = apply_head(parameters, features - _centre(features, support.weights))
             return weighted_cross_entropy(logits, support.labels, support.weights)
 
@@ -126,7 +127,7 @@ class Metal(Learner):
             parameters = {
                 name: torch.where(active, value - updates[name], value) for name, value in parameters.items()
             }
-        features = self._features(parameters, support.images) if fixed is None else fixed
+        features = self._features(parameters, support.images)
         return parameters | {CENTRE: _centre(features, support.weights)}
 
     def predict_one(
@@ -158,6 +159,8 @@ class Metal(Learner):
         return base | new_head(support, self.network.features)
 
     def _features(self, parameters: Parameters, images: Tensor) -> Float[Tensor, "samples features"]:
+        if self.adapt_parameters == "head":
+            return images
         base = {name: value for name, value in parameters.items() if not is_head(name) and name != CENTRE}
         return functional_call(self.network, base, (images,))
 

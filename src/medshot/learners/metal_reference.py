@@ -137,16 +137,15 @@ class MetalReference(Learner):
         slopes: list[Tensor],
     ) -> None:
         """One step of φ on L_cv; `slopes` is ∇_θ L_cv at the stepped θ."""
-        for parameter in meta_network.parameters():
-            parameter.grad = torch.zeros_like(parameter)
+        meta.zero_grad()
         for parameter, gradient, slope in zip(network.parameters(), gradients, slopes, strict=True):
             state = base.state[parameter]
             step = float(state["step"])
             root = (state["exp_avg_sq"] / (1 - 0.999**step)).sqrt().add_(1e-8)
             rate = self.learning_rate * (1 - FIRST_MOMENT) / (1 - FIRST_MOMENT**step)
             share = meta_network.parameter_gradient(gradient, slope.div(root).mul_(-rate * self.beta))
-            for name, parameter_of_meta in meta_network.named_parameters():
-                parameter_of_meta.grad += share[name]
+            for name, weights in meta_network.named_parameters():
+                weights.grad = share[name] if weights.grad is None else weights.grad + share[name]
         meta.step()
 
 

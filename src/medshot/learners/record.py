@@ -61,7 +61,7 @@ class LearnerRecord(Strict):
 
     name: str
     settings: dict[str, Any]
-    channels: Literal[1, 3]
+    channels: int = Field(ge=1, le=3)
     size: int = Field(ge=8, le=4096)
     training: TrainingRecord | None = None
 

@@ -85,40 +85,94 @@ class Support:
 
 
 @dataclass(frozen=True)
-class Episodes:
-    """A batch of episodes of equal way.
+class Side:
+    """One side of a batch of episodes, its images named by their rows in the batch's pool of images.
 
     Args:
-        support: with a leading axis over tasks.
-        query: the same shape of thing: images to score on, their true labels, and weights of 0 for padding.
+        rows: `(tasks, samples)`, indices into `Episodes.images`.
+        labels: `(tasks, samples)`, 0 to ways - 1.
+        weights: `(tasks, samples)`; 0 marks padding.
+        patients: `(tasks, samples)`, the same number for images of one patient.
     """
 
-    support: Support
-    query: Support
+    rows: Int[Tensor, "tasks samples"]
+    labels: Int[Tensor, "tasks samples"]
+    weights: Float[Tensor, "tasks samples"]
+    patients: Int[Tensor, "tasks samples"]
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """A batch of episodes of equal way over a pool of images, each held once however many episodes use it.
+
+    Args:
+        images: `(images, channels, *spatial)` in [0, 1].
+        support_side: what each task adapts on.
+        query_side: what it is scored on.
+        ways: the number of classes.
+    """
+
+    images: Float[Tensor, "images *shape"]
+    support_side: Side
+    query_side: Side
+    ways: int
 
     def __len__(self) -> int:
-        return len(self.support.labels)
+        return len(self.support_side.rows)
+
+    @property
+    def support(self) -> Support:
+        """The support with its images, `(tasks, support, channels, *spatial)`."""
+        return self._with_images(self.support_side)
+
+    @property
+    def query(self) -> Support:
+        """The query with its images, true labels and weights."""
+        return self._with_images(self.query_side)
+
+    def _with_images(self, side: Side) -> Support:
+        return Support(self.images[side.rows], side.labels, side.weights, self.ways, side.patients)
 
 
 def collate(episodes: Sequence[Episode], shape: ImageShape, device: torch.device | str = "cpu") -> Episodes:
-    """The episodes' images as tensors with a leading axis over tasks; shorter ones are padded with weight 0.
+    """The episodes as tensors with a leading axis over tasks; shorter ones are padded with weight 0.
 
     Args:
         episodes: all of the same way.
         shape: the image shape that the learner declares.
         device: where the tensors go.
     """
+    tasks = {id(episode.task): episode.task for episode in episodes}
+    used = {
+        key: np.unique(np.concatenate([_samples(episode) for episode in episodes if id(episode.task) == key]))
+        for key in tasks
+    }
+    starts = dict(zip(used, np.cumsum([0, *map(len, used.values())]), strict=False))
 
-    def side(samples: np.ndarray, labels: np.ndarray, episode: Episode) -> Support:
-        return Support(
-            episode.task.batch(samples, shape).to(device),
-            torch.from_numpy(labels).to(device),
-            torch.ones(len(labels), device=device),
-            episode.ways,
-            torch.from_numpy(episode.task.patient_codes[samples]).to(device),
-        )
+    def side(chosen: list[np.ndarray], labels: list[np.ndarray]) -> Side:
+        rows, patients = [], []
+        for episode, samples in zip(episodes, chosen, strict=True):
+            key = id(episode.task)
+            rows.append(starts[key] + np.searchsorted(used[key], samples))
+            patients.append(episode.task.patient_codes[samples])
+        weights = [np.ones(len(of_task), dtype=np.float32) for of_task in labels]
+        return Side(*(_padded(arrays).to(device) for arrays in (rows, labels, weights, patients)))
 
     return Episodes(
-        Support.stack([side(episode.support, episode.support_labels, episode) for episode in episodes]),
-        Support.stack([side(episode.query, episode.query_labels, episode) for episode in episodes]),
+        torch.cat([tasks[key].batch(samples, shape) for key, samples in used.items()]).to(device),
+        side([e.support for e in episodes], [e.support_labels for e in episodes]),
+        side([e.query for e in episodes], [e.query_labels for e in episodes]),
+        episodes[0].ways,
     )
+
+
+def _samples(episode: Episode) -> np.ndarray:
+    return np.concatenate([episode.support, episode.query])
+
+
+def _padded(arrays: Sequence[np.ndarray]) -> Tensor:
+    """The arrays as rows of one tensor, filled up with zeros."""
+    padded = np.zeros((len(arrays), max(map(len, arrays))), dtype=arrays[0].dtype)
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = array
+    return torch.from_numpy(padded)

@@ -90,21 +90,23 @@ def _rows(path: Path, label: str, keep: Mapping[str, Sequence[str]]) -> list[tup
         raise InputError(f"{path} could not be read ({error.strerror}); check the path.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text; save it as CSV in UTF-8.") from error
+    if "\0" in text:
+        raise InputError(f"{path} is not UTF-8 text (it holds NUL bytes); save it as CSV in UTF-8.")
     delimiter = _columns(text.split("\n", 1)[0], label)
     if delimiter is None:
         raise InputError(
             f"{path} has no columns 'image' and '{label}' in its first line; name them there or choose with --label."
         )
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header = [name.strip() for name in reader.fieldnames or []]
-    if len(set(header)) < len(header):
-        raise InputError(f"{path} has two columns of the same name; rename one.")
-    reader.fieldnames = header
-    for column in keep:
-        if column not in header:
-            raise InputError(f"{path} has no column '{column}' to keep by; it has {', '.join(header)}.")
-    rows = []
     try:
+        header = [name.strip() for name in reader.fieldnames or []]
+        if len(set(header)) < len(header):
+            raise InputError(f"{path} has two columns of the same name; rename one.")
+        for column in keep:
+            if column not in header:
+                raise InputError(f"{path} has no column '{column}' to keep by; it has {', '.join(header)}.")
+        reader.fieldnames = header
+        rows = []
         for row in reader:
             if None in row or None in row.values():
                 raise InputError(
@@ -123,7 +125,10 @@ def _rows(path: Path, label: str, keep: Mapping[str, Sequence[str]]) -> list[tup
 def _columns(header: str, label: str) -> str | None:
     """The delimiter under which the header has the columns `image` and `label`."""
     for delimiter in DELIMITERS:
-        columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        try:
+            columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        except csv.Error:
+            continue
         if "image" in columns and label in columns:
             return delimiter
     return None

@@ -78,6 +78,8 @@ def _tasks_at(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) 
 def _from_file(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
     if path.suffix.lower() == ".npz":
         images, labels = read_medmnist(path)
+        if labels.min() < 0:
+            raise InputError(f"{path} holds labels below 0 ({labels.min()}); give labels that count from 0.")
         return _task(path.stem, ArrayImages(images), [str(value) for value in labels])
     if path.suffix.lower() in MANIFEST_SUFFIXES:
         return _from_manifest(path, label, keep)

@@ -169,7 +169,7 @@ def _deal(
     part_of: dict[int, int] = {}
     for pool in sorted(pools, key=len):
         counts = np.bincount([part_of[p] for p in pool if p in part_of], minlength=parts).astype(float)
-        for patient in pool:
+        for patient in pool.tolist():
             if patient not in part_of:
                 emptiest = (counts + rng.uniform(0, 1e-6, parts) + (counts > 0)) / shares
                 part_of[patient] = int(np.argmin(emptiest))

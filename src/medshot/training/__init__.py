@@ -4,9 +4,10 @@ from medshot.training.batches import BatchSettings, draw_batch, to_tensors
 from medshot.training.checkpoint import CHECKPOINT
 from medshot.training.device import resolve_device
 from medshot.training.engine import Engine, fastest_engine, parse_engine
-from medshot.training.outer import OuterSettings, Report, Trainable, meta_train
+from medshot.training.outer import OuterSettings, Report, meta_train
 from medshot.training.reporter import Reporter
 from medshot.training.split import TaskSplit, split_tasks
+from medshot.training.trainable import Trainable
 
 __all__ = [
     "CHECKPOINT",

@@ -8,7 +8,7 @@ import torch
 
 from medshot.errors import InputError, TooFewPatients
 from medshot.imaging import Augmentation, ImageShape, augment
-from medshot.tasks import Episode, Episodes, Support, Task, collate, draw_episode, draw_folds, random_variant
+from medshot.tasks import Episode, Episodes, Task, collate, draw_episode, draw_folds, random_variant
 
 ATTEMPTS = 50
 
@@ -90,20 +90,13 @@ def to_tensors(
     if augmentation is None:
         return batch
     generator = torch.Generator(device).manual_seed(seed)
-    flips = [episode.task.flip for episode in episodes]
-    return Episodes(
-        _augmented(batch.support, augmentation, flips, generator),
-        _augmented(batch.query, augmentation, flips, generator),
-    )
-
-
-def _augmented(
-    side: Support, augmentation: Augmentation, flips: list[bool], generator: torch.Generator
-) -> Support:
-    images = torch.empty_like(side.images)
-    for flip in set(flips):
-        chosen = torch.tensor([own == flip for own in flips], device=images.device)
-        group = side.images[chosen]
-        flat = augment(group.flatten(0, 1), augmentation, flip=flip, generator=generator)
-        images[chosen] = flat.unflatten(0, group.shape[:2])
-    return replace(side, images=images)
+    mirrored = torch.zeros(len(batch.images), dtype=torch.bool)
+    for side in (batch.support_side, batch.query_side):
+        for rows, weights, episode in zip(side.rows.cpu(), side.weights.cpu(), episodes, strict=True):
+            mirrored[rows[weights > 0]] = episode.task.flip
+    images = batch.images.clone()
+    for flip in (False, True):
+        chosen = (mirrored == flip).to(device)
+        if chosen.any():
+            images[chosen] = augment(images[chosen], augmentation, flip=flip, generator=generator)
+    return replace(batch, images=images)

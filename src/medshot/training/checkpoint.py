@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from medshot.errors import StorageError
 from medshot.storage import read_arrays, read_metadata, write_arrays
+from medshot.training.trainable import Trainable
 
 CHECKPOINT = "checkpoint.safetensors"
+LAST = "last"
 
 
 @dataclass
@@ -38,13 +39,14 @@ class Progress:
 def save_checkpoint(
     folder: Path,
     progress: Progress,
-    learner: nn.Module,
+    learner: Trainable,
     best: dict[str, torch.Tensor],
+    last: torch.Tensor,
     optimizer: torch.optim.Adam,
 ) -> None:
     """Write the checkpoint in one atomic step over the last one."""
     arrays = {f"learner/{name}": value for name, value in learner.state_dict().items()}
-    arrays |= {f"best/{name}": value for name, value in best.items()}
+    arrays |= {f"best/{name}": value for name, value in best.items()} | {LAST: last}
     for index, state in optimizer.state_dict()["state"].items():
         arrays |= {f"adam/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
     plain = {name: value.detach().cpu().numpy() for name, value in arrays.items()}
@@ -52,9 +54,12 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, fingerprint: str, learner: nn.Module, optimizer: torch.optim.Adam
-) -> tuple[Progress, dict[str, torch.Tensor]]:
-    """Put learner and optimizer back where the checkpoint left them; returns the progress and the best parameters.
+    folder: Path, fingerprint: str, learner: Trainable, optimizer: torch.optim.Adam
+) -> tuple[Progress, dict[str, torch.Tensor], torch.Tensor]:
+    """Put learner and optimizer back where the checkpoint left them.
+
+    Returns:
+        The progress, the best parameters, and the parameters at the last validation as one vector.
 
     Raises:
         StorageError: the checkpoint is damaged, or belongs to other settings or tasks.
@@ -63,6 +68,7 @@ def load_checkpoint(
     arrays = {name: torch.from_numpy(np.array(value)) for name, value in read_arrays(path).items()}
     try:
         progress = Progress(**json.loads(read_metadata(path)["progress"]))
+        last = arrays[LAST]
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(
             f"{path} is not a checkpoint of this version; start anew in another folder."
@@ -77,7 +83,7 @@ def load_checkpoint(
         index, _, key = name.partition("/")
         adam.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": adam})
-    return progress, _under("best/", arrays)
+    return progress, _under("best/", arrays), last
 
 
 def _under(prefix: str, arrays: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

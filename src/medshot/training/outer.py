@@ -4,23 +4,24 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from medshot.errors import Interrupted, MedshotError
-from medshot.imaging import Augmentation, ImageShape
+from medshot.imaging import Augmentation
 from medshot.tasks import Episode, Episodes, Task
 from medshot.training.batches import BatchSettings, draw_batch, to_tensors
 from medshot.training.checkpoint import CHECKPOINT, Progress, load_checkpoint, save_checkpoint
 from medshot.training.engine import Engine, fastest_engine, parse_engine
 from medshot.training.interrupt import StopRequest
 from medshot.training.split import TaskSplit
+from medshot.training.trainable import Trainable
 
 Report = Callable[[dict[str, Any]], None]
 VALIDATION = 2**40
@@ -56,33 +57,6 @@ class OuterSettings:
     batch: BatchSettings = field(default_factory=BatchSettings)
 
 
-@runtime_checkable
-class Trainable(Protocol):
-    """What the outer loop needs of a learner."""
-
-    shape: ImageShape
-    engine: Engine
-    cross_validated: Any
-
-    def scores(self, episodes: Episodes) -> tuple[Tensor, Tensor]:
-        """Query loss and accuracy of each task."""
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """What is learned."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Named parameters."""
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> object:
-        """Set the named parameters."""
-
-    def train(self, mode: bool = True) -> object:
-        """Choose between meta-training and evaluation."""
-
-    def to(self, device: torch.device) -> object:
-        """Move the parameters."""
-
-
 def meta_train(
     learner: Trainable,
     split: TaskSplit,
@@ -116,16 +90,15 @@ def meta_train(
     device = device or torch.device("cpu")
     optimizer = torch.optim.Adam(learner.parameters(), lr=settings.learning_rate)
     progress = Progress(fingerprint=_fingerprint(learner, split, settings))
-    best = _copy(learner)
+    best, last = _copy(learner), _vector(learner)
     if resume and folder and (folder / CHECKPOINT).exists():
-        progress, best = load_checkpoint(folder, progress.fingerprint, learner, optimizer)
+        progress, best, last = load_checkpoint(folder, progress.fingerprint, learner, optimizer)
     learner.train()
     progress.engine = engine or progress.engine or str(_measure(learner, split, settings, device))
     learner.engine = parse_engine(progress.engine)
     validation = _validation_episodes(learner, split, settings)
     report({"kind": "start", "step": progress.step, "steps": settings.steps, "engine": progress.engine})
     with StopRequest() as stop:
-        last = _vector(learner)
         while progress.step < settings.steps:
             report(_step(learner, optimizer, split, settings, progress.step, device))
             progress.step += 1
@@ -148,12 +121,12 @@ def meta_train(
                     }
                 )
                 if folder:
-                    save_checkpoint(folder, progress, learner, best, optimizer)
+                    save_checkpoint(folder, progress, learner, best, last, optimizer)
                 if progress.stale >= settings.patience and moved < settings.tolerance:
                     break
             if stop.requested:
                 if folder:
-                    save_checkpoint(folder, progress, learner, best, optimizer)
+                    save_checkpoint(folder, progress, learner, best, last, optimizer)
                 kept = (
                     f"it is saved in {folder}; give the same command with --resume to go on"
                     if folder

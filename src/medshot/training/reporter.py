@@ -45,7 +45,7 @@ class Reporter:
         )
         self._folder = folder
         self._file: TextIOWrapper | None = None
-        self._smooth: dict[str, float] = {}
+        self._smooth: dict[str, Any] = {}
 
     def __enter__(self) -> "Reporter":
         self._progress.start()

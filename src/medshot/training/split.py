@@ -49,7 +49,8 @@ def split_tasks(tasks: Sequence[Task], seed: int = 0) -> TaskSplit:
         apart = len(sources) // LEAST_TASKS
         role = dict.fromkeys(sources, 0) | dict.fromkeys(sources[:apart], 1)
         role |= dict.fromkeys(sources[apart : 2 * apart], 2)
-        dealt = [[task for task in tasks if role[task.source] == part] for part in range(3)]
-        return TaskSplit(*dealt, by_patients=False)
-    parts = [split_patients(task, (2, 1, 1), rng) for task in tasks]
-    return TaskSplit(*(list(of_part) for of_part in zip(*parts, strict=True)), by_patients=True)
+        train, new, validation = ([task for task in tasks if role[task.source] == part] for part in range(3))
+        return TaskSplit(train, new, validation, by_patients=False)
+    parts = [split_patients(task, (0.5, 0.25, 0.25), rng) for task in tasks]
+    train, new, validation = (list(of_part) for of_part in zip(*parts, strict=True))
+    return TaskSplit(train, new, validation, by_patients=True)

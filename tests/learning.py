@@ -1,0 +1,60 @@
+"""Small learners of every kind, and batches of episodes for them."""
+
+import numpy as np
+import torch
+from making import SHAPE, in_doubles, textured
+
+from medshot.learners import LEARNERS, Learner, create
+from medshot.tasks import Episodes, Support, collate, draw_episode
+
+SMALL = {
+    "metal": {"width": 8, "steps": 2, "max_steps": 4},
+    "scratch": {"width": 8, "steps": 4, "views": 2},
+    "logistic": {"pixels": 10, "views": 3},
+}
+VARIANTS = {
+    "metal-second-order": ("metal", {"order": 2}),
+    "metal-head": ("metal", {"adapt_parameters": "head"}),
+    "metal-head-second-order": ("metal", {"adapt_parameters": "head", "order": 2}),
+}
+LARGE = {"metal-reference"}  # eleven million parameters and 224 pixels: laws of its own, in test_reference.py
+NAMES = [name for name in [*LEARNERS, *VARIANTS] if name not in LARGE]
+
+
+def tiny(name: str, *, doubles: bool = True, stir: bool = True, **settings) -> Learner:
+    """A small learner of that name, in evaluation mode.
+
+    Args:
+        name: a registered learner, or a key of `VARIANTS`.
+        doubles: in double precision.
+        stir: add noise to all that is learned, so that nothing is zero as it is at the start.
+        settings: over those of `SMALL`.
+    """
+    registered, changed = VARIANTS.get(name, (name, {}))
+    learner = create(registered, shape=SHAPE, **(SMALL.get(registered, {}) | changed | settings))
+    if stir:
+        generator = torch.Generator().manual_seed(0)
+        for value in learner.parameters():
+            if value.requires_grad:
+                value.data += 0.1 * torch.randn(value.shape, generator=generator)
+    return (learner.double() if doubles else learner).eval()
+
+
+def episodes(count: int = 3, *, ways: int = 2, doubles: bool = True, signal: float = 1.0) -> Episodes:
+    """Episodes of as many tasks, whose supports and queries differ in size."""
+    drawn = [
+        draw_episode(
+            textured(seed, classes=ways, patients=8, signal=signal),
+            shots=seed % 3 + 1,
+            queries=seed % 2 + 3,
+            rng=np.random.default_rng(seed),
+        )
+        for seed in range(count)
+    ]
+    batch = collate(drawn, SHAPE)
+    return in_doubles(batch) if doubles else batch
+
+
+def one_task(side: Support, task: int) -> Support:
+    """One task's part of a side, with a leading axis of one and without its padding."""
+    return Support.stack([side.of_task(task)])

@@ -1,0 +1,214 @@
+"""The laws of the sampler, for any grouping of patients and labels."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from making import labelled
+
+from medshot.errors import InputError, TooFewPatients
+from medshot.tasks import Episode, Task, draw_episode, draw_folds, split_patients
+
+
+@st.composite
+def groupings(draw: st.DrawFn) -> tuple[list[int], list[int]]:
+    """Labels and patients of any task: unbalanced classes, many images of one patient, patients in several classes."""
+    classes = draw(st.integers(2, 4))
+    size = st.integers(classes, 40)
+    labels = draw(size.flatmap(lambda n: st.lists(st.integers(0, classes - 1), min_size=n, max_size=n)))
+    labels[:classes] = range(classes)
+    people = draw(st.integers(1, 30))
+    patients = draw(st.lists(st.integers(0, people), min_size=len(labels), max_size=len(labels)))
+    return labels, patients
+
+
+@st.composite
+def one_class_each(draw: st.DrawFn) -> tuple[list[int], list[int]]:
+    """The same where a patient has one to three images of one class, and each class two patients or more."""
+    counts = draw(st.lists(st.integers(2, 12), min_size=2, max_size=4))
+    owners = [label for label, count in enumerate(counts) for _ in range(count)]
+    images = draw(st.lists(st.integers(1, 3), min_size=len(owners), max_size=len(owners)))
+    patients = np.repeat(np.arange(len(owners)), images)
+    return np.array(owners)[patients].tolist(), patients.tolist()
+
+
+def people(task: Task) -> list[set]:
+    """The patients of each class."""
+    return [set(task.patients[task.labels == c]) for c in range(len(task.classes))]
+
+
+def check(episode: Episode, shots: int, queries: int | None) -> None:
+    """What holds for every episode, however it was drawn."""
+    task = episode.task
+    sides = ((episode.support, episode.support_labels), (episode.query, episode.query_labels))
+    assert not set(task.patients[episode.support]) & set(task.patients[episode.query])
+    assert len(set(episode.classes)) == len(episode.classes)
+    for samples, labels in sides:
+        assert np.array_equal(np.array(episode.classes)[labels], task.labels[samples])
+        pairs = list(zip(labels, task.patients[samples], strict=True))
+        assert len(set(pairs)) == len(pairs), "more than one image of a patient and class"
+    support = np.bincount(episode.support_labels, minlength=episode.ways)
+    assert support.min() >= 1
+    assert support.max() <= shots
+    if queries is not None:
+        assert np.bincount(episode.query_labels).max() <= queries
+
+
+@given(
+    grouping=groupings(),
+    shots=st.integers(1, 6),
+    queries=st.none() | st.integers(1, 5),
+    ways=st.none() | st.just(2),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_no_patient_is_on_both_sides_of_an_episode(grouping, shots, queries, ways, seed):
+    task = labelled(*grouping)
+    try:
+        episode = draw_episode(task, shots=shots, queries=queries, ways=ways, rng=np.random.default_rng(seed))
+    except TooFewPatients:
+        return
+    check(episode, shots, queries)
+    assert episode.ways == (ways or len(task.classes))
+    assert (np.bincount(episode.support_labels, minlength=episode.ways) == shots).all()
+    assert set(episode.query_labels) == set(range(episode.ways))
+
+
+@given(grouping=groupings(), shots=st.integers(1, 3), seed=st.integers(0, 2**32 - 1))
+def test_an_episode_is_drawn_wherever_there_is_one(grouping, shots, seed):
+    task = labelled(*grouping)
+    pools = people(task)
+    possible = any(
+        all(len(pool - set(held_out)) >= shots for pool in pools)
+        for held_out in (product(*pools) if np.prod([len(pool) for pool in pools]) < 5000 else ())
+    )
+    try:
+        draw_episode(task, shots=shots, rng=np.random.default_rng(seed))
+    except TooFewPatients as error:
+        assert not possible
+        assert "class " in str(error)
+        assert str(error).count("\n") == 0
+    else:
+        assert all(len(pool) > shots for pool in pools)
+
+
+@given(
+    grouping=groupings(), shots=st.integers(1, 6), queries=st.integers(1, 6), seed=st.integers(0, 2**32 - 1)
+)
+def test_no_patient_is_on_both_sides_of_a_fold(grouping, shots, queries, seed):
+    task = labelled(*grouping)
+    try:
+        folds = draw_folds(task, shots=shots, queries=queries, rng=np.random.default_rng(seed))
+    except TooFewPatients:
+        return
+    assert 1 <= len(folds) <= 5
+    for fold in folds:
+        check(fold, shots, None)
+        assert len(fold.query) > 0
+    scored = [set(task.patients[fold.query]) for fold in folds]
+    assert sum(map(len, scored)) == len(set.union(*scored)), "a patient was scored in two folds"
+
+
+@given(
+    grouping=one_class_each(),
+    shots=st.integers(1, 6),
+    queries=st.integers(1, 6),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_folds_are_stratified_and_as_many_as_the_smallest_class_allows(grouping, shots, queries, seed):
+    task = labelled(*grouping)
+    folds = draw_folds(task, shots=shots, queries=queries, rng=np.random.default_rng(seed))
+    drawn = [min(len(pool), shots + queries) for pool in people(task)]
+    assert len(folds) == min(5, *drawn)
+    for fold in folds:
+        for label, c in enumerate(fold.classes):
+            scored = int(np.sum(fold.query_labels == label))
+            assert scored in (drawn[c] // len(folds), -(-drawn[c] // len(folds)))
+            assert np.sum(fold.support_labels == label) == min(shots, drawn[c] - scored)
+    assert sum(len(fold.query) for fold in folds) == sum(drawn)
+
+
+@given(grouping=groupings(), parts=st.integers(2, 4), seed=st.integers(0, 2**32 - 1))
+def test_a_split_is_by_patients_and_loses_no_image(grouping, parts, seed):
+    task = labelled(*grouping)
+    try:
+        split = split_patients(task, [1.0] * parts, np.random.default_rng(seed))
+    except TooFewPatients:
+        return
+    assert len(split) == parts
+    assert sorted(np.concatenate([part.rows for part in split])) == list(range(len(task)))
+    seen = [set(part.patients) for part in split]
+    assert sum(map(len, seen)) == len(set.union(*seen))
+    for part in split:
+        assert set(part.labels) == set(range(len(task.classes)))
+        assert np.array_equal(part.labels, task.labels[part.rows])
+
+
+@given(grouping=one_class_each(), seed=st.integers(0, 2**32 - 1))
+def test_a_split_has_about_the_fractions_asked_for(grouping, seed):
+    task = labelled(*grouping)
+    halves = split_patients(task, (0.5, 0.5), np.random.default_rng(seed))
+    for first, second in zip(people(halves[0]), people(halves[1]), strict=True):
+        assert abs(len(first) - len(second)) <= 1
+
+
+@given(grouping=groupings(), seed=st.integers(0, 2**32 - 1))
+def test_the_same_seed_draws_the_same(grouping, seed):
+    task = labelled(*grouping)
+
+    def draws() -> list[list[int]]:
+        rng = np.random.default_rng(seed)
+        episodes = [draw_episode(task, shots=1, rng=rng), *draw_folds(task, shots=1, queries=3, rng=rng)]
+        return [[*episode.classes, *episode.support, *episode.query] for episode in episodes]
+
+    try:
+        first = draws()
+    except TooFewPatients:
+        return
+    assert draws() == first
+
+
+def test_draws_differ_from_seed_to_seed_and_are_shuffled():
+    task = labelled([0] * 20 + [1] * 20, list(range(40)))
+    episodes = [draw_episode(task, shots=5, rng=np.random.default_rng(seed)) for seed in range(20)]
+    assert len({tuple(sorted(episode.support)) for episode in episodes}) > 15
+    assert {int(episode.support_labels[0]) for episode in episodes} == {0, 1}
+    assert {int(episode.query_labels[0]) for episode in episodes} == {0, 1}
+    assert {episode.classes for episode in episodes} == {(0, 1), (1, 0)}
+    assert all((np.diff(episode.support_labels) != 0).sum() > 1 for episode in episodes[:3])
+
+
+def test_each_image_of_a_patient_has_its_turn():
+    task = labelled([0] * 12 + [1] * 4, [0, 1, 2] * 4 + [3, 4, 5, 6])
+    drawn = {
+        int(sample)
+        for seed in range(60)
+        for sample in draw_episode(task, shots=1, rng=np.random.default_rng(seed)).support
+    }
+    assert drawn == set(range(16))
+
+
+@pytest.mark.parametrize("draw", [draw_episode, draw_folds])
+def test_too_few_patients_names_the_class_and_the_task(draw):
+    task = labelled([0] * 9 + [1] * 9, [*range(9), *[100] * 9], name="wards")
+    with pytest.raises(TooFewPatients, match="Class 'class 1' of task 'wards' has 1 patient,") as caught:
+        draw(task, shots=1, queries=1, rng=np.random.default_rng(0))
+    assert "add patients" in str(caught.value)
+
+
+def test_a_split_that_leaves_a_part_without_a_class_names_the_class():
+    task = labelled([0] * 5 + [1] * 2, list(range(7)))
+    with pytest.raises(TooFewPatients, match="Class 'class 1'"):
+        split_patients(task, (0.5, 0.25, 0.25), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [({"shots": 0}, "shots"), ({"queries": 0}, "queries"), ({"ways": 1}, "ways"), ({"ways": 3}, "ways")],
+)
+@pytest.mark.parametrize("draw", [draw_episode, draw_folds])
+def test_numbers_out_of_range_are_refused(draw, wrong, named):
+    task = labelled([0] * 5 + [1] * 5, list(range(10)))
+    with pytest.raises(InputError, match=f"^{named} is {wrong[named]}"):
+        draw(task, **({"shots": 1, "queries": 1} | wrong), rng=np.random.default_rng(0))
