@@ -11,7 +11,7 @@ settings.load_profile("medshot")
 
 @pytest.fixture(scope="session", autouse=True)
 def _quiet_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache folder of this run's own, and one thread: tiny tensors gain nothing from more, and lose on a busy machine."""
+    """A cache folder of this run's own, and one thread: on a busy machine more make tiny tensors slow."""
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDSHOT_CACHE", str(tmp_path_factory.mktemp("cache")))

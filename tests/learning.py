@@ -8,7 +8,7 @@ from medshot.learners import LEARNERS, Learner, create
 from medshot.tasks import Episodes, Support, collate, draw_episode
 
 SMALL = {
-    "metal": {"width": 8, "steps": 2, "max_steps": 4},
+    "metal": {"width": 8, "steps": 2, "max_steps": 4, "adapt_parameters": "all"},
     "scratch": {"width": 8, "steps": 4, "views": 2},
     "logistic": {"pixels": 10, "views": 3},
 }

@@ -195,8 +195,7 @@ def info(
     """
     from medshot.cli.describing import describe, facts
 
-    found = facts(folder)
     if as_json:
-        write_out(found)
+        write_out(facts(folder))
     else:
-        print(describe(found))
+        print(describe(folder))

@@ -19,8 +19,19 @@ def facts(folder: Path) -> dict[str, Any]:
     )
 
 
-def describe(found: dict[str, Any]) -> str:
-    """The facts as lines for people."""
+def describe(folder: Path) -> str:
+    """The facts as lines for people; StorageError if the record lacks one."""
+    found = facts(folder)
+    try:
+        return "\n".join(_lines(found))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StorageError(
+            f"{folder / found['kind']}.json does not describe a {found['kind']}; it was changed or is of another "
+            "version, make it anew."
+        ) from error
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
     learner = found["learner"]
     lines = [
         f"{found['kind']} of medshot {found['version']} (format {found['format']})",
@@ -42,4 +53,4 @@ def describe(found: dict[str, Any]) -> str:
         classes = zip(found["model"]["classes"], found["model"]["images_per_class"], strict=True)
         lines.append("fitted on: " + ", ".join(f"{name} ({count} images)" for name, count in classes))
         lines.append(found["model"]["purpose"])
-    return "\n".join(lines)
+    return lines

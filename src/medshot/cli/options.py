@@ -14,7 +14,7 @@ Keep = Annotated[
     list[str] | None, typer.Option(help="Keep only rows with these values: COLUMN=a,b. May be repeated.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Seed = Annotated[int, typer.Option(help="Decides every random draw.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides every random draw.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

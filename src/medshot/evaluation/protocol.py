@@ -4,7 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -44,8 +44,9 @@ class Protocol:
     def __post_init__(self) -> None:
         if not self.shots or min(self.shots) < 1:
             raise InputError(f"shots is {self.shots}, but must be one or more numbers of 1 or more.")
-        if self.episodes < 1:
-            raise InputError(f"episodes is {self.episodes}, but must be 1 or more.")
+        for name, least in (("episodes", 1), ("queries", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}, but must be {least} or more.")
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,14 @@ class Cell:
         shots: labelled patients per class.
         episodes: what was drawn.
         predictions: for each learner, what it said, episode by episode; columns in the order of the task's classes.
+        seconds: for each learner, what each adaptation took.
     """
 
     task: Task
     shots: int
     episodes: list[Episode]
-    predictions: dict[str, list[EpisodePredictions]]
+    predictions: dict[str, list[EpisodePredictions]] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
 
 
 def evaluate(
@@ -94,33 +97,32 @@ def evaluate(
         raise InputError(f"The baseline '{protocol.baseline}' is not among {', '.join(learners)}; add it.")
     for learner in learners.values():
         refuse_overlap(learner, tasks)
-    drawn = [(task, shots, _draw(task, shots, protocol)) for task in tasks for shots in protocol.shots]
-    work = [(cell, name) for cell in range(len(drawn)) for name in learners]
-    predictions: list[dict[str, list[EpisodePredictions]]] = [{} for _ in drawn]
-    seconds: list[dict[str, list[float]]] = [{} for _ in drawn]
+    cells = [Cell(task, shots, _draw(task, shots, protocol)) for task in tasks for shots in protocol.shots]
     console = Console(stderr=True)
     for cell, name in track(
-        work, "evaluating", console=console, disable=not (show and console.is_terminal), transient=True
+        [(cell, name) for cell in cells for name in learners],
+        "evaluating",
+        console=console,
+        disable=not (show and console.is_terminal),
+        transient=True,
     ):
-        episodes = drawn[cell][2]
-        predictions[cell][name], seconds[cell][name] = _run(learners[name], episodes, device)
-    cells = [
-        Cell(task, shots, episodes, said)
-        for (task, shots, episodes), said in zip(drawn, predictions, strict=True)
-    ]
+        cell.predictions[name], cell.seconds[name] = _run(learners[name], cell.episodes, device)
+    return compare(cells, protocol.baseline, _metadata(learners, protocol, command)), cells
+
+
+def compare(cells: Sequence[Cell], baseline: str, metadata: Metadata) -> Results:
+    """The table of what the cells hold, with differences to `baseline`; no learner runs again."""
     measured: list[Measurement] = []
-    for each, times in zip(cells, seconds, strict=True):
+    for cell in cells:
         measured += measure(
-            each.predictions,
-            task=each.task.name,
-            shots=each.shots,
-            baseline=protocol.baseline,
-            seed=protocol.seed,
-            seconds=times,
+            cell.predictions,
+            task=cell.task.name,
+            shots=cell.shots,
+            baseline=baseline,
+            seed=metadata.seed,
+            seconds=cell.seconds,
         )
-    return collect(
-        measured, baseline=protocol.baseline, metadata=_metadata(learners, protocol, command)
-    ), cells
+    return collect(measured, baseline=baseline, metadata=metadata)
 
 
 def _draw(task: Task, shots: int, protocol: Protocol) -> list[Episode]:

@@ -68,7 +68,7 @@ class Learner(nn.Module, ABC):
     def __init__(self, shape: ImageShape) -> None:
         super().__init__()
         self.shape = shape
-        self.engine = Engine("loop")
+        self.engine = Engine("vmap")
         self.training_record: TrainingRecord | None = None
         self.seen: dict[str, np.ndarray] = {}
 
@@ -102,9 +102,11 @@ class Learner(nn.Module, ABC):
         """
         return images
 
-    def embed_tasks(self, images: Float[Tensor, "tasks samples *shape"]) -> Float[Tensor, "tasks samples *embedded"]:
+    def embed_tasks(
+        self, images: Float[Tensor, "tasks samples *shape"]
+    ) -> Float[Tensor, "tasks samples *embedded"]:
         """`embed` for images with a leading task axis."""
-        return self.embed(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+        return self.embed(images.contiguous().flatten(0, 1)).unflatten(0, images.shape[:2])
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again, JSON-able."""
@@ -273,7 +275,9 @@ class Classifier:
 
     def __call__(self, images: Float[Tensor, "tasks queries *image"]) -> Float[Tensor, "tasks queries ways"]:
         """Logits of each task's queries."""
-        return self.learner._engine.map(self.learner.predict_one, self.adapted, self.learner.embed_tasks(images))
+        return self.learner._engine.map(
+            self.learner.predict_one, self.adapted, self.learner.embed_tasks(images)
+        )
 
     def probabilities(
         self, images: Float[Tensor, "tasks queries *image"]

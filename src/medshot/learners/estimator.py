@@ -1,6 +1,6 @@
 """`FewShotClassifier`: a meta-trained learner as a scikit-learn estimator, for one task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,25 @@ from sklearn.utils.validation import check_is_fitted
 from medshot.errors import InputError, StorageError
 from medshot.imaging import ArrayImages, FileImages, ImageShape, ImageSource
 from medshot.learners.base import Classifier, Learner
-from medshot.learners.record import LEARNER, parameters_of, read_checked, read_folder, write_folder
+from medshot.learners.record import (
+    LEARNER,
+    ModelRecord,
+    parameters_of,
+    read_checked,
+    read_folder,
+    write_folder,
+)
 from medshot.learners.registry import load_learner, rebuild
 from medshot.storage import new_folder
 from medshot.tasks import Support
 
 ADAPTED = "adapted.safetensors"
 BATCH = 64
+MEASURES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "brightness": lambda pixels: pixels.mean((1, 2, 3)),
+    "contrast": lambda pixels: pixels.std((1, 2, 3)),
+    "colourfulness": lambda pixels: (pixels.amax(1) - pixels.amin(1)).mean((1, 2)),
+}
 
 Images = Sequence[str | Path] | np.ndarray
 
@@ -114,12 +126,12 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         """
         learner = self._fitted()
         adapted = {name: value.detach().cpu().numpy() for name, value in self.adapted_.items()}
-        model = {
-            "classes": [value.item() if isinstance(value, np.generic) else value for value in self.classes_],
-            "images_per_class": self.counts_.tolist(),
-            "intensity": {name: list(bounds) for name, bounds in self.intensity_.items()},
-            "purpose": "for research, not a medical device",
-        }
+        model = ModelRecord(
+            classes=self.classes_.tolist(),
+            images_per_class=self.counts_.tolist(),
+            intensity=self.intensity_,
+            purpose="for research, not a medical device",
+        )
         with new_folder(Path(folder)) as filling:
             arrays = {LEARNER: parameters_of(learner), ADAPTED: adapted}
             write_folder(filling, "model", learner.record(), arrays, model)
@@ -138,15 +150,14 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         classifier.learner_ = learner
         arrays = read_checked(folder, record, ADAPTED)
         classifier.adapted_ = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
-        try:
-            model = record.model or {}
-            classifier.classes_ = np.array(model["classes"])
-            classifier.counts_ = np.array(model["images_per_class"])
-            classifier.intensity_ = {name: (low, high) for name, (low, high) in model["intensity"].items()}
-        except (KeyError, TypeError, ValueError) as error:
+        model = record.model
+        if model is None or model.intensity.keys() != set(MEASURES):
             raise StorageError(
                 f"{folder}/model.json does not describe a model; it was changed, make it anew."
-            ) from error
+            )
+        classifier.classes_ = np.array(model.classes)
+        classifier.counts_ = np.array(model.images_per_class)
+        classifier.intensity_ = model.intensity
         return classifier
 
     def _fitted(self) -> Learner:
@@ -196,12 +207,7 @@ def _floats(source: ImageSource, shape: ImageShape) -> Float[torch.Tensor, "imag
 
 def _intensities(pixels: torch.Tensor) -> dict[str, np.ndarray]:
     """What an image from another scanner or of another kind is most likely to differ in, each in 0..1."""
-    measures = {
-        "brightness": pixels.mean((1, 2, 3)),
-        "contrast": pixels.std((1, 2, 3)),
-        "colourfulness": (pixels.amax(1) - pixels.amin(1)).mean((1, 2)),
-    }
-    return {name: values.numpy() for name, values in measures.items()}
+    return {name: measure(pixels).numpy() for name, measure in MEASURES.items()}
 
 
 def _intensity_ranges(pixels: torch.Tensor) -> dict[str, tuple[float, float]]:

@@ -70,12 +70,13 @@ def update_on(
     """
     optimizer = torch.optim.Adam(learner.parameters(), lr=learning_rate)
     learner.train()
-    for step in range(steps):
-        rng = np.random.default_rng([seed, step])
-        folds = draw_folds(task, shots=shots, queries=shots, rng=rng)
-        optimizer.zero_grad()
-        learner.scores(to_tensors(folds, learner.shape, next(learner.parameters()).device))[
-            0
-        ].mean().backward()
-        optimizer.step()
-    learner.train(False)
+    try:
+        for step in range(steps):
+            rng = np.random.default_rng([seed, step])
+            folds = draw_folds(task, shots=shots, queries=shots, rng=rng)
+            batch = to_tensors(folds, learner.shape, next(learner.parameters()).device)
+            optimizer.zero_grad()
+            learner.scores(batch)[0].mean().backward()
+            optimizer.step()
+    finally:
+        learner.train(False)

@@ -65,11 +65,11 @@ class Metal(Learner):
         self,
         shape: ImageShape = ImageShape(channels=1, size=64),
         *,
-        width: int = 32,
+        width: int = 64,
         steps: int = 5,
         max_steps: int = 10,
         order: Literal[1, 2] = 1,
-        adapt_parameters: Literal["all", "head"] = "all",
+        adapt_parameters: Literal["all", "head"] = "head",
         learning_rate: float = 0.01,
         beta: float = 0.1,
     ) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medshot.errors import StorageError
 from medshot.imaging import ImageShape, fingerprints
@@ -71,6 +71,21 @@ class LearnerRecord(Strict):
         return ImageShape(channels=self.channels, size=self.size)
 
 
+class ModelRecord(Strict):
+    """What a model folder adds: the task that its learner is adapted to."""
+
+    classes: list[Any] = Field(min_length=2)
+    images_per_class: list[int]
+    intensity: dict[str, tuple[float, float]]
+    purpose: str
+
+    @model_validator(mode="after")
+    def _one_count_per_class(self) -> "ModelRecord":
+        if len(self.images_per_class) != len(self.classes):
+            raise ValueError("one count per class is needed")
+        return self
+
+
 class FolderRecord(Strict):
     """The JSON file of a run or model folder."""
 
@@ -78,7 +93,7 @@ class FolderRecord(Strict):
     version: str
     learner: LearnerRecord
     arrays: dict[str, str]
-    model: dict[str, Any] | None = None
+    model: ModelRecord | None = None
 
 
 def task_records(tasks: Sequence[Task]) -> list[TaskRecord]:
@@ -110,7 +125,7 @@ def write_folder(
     kind: Literal["run", "model"],
     learner: LearnerRecord,
     arrays: dict[str, dict[str, np.ndarray]],
-    model: dict[str, Any] | None = None,
+    model: ModelRecord | None = None,
 ) -> None:
     """Write the array files, then the JSON file: a folder without it is not finished.
 
@@ -146,8 +161,11 @@ def read_folder(folder: Path, kind: Literal["run", "model"]) -> FolderRecord:
             f"reads format {FORMAT}; make the {kind} again with this version."
         )
     try:
-        return FolderRecord(**content)
-    except (ValidationError, TypeError) as error:
+        record = FolderRecord(**content)
+        if (record.model is not None) != (kind == "model"):
+            raise ValueError(f"a {kind} is not described")
+        return record
+    except (ValueError, TypeError) as error:
         raise StorageError(
             f"{path} does not describe a {kind}; it was changed or damaged, make it anew."
         ) from error

@@ -11,7 +11,7 @@ from medshot.learners.base import Learner
 from medshot.learners.logistic import Logistic
 from medshot.learners.metal import Metal
 from medshot.learners.metal_reference import MetalReference
-from medshot.learners.record import LEARNER, FolderRecord, read_checked, read_folder
+from medshot.learners.record import IMAGES, LEARNER, FolderRecord, read_checked, read_folder
 from medshot.learners.scratch import Scratch
 
 LEARNERS: MappingProxyType[str, type[Learner]] = MappingProxyType(
@@ -51,7 +51,10 @@ def load_learner(folder: str | Path) -> Learner:
         StorageError: the folder is not a finished run, is damaged, or is of another version.
     """
     folder = Path(folder)
-    return rebuild(folder, read_folder(folder, "run"))
+    record = read_folder(folder, "run")
+    learner = rebuild(folder, record)
+    learner.seen = read_checked(folder, record, IMAGES)
+    return learner
 
 
 def rebuild(folder: Path, record: FolderRecord) -> Learner:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medshot.errors import Interrupted, MedshotError
+from medshot.errors import InputError, Interrupted, MedshotError
 from medshot.imaging import Augmentation
 from medshot.tasks import Episode, Episodes, Task
 from medshot.training.batches import BatchSettings, draw_batch, to_tensors
@@ -43,6 +43,9 @@ class OuterSettings:
             norm.
         seed: decides every draw.
         batch: what a batch looks like.
+
+    Raises:
+        InputError: a number is out of range.
     """
 
     steps: int = 1000
@@ -55,6 +58,16 @@ class OuterSettings:
     tolerance: float = 0.02
     seed: int = 0
     batch: BatchSettings = field(default_factory=BatchSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "refresh", "validate_every", "validation_batches", "patience"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}, but must be 1 or more.")
+        for name in ("learning_rate", "clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}, but must be a positive number.")
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}, but must be 0 or more.")
 
 
 def meta_train(
@@ -104,7 +117,7 @@ def meta_train(
             progress.step += 1
             if progress.step % settings.validate_every == 0 or progress.step == settings.steps:
                 loss, accuracy = _validate(learner, validation, device)
-                moved = float((_vector(learner) - last).norm() / last.norm())
+                moved = float((_vector(learner) - last.to(device)).norm() / last.norm())
                 last = _vector(learner)
                 if progress.best_loss is None or loss < progress.best_loss:
                     best = _copy(learner)

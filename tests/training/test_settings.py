@@ -1,4 +1,4 @@
-"""Devices by name, and one sentence where there is none."""
+"""Devices by name and settings in range, and one sentence where they are not."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from learning import tiny
 from making import textured
 
 from medshot.errors import InputError
-from medshot.training import resolve_device
+from medshot.training import OuterSettings, resolve_device
 
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 
@@ -37,3 +37,18 @@ def test_devices_that_are_not_there_are_refused(name):
 def test_meta_training_on_a_missing_device_is_refused_before_anything_happens():
     with pytest.raises(InputError, match="no such device"):
         tiny("metal").meta_fit([textured(0)], device="cuda", report=lambda event: pytest.fail(str(event)))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"validate_every": 0},
+        {"seed": -1},
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match=f"^{next(iter(wrong))} is "):
+        OuterSettings(**wrong)

@@ -1,0 +1,138 @@
+"""The command line from meta-training to a report, and its help."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+from command import TRAIN, medshot, write_ward
+from making import SHAPE
+from PIL import Image
+
+from medshot.tasks import simulate
+
+COMMANDS = ("quickstart", "meta-train", "adapt", "predict", "evaluate", "info")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_shows_an_example(command, capsys):
+    assert medshot(command, "--help") == 0
+    assert f"Example: medshot {command} " in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_help_names_every_command(capsys):
+    assert medshot("--help") == 0
+    said = capsys.readouterr().out
+    assert all(command in said for command in COMMANDS)
+
+
+@pytest.mark.parametrize("wrong", [["unheard-of"], ["adapt"], ["adapt", "x", "--out", "y", "--speed", "9"]])
+def test_a_wrong_command_line_exits_with_2(wrong, capsys):
+    assert medshot(*wrong) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_from_meta_training_to_a_report(tmp_path, capsys):
+    for seed in range(2):
+        write_ward(tmp_path / "tasks", simulate("chest", seed=seed, patients=16, size=32))
+    run, model, evaluation = tmp_path / "run", tmp_path / "model", tmp_path / "evaluation"
+    assert medshot("meta-train", tmp_path / "tasks", *TRAIN, "--out", run, "--json") == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert trained["name"] == "metal"
+    assert trained["training"]["steps"] == 3
+    assert [task["patients"] for task in trained["training"]["tasks"]] == [32, 32]
+    assert not (run / "checkpoint.safetensors").exists()
+    assert (run / "events.jsonl").read_text().count('"kind": "step"') == 3
+
+    ward = write_ward(tmp_path / "new", simulate("brain", seed=5, patients=16, size=32))
+    assert medshot("adapt", ward, "--from", run, "--shots", "5", "--out", model, "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    classes = made["model"]["classes"]
+    assert made["model"]["images_per_class"] == [5] * len(classes)
+
+    table = tmp_path / "predictions.csv"
+    assert medshot("predict", model, ward, "--out", table) == 0
+    capsys.readouterr()
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    assert list(rows[0]) == ["image", "predicted", *(f"p_{name}" for name in classes), "warning"]
+    assert len(rows) == 16 * len(classes)
+    for row in rows:
+        shares = [float(row[f"p_{name}"]) for name in classes]
+        assert sum(shares) == pytest.approx(1, abs=1e-5)
+        assert row["predicted"] == classes[shares.index(max(shares))]
+    assert medshot("predict", model, ward, "--json") == 0
+    said = json.loads(capsys.readouterr().out)["predictions"]
+    assert [row["predicted"] for row in said] == [row["predicted"] for row in rows]
+
+    options = ["--learners", "logistic", "--shots", "1", "--episodes", "2", "--queries", "3", "--seed", "4"]
+    command = ["evaluate", ward, "--from", run, *options, "--out", evaluation, "--json"]
+    assert medshot(*command) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert {row["learner"] for row in results["rows"]} == {"metal", "logistic"}
+    assert results["metadata"]["seed"] == 4
+    assert results["metadata"]["command"].startswith("medshot evaluate ")
+    assert {path.name for path in evaluation.iterdir()} >= {"results.json", "results.md", "report.html"}
+    assert json.loads((evaluation / "results.json").read_text()) == results
+
+    for folder, kind in ((run, "run"), (model, "model")):
+        assert medshot("info", folder, "--json") == 0
+        assert json.loads(capsys.readouterr().out)["kind"] == kind
+        assert medshot("info", folder) == 0
+        assert "learner: metal, images 1×20×20" in capsys.readouterr().out
+
+    seen = tmp_path / "tasks" / "chest 0"
+    assert medshot("evaluate", seen, "--from", run, *options) == 2
+    assert "32 identical" in capsys.readouterr().err
+
+
+def test_prevalence_moves_the_probabilities(model, ward, capsys):
+    shares = []
+    for pair in (("0.5", "0.5"), ("0.02", "0.98")):
+        options = [f"--prevalence=direction {c}={share}" for c, share in enumerate(pair)]
+        assert medshot("predict", model, ward, "--json", *options) == 0
+        rows = json.loads(capsys.readouterr().out)["predictions"]
+        shares.append([row["p_direction 0"] for row in rows])
+    assert all(after < before for before, after in zip(*shares, strict=True))
+    assert medshot("predict", model, ward, "--prevalence", "direction 0=0.5") == 2
+
+
+def test_images_of_another_kind_carry_a_warning(model, tmp_path, capsys):
+    Image.new("RGB", (20, 20), (255, 255, 255)).save(tmp_path / "white.png")
+    assert medshot("predict", model, tmp_path / "white.png") == 0
+    (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert "brightness" in row["warning"]
+
+
+def test_names_that_a_spreadsheet_would_run_become_text(model, ward, monkeypatch, capsys):
+    monkeypatch.chdir(ward)
+    names = ["=1+1.png", "@sum.png", "+x.png"]
+    for name in names:
+        (ward / name).write_bytes(next(ward.glob("*/*.png")).read_bytes())
+    assert medshot("predict", model, *names) == 0
+    rows = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert [row["image"] for row in rows] == [f"'{name}" for name in names]
+
+
+def test_paths_with_spaces_quotes_and_letters_of_any_language(tmp_path, ward, capsys):
+    place = tmp_path / 'Jürgen\'s "new" 肺 ward'
+    ward.rename(place)
+    model, table = tmp_path / "mödel 1", tmp_path / "täble 1.csv"
+    assert medshot("adapt", place, "--learner", "logistic", "--out", model) == 0
+    assert medshot("predict", model, place, "--out", table) == 0
+    capsys.readouterr()
+    assert str(place) in table.read_text(encoding="utf-8").replace('""', '"')
+
+
+def test_info_answers_without_torch(model):
+    code = (
+        "import sys; from medshot.cli import main; sys.argv = ['medshot', 'info', sys.argv[1]]\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True
+    )
+    assert "learner: logistic" in done.stdout
+    assert done.stderr.split() == ["False"]
+    assert f"{SHAPE.channels}×64×64" in done.stdout

@@ -1,0 +1,208 @@
+"""Whatever is wrong with the input: exit code 2, one sentence on stderr, and nothing written."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from command import TRAIN, medshot, write_ward
+from making import textured, write_manifest
+
+from medshot.learners import create
+from medshot.storage import write_arrays
+
+without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+
+
+@pytest.fixture
+def refused(tmp_path, capsys):
+    """Runs a command that must be refused; returns its sentence."""
+
+    def run(*arguments: object) -> str:
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        assert medshot(*arguments) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        errors = [line for line in said.err.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, said.err
+        assert said.err.endswith(errors[0] + "\n")
+        assert "Traceback" not in said.err
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+        return errors[0]
+
+    return run
+
+
+def in_all_ways(data: object, out: Path) -> list[list[object]]:
+    """Every command that reads labelled data, on this data."""
+    return [
+        ["adapt", data, "--learner", "logistic", "--out", out],
+        ["meta-train", data, *TRAIN, "--out", out],
+        ["evaluate", data, "--learners", "logistic", "--shots", "1", "--episodes", "2", "--out", out],
+    ]
+
+
+def test_shots_of_zero(refused, ward, tmp_path):
+    out = tmp_path / "out"
+    assert "shots is 0" in refused("adapt", ward, "--learner", "logistic", "--shots", "0", "--out", out)
+    assert "--shots is '0'" in refused("evaluate", ward, "--shots", "0", "--out", out)
+    assert "--shots is '1,x'" in refused("meta-train", ward, "--shots", "1,x", "--out", out)
+
+
+@without_cuda
+def test_a_device_that_is_not_there(refused, ward, tmp_path):
+    for command in in_all_ways(ward, tmp_path / "out")[1:]:
+        assert "device is 'cuda'" in refused(*command, "--device", "cuda")
+
+
+def test_output_that_exists(refused, ward, model, tmp_path):
+    (tmp_path / "table.csv").write_text("mine")
+    for command in in_all_ways(ward, model):
+        assert f"{model} exists already" in refused(*command)
+    assert "exists already" in refused("predict", model, ward, "--out", tmp_path / "table.csv")
+
+
+def test_output_below_a_file(refused, model, ward, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    assert "could not be written" in refused("predict", model, ward, "--out", tmp_path / "file" / "table.csv")
+    assert "could not be created" in refused(
+        "adapt", ward, "--learner", "logistic", "--out", tmp_path / "file" / "out"
+    )
+
+
+def test_empty_folders_single_classes_and_missing_paths(refused, ward, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for path in ward.glob("direction 1/*"):
+        path.unlink()
+    manifest = write_manifest(tmp_path / "bad.csv", [["image", "label"], ["not there.png", "x"]])
+    for data, said in [
+        (tmp_path / "empty", "holds no task"),
+        (ward, "only in the class folder"),
+        (tmp_path / "nowhere", "does not exist"),
+        (manifest, "not there.png, which does not exist"),
+    ]:
+        for command in in_all_ways(data, tmp_path / "out"):
+            assert said in refused(*command)
+
+
+def test_a_class_with_fewer_patients_than_shots(refused, ward, tmp_path):
+    out = tmp_path / "out"
+    assert "has 4 patients" in refused("adapt", ward, "--learner", "logistic", "--shots", "9", "--out", out)
+    assert "has 4 patients" in refused(
+        "evaluate", ward, "--learners", "logistic", "--shots", "1,9", "--out", out
+    )
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"a text", lambda whole: b""]
+)
+def test_damaged_images(refused, ward, model, tmp_path, damage):
+    path = sorted(ward.glob("direction 1/*.png"))[1]
+    path.write_bytes(damage(path.read_bytes()))
+    for command in [
+        *in_all_ways(ward, tmp_path / "out"),
+        ["predict", model, ward, "--out", tmp_path / "t.csv"],
+    ]:
+        assert path.name in refused(*command)
+
+
+def test_learners_and_numbers_that_do_not_exist(refused, ward, tmp_path):
+    out = tmp_path / "out"
+    assert "'metall' is no learner" in refused("meta-train", ward, "--learner", "metall", "--out", out)
+    assert "nothing to meta-train" in refused("meta-train", ward, "--learner", "logistic", "--out", out)
+    assert "must be meta-trained first" in refused("adapt", ward, "--learner", "metal", "--out", out)
+    assert "--from RUN or --learner" in refused("adapt", ward, "--out", out)
+    assert "engine is 'warp'" in refused(*in_all_ways(ward, out)[1][:-4], "--engine", "warp", "--out", out)
+    for option, value in (
+        ("--steps", 0),
+        ("--learning-rate", -1),
+        ("--queries", 0),
+        ("--size", 4),
+        ("--channels", 2),
+    ):
+        assert str(value) in refused("meta-train", ward, option, value, "--out", out)
+    assert "--keep is 'stage'" in refused(
+        "adapt", ward, "--learner", "logistic", "--keep", "stage", "--out", out
+    )
+
+
+def swapped(folder: Path, name: str) -> None:
+    write_arrays(folder / name, {"other": torch.zeros(3).numpy()})
+
+
+def truncated(folder: Path, name: str) -> None:
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2])
+
+
+def removed(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+
+
+@pytest.mark.parametrize("damage", [swapped, truncated, removed])
+def test_damaged_arrays(refused, ward, model, tmp_path, damage):
+    run = tmp_path / "run"
+    create("logistic").save(run)
+    for name in ("learner.safetensors", "training_images.safetensors"):
+        with_damage = tmp_path / name
+        create("logistic").save(with_damage)
+        damage(with_damage, name)
+        assert name in refused("adapt", ward, "--from", with_damage, "--out", tmp_path / "out")
+        assert name in refused(
+            "evaluate", ward, "--from", with_damage, "--shots", "1", "--out", tmp_path / "out"
+        )
+    for name in ("learner.safetensors", "adapted.safetensors"):
+        damage(model, name)
+        assert ".safetensors" in refused("predict", model, ward)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"format": None}, "format None"),
+        ({"learner": None}, "does not describe a"),
+        ({"arrays": "none"}, "does not describe a"),
+        ({"surprise": 1}, "does not describe a"),
+        ({"learner": {"name": "metall", "settings": {}, "channels": 1, "size": 64}}, "parameters do not fit"),
+        ({"learner": {"name": "metal", "settings": {}, "channels": 1, "size": 64}}, "parameters do not fit"),
+        (
+            {"learner": {"name": "logistic", "settings": {}, "channels": 2, "size": 64}},
+            "parameters do not fit",
+        ),
+    ],
+)
+def test_records_of_another_version_or_changed_by_hand(refused, ward, model, tmp_path, changes, said):
+    run = tmp_path / "run"
+    create("logistic").save(run)
+    for path in (run / "run.json", model / "model.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    assert said in refused("adapt", ward, "--from", run, "--out", tmp_path / "out")
+    assert said in refused("predict", model, ward)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"learner": 3}', '{"format": 1, "learner": {"name": "x"}}']
+)
+def test_mangled_records(refused, ward, model, tmp_path, content):
+    (model / "model.json").write_text(content)
+    assert "model.json" in refused("predict", model, ward)
+    assert "model.json" in refused("info", model)
+    assert "neither a finished run nor a model" in refused("info", tmp_path)
+
+
+def test_a_model_whose_own_part_was_changed(refused, ward, model):
+    path = model / "model.json"
+    record = json.loads(path.read_text())
+    for part in (None, {}, record["model"] | {"classes": ["one"]}, record["model"] | {"intensity": {}}):
+        path.write_text(json.dumps(record | {"model": part}))
+        assert "model.json" in refused("predict", model, ward)
+
+
+def test_resuming_what_is_not_there_or_done(refused, ward, tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["meta-train", write_ward(tmp_path / "big", textured(2, patients=10)), *TRAIN, "--out", out]
+    assert "no unfinished run" in refused(*command, "--resume")
+    assert medshot(*command) == 0
+    capsys.readouterr()
+    assert "finished run" in refused(*command, "--resume")

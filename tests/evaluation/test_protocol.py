@@ -1,0 +1,192 @@
+"""The evaluation: the same episodes for all, refused where it would not be honest."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from learning import tiny
+from making import SHAPE, textured
+from PIL import Image
+
+from medshot.errors import InputError, TooFewPatients
+from medshot.evaluation import Protocol, evaluate
+from medshot.imaging import ArrayImages
+from medshot.learners import Learner, load_learner
+from medshot.learners.record import training_images
+from medshot.tasks import Task, simulate
+
+PROTOCOL = Protocol(shots=(1, 2), episodes=3, queries=4, seed=7, baseline="nearest")
+
+
+class Nearest(Learner):
+    """Knows a class by its brightness."""
+
+    name = "nearest"
+    summary = "brightness"
+    paper = "none"
+
+    def adapt_one(self, support, drawn):
+        brightness = support.images.mean((1, 2, 3))
+        means = [brightness[support.labels == c].mean() for c in range(support.ways)]
+        return {"means": torch.stack(means)}
+
+    def predict_one(self, adapted, images):
+        return -1000 * (images.mean((1, 2, 3))[:, None] - adapted["means"]).abs()
+
+
+class Never(Nearest):
+    def adapt_one(self, support, drawn):
+        raise AssertionError("a learner ran before everything was checked")
+
+
+def nearest(kind: type[Nearest] = Nearest) -> Nearest:
+    learner = kind(SHAPE)
+    learner.batchable = False
+    return learner
+
+
+def bright(classes: int = 3, patients: int = 6) -> Task:
+    """Each class has a brightness of its own."""
+    labels = np.arange(classes * patients) % classes
+    images = np.broadcast_to((40 + 60 * labels)[:, None, None], (len(labels), 20, 20)).astype(np.uint8)
+    names = tuple(f"brightness {c}" for c in range(classes))
+    return Task("lamps", ArrayImages(images), labels, names, np.arange(len(labels)) + 100)
+
+
+def run(learners, tasks, protocol=PROTOCOL, **options):
+    return evaluate(learners, tasks, protocol, show=False, **options)
+
+
+def test_columns_are_in_the_order_of_the_tasks_classes():
+    task = bright()
+    results, cells = run({"nearest": nearest()}, [task])
+    assert {episode.classes for cell in cells for episode in cell.episodes} != {(0, 1, 2)}
+    for cell in cells:
+        for said in cell.predictions["nearest"]:
+            assert np.array_equal(said.probabilities.argmax(1), said.labels)
+            assert np.array_equal(said.labels, task.labels[said.images])
+            assert np.array_equal(task.patient_codes[said.images], said.patients)
+    assert [row.balanced_accuracy.value for row in results.rows] == [1.0, 1.0]
+
+
+def test_all_learners_get_the_same_episodes_whoever_else_is_there():
+    tasks = [textured(0), textured(1)]
+    learners = {
+        "nearest": nearest(),
+        "metal": tiny("metal", doubles=False),
+        "logistic": tiny("logistic", doubles=False),
+    }
+    _, together = run(learners, tasks)
+    _, alone = run({"nearest": nearest()}, tasks)
+    assert [(cell.task.name, cell.shots) for cell in together] == [
+        (task.name, shots) for task in tasks for shots in (1, 2)
+    ]
+    for cell, other in zip(together, alone, strict=True):
+        assert list(cell.predictions) == list(learners)
+        for episode, same in zip(cell.episodes, other.episodes, strict=True):
+            assert np.array_equal(episode.support, same.support)
+            assert not set(episode.support) & set(episode.query)
+        for said in cell.predictions.values():
+            for each, reference in zip(said, other.predictions["nearest"], strict=True):
+                assert np.array_equal(each.images, reference.images)
+                assert np.array_equal(each.labels, reference.labels)
+
+
+def test_another_seed_draws_other_episodes():
+    drawn = [
+        [
+            episode.support.tolist()
+            for cell in run({"nearest": nearest()}, [bright()], protocol)[1]
+            for episode in cell.episodes
+        ]
+        for protocol in (PROTOCOL, Protocol(shots=(1, 2), episodes=3, seed=8, baseline="nearest"))
+    ]
+    assert drawn[0] != drawn[1]
+
+
+def test_the_record_says_how_to_obtain_the_results_again():
+    results, _ = run({"nearest": nearest()}, [bright()], command="medshot evaluate lamps --seed 7")
+    assert results.metadata.seed == 7
+    assert results.metadata.command == "medshot evaluate lamps --seed 7"
+    assert [(row.shots, row.episodes, row.ways) for row in results.rows] == [(1, 3, 3), (2, 3, 3)]
+    assert all(row.adapt_seconds >= 0 for row in results.rows)
+    again, _ = run({"nearest": nearest()}, [bright()])
+    assert [row.balanced_accuracy for row in again.rows] == [row.balanced_accuracy for row in results.rows]
+
+
+def test_a_task_that_is_too_small_is_refused_before_any_learner_runs():
+    with pytest.raises(TooFewPatients, match=r"Class 'brightness \d' of task 'lamps' has 3 patients"):
+        run(
+            {"nearest": nearest(Never)},
+            [bright(patients=6), bright(patients=3)],
+            Protocol((1, 3), 2, baseline="nearest"),
+        )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"shots": ()}, {"shots": (0, 1)}, {"episodes": 0}, {"queries": 0}, {"seed": -1}]
+)
+def test_numbers_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match=f"^{next(iter(wrong))} is "):
+        Protocol(**wrong)
+
+
+def test_a_missing_baseline_is_refused():
+    with pytest.raises(InputError, match="baseline 'logistic' is not among nearest"):
+        run({"nearest": nearest(Never)}, [bright()], Protocol())
+
+
+def same(pixels: np.ndarray) -> np.ndarray:
+    return pixels
+
+
+def as_jpeg(pixels: np.ndarray) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=60)
+    return np.asarray(Image.open(file))
+
+
+def resized(pixels: np.ndarray) -> np.ndarray:
+    return cv2.resize(pixels, (64, 64), interpolation=cv2.INTER_AREA)
+
+
+SIZE = 96
+SEEN, UNSEEN = (simulate("chest", seed=seed, patients=4, size=SIZE) for seed in (1, 2))
+
+
+def with_one_image_of_the_training(change) -> Task:
+    images = list(UNSEEN.images.array)
+    images[3] = SEEN.images.array[5]
+    changed = [change(image) for image in images]
+    return Task("test", ArrayImages(np.stack(changed)), UNSEEN.labels, UNSEEN.classes, UNSEEN.patients)
+
+
+def trained() -> Nearest:
+    learner = nearest(Never)
+    learner.shape = type(SHAPE)(channels=1, size=64)
+    learner.seen = training_images([SEEN], learner.shape)
+    return learner
+
+
+@pytest.mark.parametrize(("change", "identical"), [(same, 1), (as_jpeg, 0), (resized, 0)])
+def test_a_test_image_that_was_trained_on_is_refused_in_any_guise(change, identical):
+    task = with_one_image_of_the_training(change)
+    with pytest.raises(InputError, match=rf"'test' shares 1 of its 8 images .* \({identical} identical"):
+        run({"nearest": trained()}, [task])
+
+
+def test_other_images_are_not_refused():
+    with pytest.raises(AssertionError, match="a learner ran"):
+        run({"nearest": trained()}, [UNSEEN])
+
+
+def test_a_learner_read_from_its_run_folder_still_knows_what_it_has_seen(tmp_path):
+    task = textured(0, patients=8)
+    learner = tiny("metal", doubles=False)
+    learner.seen = training_images([task], SHAPE)
+    learner.save(tmp_path / "run")
+    back = load_learner(tmp_path / "run")
+    with pytest.raises(InputError, match="16 identical"):
+        run({"metal": back}, [task], Protocol((1,), 1, baseline="metal"))

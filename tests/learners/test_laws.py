@@ -1,0 +1,191 @@
+"""The laws of learners, over everything that is registered."""
+
+import numpy as np
+import pytest
+import torch
+from learning import LARGE, NAMES, episodes, one_task, tiny
+from making import SHAPE, textured
+
+from medshot.errors import InputError
+from medshot.evaluation import Protocol, evaluate
+from medshot.learners import LEARNERS, FewShotClassifier, create, load, load_learner
+from medshot.tasks import Support
+from medshot.training import Engine
+
+EXACT = [name for name in NAMES if tiny(name).gradient == "exact"]
+RELABELLING = [name for name in NAMES if tiny(name).relabels]
+INDUCTIVE = [name for name in NAMES if tiny(name).inductive]
+
+
+def probabilities(name: str, support: Support, queries: torch.Tensor, **settings) -> torch.Tensor:
+    return tiny(name, **settings).adapt(support).probabilities(queries)
+
+
+def close(one: torch.Tensor, other: torch.Tensor) -> None:
+    torch.testing.assert_close(one, other, atol=1e-8, rtol=0)
+
+
+def permuted(support: Support, order: torch.Tensor) -> Support:
+    sides = (support.images, support.labels, support.weights, support.patients)
+    images, labels, weights, patients = (side[:, order] for side in sides)
+    return Support(images, labels, weights, support.ways, patients)
+
+
+def test_every_learner_is_tested_here_or_said_to_be_too_large():
+    assert {name for name in LEARNERS if name not in LARGE} <= set(NAMES)
+    assert set(LEARNERS) >= LARGE
+    assert EXACT, "no learner is left to test the gradients of"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_is(name):
+    learner = tiny(name)
+    assert learner.gradient in ("exact", "first-order", "implicit", None)
+    assert learner.name in LEARNERS
+    assert "\n" not in learner.summary
+    assert learner.paper
+    assert (learner.gradient is None) == (not any(p.requires_grad for p in learner.parameters()))
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_meta_gradients_equal_finite_differences(name):
+    learner, batch, step = tiny(name).train(), episodes(2), 1e-6
+    learner.loss(batch).backward()
+    generator = torch.Generator().manual_seed(1)
+    for label, value in learner.named_parameters():
+        direction = torch.randn(value.shape, generator=generator, dtype=value.dtype)
+        losses = []
+        with torch.no_grad():
+            for sign in (1, -2, 1):
+                value += sign * step * direction
+                losses.append(learner.loss(batch))
+        expected = (losses[0] - losses[1]) / (2 * step)
+        found = (value.grad * direction).sum()
+        torch.testing.assert_close(
+            found, expected, atol=1e-7, rtol=1e-4, msg=lambda text, n=label: f"{n}: {text}"
+        )
+        assert value.grad.abs().max() > 0, f"{label} has no gradient"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_batched_over_tasks_equals_one_task_at_a_time(name):
+    learner, batch = tiny(name), episodes(3)
+    for engine in (Engine("loop"), Engine("vmap")):
+        learner.engine = engine
+        together = learner.adapt(batch.support).probabilities(batch.query.images)
+        losses, accuracies = learner.scores(batch)
+        for task in range(3):
+            alone = learner.adapt(one_task(batch.support, task))
+            query = one_task(batch.query, task)
+            said = alone.probabilities(query.images)[0]
+            close(together[task, : len(said)], said)
+            truth = query.labels[0]
+            close(losses[task].detach(), -said[torch.arange(len(truth)), truth].log().mean())
+            close(accuracies[task], (said.argmax(1) == truth).double().mean())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_padding_is_not_felt(name):
+    batch = episodes(3)
+    support, queries = batch.support, batch.query.images
+    padding = support.weights == 0
+    assert padding.any()
+    images, labels = support.images.clone(), support.labels.clone()
+    images[padding], labels[padding] = 0.7, 1
+    other = Support(images, labels, support.weights, support.ways, support.patients)
+    assert torch.equal(probabilities(name, other, queries), probabilities(name, support, queries))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_order_of_the_support_does_not_matter(name):
+    batch = episodes(3, ways=3)
+    support, queries = one_task(batch.support, 2), batch.query.images[2:]
+    order = torch.randperm(len(support.labels[0]), generator=torch.Generator().manual_seed(3))
+    assert (order != torch.arange(len(order))).any()
+    close(probabilities(name, permuted(support, order), queries), probabilities(name, support, queries))
+
+
+@pytest.mark.parametrize("name", RELABELLING)
+def test_relabelling_the_classes_relabels_the_output(name):
+    batch = episodes(3, ways=3)
+    support, queries = one_task(batch.support, 2), batch.query.images[2:]
+    new = torch.tensor([2, 0, 1])
+    relabelled = Support(support.images, new[support.labels], support.weights, 3, support.patients)
+    before, after = (probabilities(name, side, queries) for side in (support, relabelled))
+    torch.testing.assert_close(after[..., new], before, atol=1e-6, rtol=0)
+    assert (after - before).abs().max() > 1e-3, "all classes look alike and prove nothing"
+
+
+@pytest.mark.parametrize("name", INDUCTIVE)
+def test_a_prediction_does_not_depend_on_the_other_queries(name):
+    batch = episodes(2)
+    classifier = tiny(name).adapt(batch.support)
+    together = classifier.probabilities(batch.query.images)
+    for query in range(batch.query.images.shape[1]):
+        close(classifier.probabilities(batch.query.images[:, query : query + 1])[:, 0], together[:, query])
+
+
+@pytest.mark.parametrize("name", RELABELLING)
+def test_one_learner_tells_two_to_five_classes_apart(name):
+    learner = tiny(name)
+    for ways in (2, 3, 4, 5):
+        batch = episodes(2, ways=ways)
+        said = learner.adapt(batch.support).probabilities(batch.query.images)
+        assert said.shape[-1] == ways
+        close(said.sum(-1), torch.ones(said.shape[:-1], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_bits(name):
+    def run() -> tuple[dict, torch.Tensor]:
+        learner, batch = tiny(name, stir=False, doubles=False), episodes(2, doubles=False)
+        return learner.state_dict(), learner.adapt(batch.support).probabilities(batch.query.images)
+
+    (state, said), (other_state, other_said) = run(), run()
+    assert torch.equal(said, other_said)
+    assert all(torch.equal(value, other_state[key]) for key, value in state.items())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if list(tiny(name).parameters())])
+def test_another_seed_gives_other_parameters_and_leaves_the_global_one_alone(name):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    states = [create(tiny(name).name, shape=SHAPE, seed=seed).state_dict() for seed in (1, 2)]
+    assert torch.equal(torch.rand(3), expected)
+    assert any(not torch.equal(value, states[1][key]) for key, value in states[0].items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_and_loaded_it_predicts_the_same(name, tmp_path):
+    task = textured(0, classes=3, patients=4)
+    images, labels = task.images.array, [task.classes[label] for label in task.labels]
+    learner = tiny(name, doubles=False)
+    model = FewShotClassifier(learner).fit(images, labels)
+    expected = model.predict_proba(images)
+    model.save(tmp_path / "model")
+    learner.save(tmp_path / "run")
+    assert np.array_equal(load(tmp_path / "model").predict_proba(images), expected)
+    back = load_learner(tmp_path / "run")
+    assert back.settings() == learner.settings()
+    assert np.array_equal(FewShotClassifier(back).fit(images, labels).predict_proba(images), expected)
+    again = FewShotClassifier(tmp_path / "run").fit(images, labels)
+    assert np.array_equal(again.predict(images), load(tmp_path / "model").predict(images))
+    assert list(again.classes_) == sorted(task.classes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_noise_labels_score_at_chance(name):
+    noise = textured(0, patients=40, signal=0.0)
+    protocol = Protocol(shots=(5,), episodes=20, queries=20, baseline=name)
+    results, _ = evaluate({name: tiny(name, doubles=False)}, [noise], protocol, show=False)
+    low, high = results.rows[0].balanced_accuracy.new_patients
+    assert low <= 0.5 <= high
+    assert high - low < 0.3, "the interval says nothing"
+
+
+def test_unknown_names_and_settings_are_refused():
+    with pytest.raises(InputError, match="'metall' is no learner; choose one of metal,"):
+        create("metall")
+    with pytest.raises(InputError, match="check the names"):
+        create("metal", depth=7)

@@ -1,0 +1,109 @@
+"""The floors of the house: imports go down, never up, and some things are nowhere."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import medshot
+
+SOURCE = Path(medshot.__file__).parent
+FLOORS = [
+    {"cli"},
+    {"service"},
+    {"reporting"},
+    {"evaluation"},
+    {"selection"},
+    {"learners"},
+    {"training"},
+    {"networks"},
+    {"tasks"},
+    {"imaging"},
+    {"errors", "storage"},
+]
+HEIGHT = {name: len(FLOORS) - number for number, floor in enumerate(FLOORS) for name in floor}
+MODULES = {
+    ".".join(["medshot", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__"): path
+    for path in sorted(SOURCE.rglob("*.py"))
+}
+
+
+def imported(path: Path) -> set[str]:
+    """The names of all modules that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else str(node.module) for name in names}
+    return found
+
+
+INSIDE = {name: imported(path) & set(MODULES) for name, path in MODULES.items()}
+
+
+def floor(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_package_has_a_floor():
+    assert {floor(name) for name in MODULES if "." in name} <= set(HEIGHT)
+    assert len(MODULES) > 60
+    assert INSIDE["medshot.tasks.sampler"] >= {"medshot.errors", "medshot.tasks.task"}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "medshot"])
+def test_imports_go_down(module):
+    for other in INSIDE[module] - {"medshot"}:
+        if floor(other) != floor(module):
+            assert HEIGHT[floor(other)] <= HEIGHT[floor(module)], (
+                f"{module} imports {other}, which is above it"
+            )
+            assert floor(module) not in ("errors",), "errors stands on the ground"
+
+
+def test_there_are_no_cycles():
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, " imports ".join((*above[above.index(module) :], module))
+        if module not in done:
+            for other in INSIDE[module] - {"medshot"}:
+                visit(other, (*above, module))
+            done.add(module)
+
+    done: set[str] = set()
+    for module in MODULES:
+        if module != "medshot":
+            visit(module, ())
+
+
+@pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)
+def test_nothing_forbidden_is_used(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert not {name.split(".")[0] for name in imported(path)} & {
+        "torchvision",
+        "pickle",
+        "dill",
+        "shelve",
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            assert name not in ("torch.load", "torch.save", "eval", "exec", "pickle.load", "np.save"), name
+            for keyword in node.keywords:
+                if keyword.arg == "allow_pickle":
+                    assert ast.unparse(keyword.value) == "False"
+            if name == "np.load":
+                assert "allow_pickle" in {keyword.arg for keyword in node.keywords}
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_the_core_runs_without_torchvision():
+    code = "import sys, medshot.cli.evaluating, medshot.cli.quickstart; print('torchvision' in sys.modules, 'torch' in sys.modules)"
+    assert run_python(code).split() == ["False", "True"]
