@@ -105,5 +105,6 @@ def run_python(code: str) -> str:
 
 
 def test_the_core_runs_without_torchvision():
-    code = "import sys, medshot.cli.evaluating, medshot.cli.quickstart; print('torchvision' in sys.modules, 'torch' in sys.modules)"
+    modules = "medshot.cli.evaluating, medshot.cli.quickstart"
+    code = f"import sys, {modules}; print('torchvision' in sys.modules, 'torch' in sys.modules)"
     assert run_python(code).split() == ["False", "True"]

@@ -30,7 +30,7 @@ def centre_of(learner, parameters: dict[str, Tensor], images: Tensor) -> Tensor:
 
 
 def inner_loop(learner, support: Support, constants: list[dict[str, Tensor]] | None = None):
-    """θ after `STEPS` steps of θ ← θ − η (g + β r m(g / r)); each g is a constant where `constants` are given."""
+    """θ after some θ ← θ − η (g + β r m(g / r)), and each g; every g is a constant where they are given."""
     images, labels = support.images[0], support.labels[0]
     head = {
         WEIGHT: torch.zeros(support.ways, learner.network.features, dtype=torch.float64, requires_grad=True),
@@ -169,5 +169,5 @@ def test_update_with_one_patient_in_a_class_is_refused_and_changes_nothing():
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 5, "max_steps": 3}])
 def test_steps_out_of_range_are_refused(wrong):
-    with pytest.raises(InputError, match="^steps is "):
+    with pytest.raises(InputError, match=r"^steps is "):
         create("metal", **wrong)

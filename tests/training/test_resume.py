@@ -163,7 +163,10 @@ def test_in_another_thread_ctrl_c_is_left_alone():
 def test_a_killed_process_resumed_from_the_command_line_ends_with_the_same_bits(tmp_path):
     for task in TASKS:
         write_images(task, tmp_path / "tasks" / task.name)
-    options = "--size 20 --steps 60 --shots 1 --queries 1 --ways 2 --batch 2 --engine vmap".split()
+    options = [
+        *("--size", "20", "--steps", "60", "--shots", "1", "--queries", "1", "--ways", "2"),
+        *("--batch", "2", "--engine", "vmap"),
+    ]
     start = [
         sys.executable,
         "-c",

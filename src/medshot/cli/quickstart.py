@@ -11,28 +11,30 @@ from rich.console import Console
 
 from medshot.cli.options import note, write_out
 from medshot.cli.predicting import predict_files, write_rows
-from medshot.evaluation import Protocol, Results, evaluate
+from medshot.evaluation import Protocol, Results, compare, evaluate
 from medshot.imaging import ImageShape
 from medshot.learners import FewShotClassifier, Learner, create
 from medshot.learners.runs import meta_train_into
 from medshot.reporting import results_table, write_evaluation
+from medshot.reporting.wording import write_difference
 from medshot.storage import new_folder
 from medshot.tasks import Task, draw_episode, simulate
 from medshot.training import BatchSettings, OuterSettings, resolve_device
 
 SHAPE = ImageShape(channels=1, size=64)
+WIDTH = 32
 TRAINED = ("chest", "brain", "spine_mri")
 UNSEEN = "spine_xray"
 DIFFICULTY = 0.0
 """Findings as plain as the simulator makes them: thumbnails of 64 pixels leave little of the subtle ones."""
 SHOTS = 5
-TRAINING_TASKS, TRAINING_PATIENTS = 8, 16
-TEST_TASKS, TEST_PATIENTS, EPISODES = 6, 20, 6
+TRAINING_TASKS, TRAINING_PATIENTS = 14, 10
+TEST_TASKS, TEST_PATIENTS, EPISODES = 6, 16, 6
 UNSEEN_TASKS, UNSEEN_EPISODES = 5, 20
 SETTINGS = OuterSettings(
-    steps=300,
+    steps=250,
     learning_rate=0.01,
-    validate_every=100,
+    validate_every=125,
     batch=BatchSettings(tasks=4, ways=4, shots=(SHOTS,), queries=5),
 )
 
@@ -48,7 +50,7 @@ def run_quickstart(out: Path, *, seed: int, device: str, as_json: bool) -> None:
     with new_folder(out) as folder:
         note(f"1/4 meta-training METAL on {TRAINING_TASKS} simulated hospitals each of {', '.join(TRAINED)}")
         training = _hospitals(TRAINED, TRAINING_TASKS, TRAINING_PATIENTS, first=1000 * seed)
-        metal = create("metal", shape=SHAPE, seed=seed, adapt_parameters="head")
+        metal = create("metal", shape=SHAPE, width=WIDTH, seed=seed)
         meta_train_into(folder / "run", metal, training, SETTINGS, device=device)
         metal = metal.to(place)
         note(f"2/4 adapting to a hospital that it never saw, from {SHOTS} labelled patients per class")
@@ -57,26 +59,24 @@ def run_quickstart(out: Path, *, seed: int, device: str, as_json: bool) -> None:
         note(
             f"3/4 scoring {len(tests) * EPISODES} episodes from new hospitals of the families it was trained on"
         )
-        learners = {"metal": metal} | {
-            name: create(name, shape=SHAPE).to(place) for name in ("scratch", "logistic")
+        learners = {
+            "metal": metal,
+            "scratch": create("scratch", shape=SHAPE, width=WIDTH).to(place),
+            "logistic": create("logistic", shape=SHAPE),
         }
-        trained = _score(folder / "trained_families", learners, tests, seed, EPISODES)
+        trained, to_scratch = _score(folder / "trained_families", learners, tests, seed, EPISODES)
         note(
             f"4/4 scoring {UNSEEN_TASKS * UNSEEN_EPISODES} episodes of {UNSEEN}, a family that it was never trained on"
         )
         strangers = _hospitals((UNSEEN,), UNSEEN_TASKS, TEST_PATIENTS, first=1000 * seed + 500)
-        unseen = _score(folder / "unseen_family", learners, strangers, seed, UNSEEN_EPISODES)
+        unseen, unseen_to_scratch = _score(
+            folder / "unseen_family", learners, strangers, seed, UNSEEN_EPISODES
+        )
     if as_json:
         write_out({"trained_families": trained.to_json(), "unseen_family": unseen.to_json()})
     else:
-        console = Console()
-        for title, results in (
-            ("Trained families, new hospitals", trained),
-            (f"Unseen family: {UNSEEN}", unseen),
-        ):
-            table = results_table(results.model_copy(update={"rows": []}))
-            table.title = title
-            console.print(table)
+        _print(f"New hospitals of {', '.join(TRAINED)}", trained, to_scratch)
+        _print(f"New hospitals of {UNSEEN}, never trained on", unseen, unseen_to_scratch)
     note(
         f"Done in {time.perf_counter() - began:.0f} s. Open {out / 'trained_families' / 'report.html'} in a browser."
     )
@@ -109,9 +109,23 @@ def _adapt_and_predict(folder: Path, task: Task, seed: int) -> None:
 
 def _score(
     folder: Path, learners: dict[str, Learner], tasks: Sequence[Task], seed: int, episodes: int
-) -> Results:
+) -> tuple[Results, Results]:
+    """The results with differences to logistic regression, and those with differences to training from scratch."""
     protocol = Protocol(shots=(SHOTS,), episodes=episodes, queries=10, seed=seed)
     results, cells = evaluate(learners, tasks, protocol, command=f"medshot quickstart --seed {seed}")
+    first_of_family = {task.name.split()[0]: task.name for task in reversed(tasks)}
     with new_folder(folder) as filling:
-        write_evaluation(filling, results, cells)
-    return results
+        write_evaluation(filling, results, cells, pictured=set(first_of_family.values()))
+    return results, compare(cells, "scratch", results.metadata)
+
+
+def _print(title: str, results: Results, to_scratch: Results) -> None:
+    """The means over hospitals, and METAL against either baseline in a sentence."""
+    console = Console()
+    table = results_table(results.model_copy(update={"rows": []}))
+    table.title = title
+    console.print(table)
+    for against in (results, to_scratch):
+        for mean in against.means:
+            if mean.learner == "metal" and mean.difference:
+                console.print(f"METAL minus {against.baseline}: {write_difference(mean.difference)} points")

@@ -1,6 +1,6 @@
 """An evaluation as a folder: numbers for machines, a table for documents, a page for people."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,22 @@ from medshot.storage import write_bytes, write_json
 PICTURE = ImageShape(channels=3, size=128)
 
 
-def write_evaluation(folder: Path, results: Results, cells: Sequence[Cell]) -> None:
-    """Write `results.json`, `results.md` and `report.html` into an existing folder."""
+def write_evaluation(
+    folder: Path, results: Results, cells: Sequence[Cell], pictured: Collection[str] | None = None
+) -> None:
+    """Write `results.json`, `results.md` and `report.html` into an existing folder.
+
+    Args:
+        folder: where to.
+        results: the table.
+        cells: what the table was made from.
+        pictured: names of the tasks that the page shows; all where it is left out. The other files hold all.
+    """
     write_json(folder / "results.json", results.to_json())
     write_bytes(folder / "results.md", results_markdown(results).encode())
+    if pictured is not None:
+        results = results.model_copy(update={"rows": [row for row in results.rows if row.task in pictured]})
+        cells = [cell for cell in cells if cell.task.name in pictured]
     reliability = {
         (cell.task.name, cell.shots): {
             name: reliability_curve(
