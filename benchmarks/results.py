@@ -48,14 +48,19 @@ baselines yet; they are known to be stronger than pixels on these data.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", type=Path, default=Path("../shared/data"), help="folder of the data sets")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "data", nargs="?", type=Path, default=Path("../shared/data"), help="folder of the data sets"
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs and evaluations go")
-    parser.add_argument("--steps", type=int, default=2000, help="outer steps of each meta-training")
+    parser.add_argument("--steps", type=int, default=1200, help="outer steps of each meta-training")
     arguments = parser.parse_args()
     arguments.runs.mkdir(parents=True, exist_ok=True)
     commands = [
-        meta_train(name, sources, arguments.data, arguments.runs, arguments.steps) for name, sources in RUNS.items()
+        meta_train(name, sources, arguments.data, arguments.runs, arguments.steps)
+        for name, sources in RUNS.items()
     ]
     sections = []
     for title, run, name, source, options in EVALUATIONS:
@@ -65,7 +70,9 @@ def main() -> None:
         sections.append(section(title, out))
     out = arguments.runs / "reference"
     medshot(["evaluate", str(arguments.data / JSRT), *CANCER, *REFERENCE, "--out", str(out)], out)
-    sections.append(section("The reference preset: one draw of 75 patients per class for lung cancer (JSRT), 224 px", out))
+    sections.append(
+        section("The reference preset: one draw of 75 patients per class for lung cancer (JSRT), 224 px", out)
+    )
     trained = "\n".join(["## Meta-training", "", "```", *commands, "```", ""])
     write_bytes(ROOT / "docs" / "results.md", "\n".join([PREFACE, trained, *sections]).encode())
 
@@ -84,7 +91,9 @@ def medshot(command: list[str], made: Path) -> None:
     if made.exists():
         return
     print("$", shlex.join(["medshot", *command]), flush=True)
-    subprocess.run([str(Path(sys.executable).with_name("medshot")), *command], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [str(Path(sys.executable).with_name("medshot")), *command], check=True, stdout=subprocess.DEVNULL
+    )
 
 
 def section(title: str, folder: Path) -> str:

@@ -21,20 +21,21 @@ from medshot.storage import new_folder
 from medshot.tasks import Task, draw_episode, simulate
 from medshot.training import BatchSettings, OuterSettings, resolve_device
 
-SHAPE = ImageShape(channels=1, size=64)
-WIDTH = 32
-TRAINED = ("chest", "brain", "spine_mri")
+SHAPE = ImageShape(channels=1, size=32)
+WIDTH = 24
+TRAINED = ("brain", "spine_mri")
 UNSEEN = "spine_xray"
 DIFFICULTY = 0.0
-"""Findings as plain as the simulator makes them: thumbnails of 64 pixels leave little of the subtle ones."""
+"""Findings as plain as the simulator makes them, in families where they survive thumbnails of 32 pixels: of a lung nodule
+or the details of an ECG page nothing is left there, and every learner is at chance."""
 SHOTS = 5
-TRAINING_TASKS, TRAINING_PATIENTS = 14, 10
-TEST_TASKS, TEST_PATIENTS, EPISODES = 6, 16, 6
-UNSEEN_TASKS, UNSEEN_EPISODES = 5, 20
+TRAINING_TASKS, TRAINING_PATIENTS = 12, 10
+TEST_TASKS, TEST_PATIENTS, EPISODES = 8, 14, 7
+UNSEEN_TASKS, UNSEEN_EPISODES = 5, 7
 SETTINGS = OuterSettings(
-    steps=250,
+    steps=160,
     learning_rate=0.01,
-    validate_every=125,
+    validate_every=80,
     batch=BatchSettings(tasks=4, ways=4, shots=(SHOTS,), queries=5),
 )
 
@@ -113,9 +114,9 @@ def _score(
     """The results with differences to logistic regression, and those with differences to training from scratch."""
     protocol = Protocol(shots=(SHOTS,), episodes=episodes, queries=10, seed=seed)
     results, cells = evaluate(learners, tasks, protocol, command=f"medshot quickstart --seed {seed}")
-    first_of_family = {task.name.split()[0]: task.name for task in reversed(tasks)}
+    pictured = {tasks[0].name}
     with new_folder(folder) as filling:
-        write_evaluation(filling, results, cells, pictured=set(first_of_family.values()))
+        write_evaluation(filling, results, cells, pictured=pictured)
     return results, compare(cells, "scratch", results.metadata)
 
 

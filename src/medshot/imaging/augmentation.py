@@ -117,18 +117,15 @@ def _moved(
 
 
 def _blurred(images: Images, deviations: Draws, largest: float) -> Images:
-    """A separable Gaussian of its own width for each image, by grouped convolutions; borders are repeated."""
-    batch, channels, height, width = images.shape
+    """A separable Gaussian of its own width for each image, tap by tap; borders are repeated."""
+    height, width = images.shape[-2:]
     radius = math.ceil(3 * largest)
     offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     kernels = torch.exp(-0.5 * (offsets / deviations.clamp(min=1e-3)[:, None]) ** 2)
-    kernels = (kernels / kernels.sum(1, keepdim=True)).repeat_interleave(channels, 0)
-    planes = functional.pad(
-        images.reshape(1, batch * channels, height, width), (radius,) * 4, mode="replicate"
-    )
-    planes = functional.conv2d(planes, kernels[:, None, None, :], groups=batch * channels)
-    planes = functional.conv2d(planes, kernels[:, None, :, None], groups=batch * channels)
-    return planes.reshape(images.shape)
+    taps = (kernels / kernels.sum(1, keepdim=True)).T[..., None, None, None]
+    planes = functional.pad(images, (radius,) * 4, mode="replicate")
+    planes = sum(tap * planes[..., place : place + width] for place, tap in enumerate(taps))
+    return sum(tap * planes[..., place : place + height, :] for place, tap in enumerate(taps))
 
 
 def _recoloured(images: Images, augmentation: Augmentation, draws: Float[Tensor, "3 batch"]) -> Images:

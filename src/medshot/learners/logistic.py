@@ -86,11 +86,11 @@ class Logistic(Learner):
 
 def augmented_views(support: Support, views: int, generator: torch.Generator) -> Drawn:
     """Each image of one task's support as it is and `views - 1` times augmented, view after view."""
-    seen = [support.images] + [
-        augment(support.images, Augmentation(), flip=False, generator=generator) for _ in range(views - 1)
-    ]
+    others = support.images.repeat(views - 1, 1, 1, 1)
+    if views > 1:
+        others = augment(others, Augmentation(), flip=False, generator=generator)
     return {
-        "images": torch.cat(seen),
+        "images": torch.cat([support.images, others]),
         "labels": support.labels.repeat(views),
         "weights": support.weights.repeat(views),
     }

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
+from torch.func import functional_call, grad
 
 from medshot.imaging import ImageShape
 from medshot.learners.base import Adapted, Drawn, Learner, weighted_cross_entropy
@@ -34,7 +34,6 @@ class Scratch(Learner):
     summary = "the same base network trained from scratch on the support"
     paper = "Kingma and Ba, 2015"
     randomised = True
-    batchable = False
 
     def __init__(
         self,
@@ -60,7 +59,10 @@ class Scratch(Learner):
 
     def draw(self, support: Support, generator: torch.Generator) -> Drawn:
         """Random initial parameters, and the views of the support as `(support, views, channels, *spatial)`."""
-        initial = {name: _initial(name, value, generator) for name, value in self.network.named_parameters()}
+        initial = {
+            name: _initial(name, value, generator).to(value)
+            for name, value in self.network.named_parameters()
+        }
         views = augmented_views(support, self.views, generator)["images"]
         return initial | {"views": views.unflatten(0, (self.views, -1)).transpose(0, 1)}
 
@@ -69,15 +71,24 @@ class Scratch(Learner):
         views = drawn["views"]
         parameters = {name: value for name, value in drawn.items() if name != "views"}
         parameters |= new_head(support, self.network.features)
-        parameters = {name: nn.Parameter(value.clone()) for name, value in parameters.items()}
-        optimizer = torch.optim.Adam(parameters.values(), lr=self.learning_rate, fused=True)
-        with torch.enable_grad():
-            for step in range(self.steps):
-                optimizer.zero_grad()
-                logits = self.predict_one(dict(parameters), views[:, step % self.views])
-                weighted_cross_entropy(logits, support.labels, support.weights).backward()
-                optimizer.step()
-        return {name: value.detach() for name, value in parameters.items()}
+
+        def task_loss(parameters: dict[str, Tensor], images: Tensor) -> Tensor:
+            logits = self.predict_one(parameters, images)
+            return weighted_cross_entropy(logits, support.labels, support.weights)
+
+        first = {name: torch.zeros_like(value) for name, value in parameters.items()}
+        second = dict(first)
+        for step in range(1, self.steps + 1):
+            gradient = grad(task_loss)(parameters, views[:, step % self.views])
+            rate = self.learning_rate * math.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+            for name, slope in gradient.items():
+                first[name] = 0.9 * first[name] + 0.1 * slope
+                second[name] = 0.999 * second[name] + 0.001 * slope.square()
+            parameters = {
+                name: value - rate * first[name] / (second[name].sqrt() + 1e-8)
+                for name, value in parameters.items()
+            }
+        return parameters
 
     def predict_one(
         self, adapted: Adapted, images: Float[Tensor, "queries *image"]
@@ -90,6 +101,6 @@ class Scratch(Learner):
 def _initial(name: str, value: Tensor, generator: torch.Generator) -> Tensor:
     """He's uniform start for convolutions (He et al., 2015); the identity for normalisation."""
     if value.ndim == 1:
-        return torch.full_like(value, float(name.endswith("weight")))
+        return torch.full(value.shape, float(name.endswith("weight")))
     bound = math.sqrt(6 / value[0].numel())
-    return torch.empty(value.shape).uniform_(-bound, bound, generator=generator).to(value)
+    return torch.empty(value.shape).uniform_(-bound, bound, generator=generator)
