@@ -122,14 +122,10 @@ def main() -> None:
             update_times[variant].append(seconds(partial(step.update, variant)))
     meta_times = [seconds(step.find_meta_gradient) for _ in range(REPEATS)]
 
-    gradient_time = median(
-        gradient_times
-    )  # the same work in every variant, so all its repeats count together
+    gradient_time = median(gradient_times)  # the same work in every variant, so all its repeats count together
     plain_time = gradient_time + median(update_times["plain"])
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {BATCH}, median of {REPEATS}")
-    print(
-        f"{'step':18}{'gradient s':>11}{'update s':>10}{'total s':>9}{'ratio':>7}{'peak MB':>9}{'ratio':>7}"
-    )
+    print(f"{'step':18}{'gradient s':>11}{'update s':>10}{'total s':>9}{'ratio':>7}{'peak MB':>9}{'ratio':>7}")
     for variant in VARIANTS:
         update_time = median(update_times[variant])
         total = gradient_time + update_time

@@ -57,9 +57,7 @@ def measure(name: str, paths: list[Path], size: int, repeats: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "folder", type=Path, nargs="?", help="images to read; else the sets in ../shared/data"
-    )
+    parser.add_argument("folder", type=Path, nargs="?", help="images to read; else the sets in ../shared/data")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()

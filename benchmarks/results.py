@@ -48,19 +48,14 @@ baselines yet; they are known to be stronger than pixels on these data.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "data", nargs="?", type=Path, default=Path("../shared/data"), help="folder of the data sets"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", type=Path, default=Path("../shared/data"), help="folder of the data sets")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs and evaluations go")
     parser.add_argument("--steps", type=int, default=1200, help="outer steps of each meta-training")
     arguments = parser.parse_args()
     arguments.runs.mkdir(parents=True, exist_ok=True)
     commands = [
-        meta_train(name, sources, arguments.data, arguments.runs, arguments.steps)
-        for name, sources in RUNS.items()
+        meta_train(name, sources, arguments.data, arguments.runs, arguments.steps) for name, sources in RUNS.items()
     ]
     sections = []
     for title, run, name, source, options in EVALUATIONS:
@@ -91,9 +86,7 @@ def medshot(command: list[str], made: Path) -> None:
     if made.exists():
         return
     print("$", shlex.join(["medshot", *command]), flush=True)
-    subprocess.run(
-        [str(Path(sys.executable).with_name("medshot")), *command], check=True, stdout=subprocess.DEVNULL
-    )
+    subprocess.run([str(Path(sys.executable).with_name("medshot")), *command], check=True, stdout=subprocess.DEVNULL)
 
 
 def section(title: str, folder: Path) -> str:

@@ -68,7 +68,5 @@ def in_doubles(value):
     if isinstance(value, torch.Tensor):
         return value.double() if value.is_floating_point() else value
     if is_dataclass(value):
-        return replace(
-            value, **{field.name: in_doubles(getattr(value, field.name)) for field in fields(value)}
-        )
+        return replace(value, **{field.name: in_doubles(getattr(value, field.name)) for field in fields(value)})
     return value

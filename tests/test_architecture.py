@@ -60,9 +60,7 @@ def test_every_package_has_a_floor():
 def test_imports_go_down(module):
     for other in INSIDE[module] - {"medshot"}:
         if floor(other) != floor(module):
-            assert HEIGHT[floor(other)] <= HEIGHT[floor(module)], (
-                f"{module} imports {other}, which is above it"
-            )
+            assert HEIGHT[floor(other)] <= HEIGHT[floor(module)], f"{module} imports {other}, which is above it"
             assert floor(module) not in ("errors",), "errors stands on the ground"
 
 

@@ -191,9 +191,7 @@ def test_any_flipped_byte_or_missing_end_is_noticed(tmp_path, data):
     path.write_bytes(content)
     with pytest.raises(StorageError, match="SHA-256 differs"):
         read_arrays(path, digest)
-    with suppress(
-        StorageError
-    ):  # without a digest some damage cannot be seen, but nothing else may come of it
+    with suppress(StorageError):  # without a digest some damage cannot be seen, but nothing else may come of it
         read_arrays(path)
         read_metadata(path)
 

@@ -49,9 +49,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
-def write_arrays(
-    path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
-) -> str:
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> str:
     """Write named arrays, with optional text `metadata`, as one safetensors file; returns its SHA-256."""
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     content = encode_arrays(contiguous, metadata=dict(metadata) if metadata else None)
@@ -76,9 +74,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise StorageError(f"{path} is not valid JSON; the file is damaged, make the folder anew.") from error
     if not isinstance(value, dict):
-        raise StorageError(
-            f"{path} holds {type(value).__name__} where an object was expected; make the folder anew."
-        )
+        raise StorageError(f"{path} holds {type(value).__name__} where an object was expected; make the folder anew.")
     return value
 
 
@@ -98,15 +94,11 @@ def read_arrays(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
     """
     content = read_bytes(path)
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise StorageError(
-            f"{path} is not the file that was saved (its SHA-256 differs); make the folder anew."
-        )
+        raise StorageError(f"{path} is not the file that was saved (its SHA-256 differs); make the folder anew.")
     try:
         return decode_arrays(content)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise StorageError(
-            f"{path} is not a readable safetensors file ({error}); make the folder anew."
-        ) from error
+        raise StorageError(f"{path} is not a readable safetensors file ({error}); make the folder anew.") from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -138,9 +130,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
         temporary.chmod(0o755)
     except OSError as error:
-        raise StorageError(
-            f"{path} could not be created ({error.strerror or error}); choose another place."
-        ) from error
+        raise StorageError(f"{path} could not be created ({error.strerror or error}); choose another place.") from error
     try:
         yield temporary
         refuse_existing(path)

@@ -130,9 +130,7 @@ def test_info_answers_without_torch(model):
         "try: main()\nexcept SystemExit: pass\n"
         "print('torch' in sys.modules, file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True)
     assert "learner: logistic" in done.stdout
     assert done.stderr.split() == ["False"]
     assert f"{SHAPE.channels}×64×64" in done.stdout

@@ -65,9 +65,7 @@ def test_output_that_exists(refused, ward, model, tmp_path):
 def test_output_below_a_file(refused, model, ward, tmp_path):
     (tmp_path / "file").write_text("mine")
     assert "could not be written" in refused("predict", model, ward, "--out", tmp_path / "file" / "table.csv")
-    assert "could not be created" in refused(
-        "adapt", ward, "--learner", "logistic", "--out", tmp_path / "file" / "out"
-    )
+    assert "could not be created" in refused("adapt", ward, "--learner", "logistic", "--out", tmp_path / "file" / "out")
 
 
 def test_empty_folders_single_classes_and_missing_paths(refused, ward, tmp_path):
@@ -88,14 +86,10 @@ def test_empty_folders_single_classes_and_missing_paths(refused, ward, tmp_path)
 def test_a_class_with_fewer_patients_than_shots(refused, ward, tmp_path):
     out = tmp_path / "out"
     assert "has 4 patients" in refused("adapt", ward, "--learner", "logistic", "--shots", "9", "--out", out)
-    assert "has 4 patients" in refused(
-        "evaluate", ward, "--learners", "logistic", "--shots", "1,9", "--out", out
-    )
+    assert "has 4 patients" in refused("evaluate", ward, "--learners", "logistic", "--shots", "1,9", "--out", out)
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"a text", lambda whole: b""]
-)
+@pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"a text", lambda whole: b""])
 def test_damaged_images(refused, ward, model, tmp_path, damage):
     path = sorted(ward.glob("direction 1/*.png"))[1]
     path.write_bytes(damage(path.read_bytes()))
@@ -121,9 +115,7 @@ def test_learners_and_numbers_that_do_not_exist(refused, ward, tmp_path):
         ("--channels", 2),
     ):
         assert str(value) in refused("meta-train", ward, option, value, "--out", out)
-    assert "--keep is 'stage'" in refused(
-        "adapt", ward, "--learner", "logistic", "--keep", "stage", "--out", out
-    )
+    assert "--keep is 'stage'" in refused("adapt", ward, "--learner", "logistic", "--keep", "stage", "--out", out)
 
 
 def swapped(folder: Path, name: str) -> None:
@@ -148,9 +140,7 @@ def test_damaged_arrays(refused, ward, model, tmp_path, damage):
         create("logistic").save(with_damage)
         damage(with_damage, name)
         assert name in refused("adapt", ward, "--from", with_damage, "--out", tmp_path / "out")
-        assert name in refused(
-            "evaluate", ward, "--from", with_damage, "--shots", "1", "--out", tmp_path / "out"
-        )
+        assert name in refused("evaluate", ward, "--from", with_damage, "--shots", "1", "--out", tmp_path / "out")
     for name in ("learner.safetensors", "adapted.safetensors"):
         damage(model, name)
         assert ".safetensors" in refused("predict", model, ward)
@@ -181,9 +171,7 @@ def test_records_of_another_version_or_changed_by_hand(refused, ward, model, tmp
     assert said in refused("predict", model, ward)
 
 
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", '{"learner": 3}', '{"format": 1, "learner": {"name": "x"}}']
-)
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"learner": 3}', '{"format": 1, "learner": {"name": "x"}}'])
 def test_mangled_records(refused, ward, model, tmp_path, content):
     (model / "model.json").write_text(content)
     assert "model.json" in refused("predict", model, ward)

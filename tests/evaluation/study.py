@@ -20,9 +20,7 @@ def study(seed, *, patients=20, episodes=15, queries=10, skill=SKILL, support_sp
     drawn = []
     for _ in range(episodes):
         support = generator.normal(0, support_spread)
-        query = np.concatenate(
-            [group + generator.choice(patients, queries, replace=False) for group in (0, patients)]
-        )
+        query = np.concatenate([group + generator.choice(patients, queries, replace=False) for group in (0, patients)])
         margin = skill + ease[query] + support + generator.normal(size=2 * queries)
         second = norm.cdf(np.where(labels[query] == 1, margin, -margin))
         drawn.append(EpisodePredictions(np.stack([1 - second, second], axis=1), labels[query], query, query))

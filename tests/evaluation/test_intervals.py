@@ -220,10 +220,7 @@ def test_tasks_that_differ_widen_the_mean_over_tasks():
 
 
 def test_a_paired_difference_over_tasks_is_the_difference_of_the_means():
-    tasks = [
-        (accuracy(study(seed)), accuracy([as_certain(e) for e in study(seed, skill=1.5)]))
-        for seed in range(4)
-    ]
+    tasks = [(accuracy(study(seed)), accuracy([as_certain(e) for e in study(seed, skill=1.5)])) for seed in range(4)]
     paired = mean_over_tasks([difference(one, other) for one, other in tasks])
     means = [mean_over_tasks(column).value for column in zip(*tasks, strict=True)]
     assert paired.value == pytest.approx(means[0] - means[1])

@@ -21,9 +21,7 @@ def weighted_predictions(draw):
     seed = draw(st.integers(0, 2**32 - 1))
     generator = np.random.default_rng(seed)
     probabilities = generator.multinomial(4, np.full(ways, 1 / ways), queries) / 4
-    labels = generator.permutation(
-        np.concatenate([np.arange(ways), generator.integers(ways, size=queries - ways)])
-    )
+    labels = generator.permutation(np.concatenate([np.arange(ways), generator.integers(ways, size=queries - ways)]))
     weights = generator.integers(0, 3, queries).astype(float)
     assume((np.bincount(labels, weights, minlength=ways) > 0).all())
     return probabilities, labels, weights
@@ -65,9 +63,7 @@ def test_calibration_error_equals_its_definition(case):
             mean_right = np.average(right[inside], weights=weights[inside])
             mean_confidence = np.average(confidence[inside], weights=weights[inside])
             total += weights[inside].sum() / weights.sum() * abs(mean_right - mean_confidence)
-    assert metrics.expected_calibration_error(probabilities, labels, weights) == pytest.approx(
-        total, abs=1e-12
-    )
+    assert metrics.expected_calibration_error(probabilities, labels, weights) == pytest.approx(total, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", ALL)
@@ -119,9 +115,7 @@ def test_the_reliability_curve_holds_the_calibration_error(case):
     probabilities, labels, _ = case
     curve = metrics.reliability_curve(probabilities, labels)
     assert curve.counts.sum() == len(labels)
-    assert curve.error == pytest.approx(
-        float(metrics.expected_calibration_error(probabilities, labels)), abs=1e-12
-    )
+    assert curve.error == pytest.approx(float(metrics.expected_calibration_error(probabilities, labels)), abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +136,7 @@ def test_broken_predictions_are_refused(probabilities, labels, message):
 
 def test_learners_scored_on_different_queries_are_refused():
     half = np.full((2, 2), 0.5)
-    one, other = (
-        EpisodePredictions(half, np.array([0, 1]), np.array([3, 4]), np.array(i)) for i in ([3, 4], [3, 5])
-    )
+    one, other = (EpisodePredictions(half, np.array([0, 1]), np.array([3, 4]), np.array(i)) for i in ([3, 4], [3, 5]))
     check_same_episodes({"metal": [one], "logistic": [one]})
     with pytest.raises(InputError, match="metal and logistic were scored on different queries"):
         check_same_episodes({"metal": [one], "logistic": [other]})

@@ -125,9 +125,7 @@ def test_a_task_that_is_too_small_is_refused_before_any_learner_runs():
         )
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"shots": ()}, {"shots": (0, 1)}, {"episodes": 0}, {"queries": 0}, {"seed": -1}]
-)
+@pytest.mark.parametrize("wrong", [{"shots": ()}, {"shots": (0, 1)}, {"episodes": 0}, {"queries": 0}, {"seed": -1}])
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(InputError, match=f"^{next(iter(wrong))} is "):
         Protocol(**wrong)

@@ -12,9 +12,7 @@ from medshot.evaluation.intervals import Estimate, bootstrap, compare, draw_repl
 from medshot.evaluation.predictions import EpisodePredictions
 from medshot.evaluation.results import Metadata, Results, collect, mean_scores, measure, summarise
 
-METADATA = Metadata(
-    seed=3, date="2026-01-02", machine="one core", command="medshot evaluate", version="0.1.0"
-)
+METADATA = Metadata(seed=3, date="2026-01-02", machine="one core", command="medshot evaluate", version="0.1.0")
 
 
 def predictions(seed):
@@ -50,9 +48,7 @@ def test_a_row_says_what_was_scored(results):
     assert (metal.adapt_seconds, baseline.adapt_seconds) == (2.0, None)
     assert baseline.difference is None
     assert metal.difference.verdict == "better"
-    assert metal.difference.value == pytest.approx(
-        metal.balanced_accuracy.value - baseline.balanced_accuracy.value
-    )
+    assert metal.difference.value == pytest.approx(metal.balanced_accuracy.value - baseline.balanced_accuracy.value)
 
 
 def test_json_round_trip(results):
@@ -88,9 +84,7 @@ def test_means_are_over_the_tasks(results):
             values = [getattr(row, name).value for row in rows]
             assert getattr(mean, name).value == pytest.approx(np.mean(values))
     assert results.means[0].difference is None
-    assert results.means[1].difference.value == pytest.approx(
-        np.mean([r.difference.value for r in results.rows[1::2]])
-    )
+    assert results.means[1].difference.value == pytest.approx(np.mean([r.difference.value for r in results.rows[1::2]]))
 
 
 def test_one_task_has_no_mean(measured):

@@ -52,9 +52,7 @@ def test_each_strength_alone_changes_images(name: str) -> None:
     st.integers(0, 99),
     st.sampled_from([torch.float32, torch.float64]),
 )
-def test_shape_type_and_range_are_kept(
-    strengths: Augmentation, flip: bool, seed: int, dtype: torch.dtype
-) -> None:
+def test_shape_type_and_range_are_kept(strengths: Augmentation, flip: bool, seed: int, dtype: torch.dtype) -> None:
     images = batch(3, 3, 12, 17).to(dtype)
     before = images.clone()
     changed = augment(images, strengths, flip=flip, generator=seeded(seed))

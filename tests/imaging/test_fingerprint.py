@@ -35,9 +35,7 @@ def prints_of(folder: Path, pattern: str) -> np.ndarray:
     channels=st.sampled_from([1, 3]),
     side=st.integers(8, 70),
 )
-def test_images_without_structure_are_nobodys_duplicates(
-    value: int, other: int, channels: int, side: int
-) -> None:
+def test_images_without_structure_are_nobodys_duplicates(value: int, other: int, channels: int, side: int) -> None:
     first = fingerprints(np.full((2, channels, side, side), value, np.uint8))
     second = fingerprints(np.full((1, channels, side, side), other, np.uint16))
     assert not first.any()
@@ -55,9 +53,7 @@ def test_images_without_structure_are_nobodys_duplicates(
     threshold=st.integers(0, 256),
     seed=st.integers(0, 99),
 )
-def test_pairs_are_those_within_the_hamming_distance(
-    first: int, second: int, threshold: int, seed: int
-) -> None:
+def test_pairs_are_those_within_the_hamming_distance(first: int, second: int, threshold: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     a, b = (random.integers(0, 256, (count, 32), dtype=np.uint8) for count in (first, second))
     bits_a, bits_b = np.unpackbits(a, axis=1), np.unpackbits(b, axis=1)

@@ -11,9 +11,7 @@ from medshot.imaging import medmnist, read_medmnist
 RANDOM = np.random.default_rng(0)
 
 
-def archive(
-    shape: tuple[int, ...] = (28, 28), dtype: type = np.uint8, **replaced: object
-) -> dict[str, object]:
+def archive(shape: tuple[int, ...] = (28, 28), dtype: type = np.uint8, **replaced: object) -> dict[str, object]:
     arrays: dict[str, object] = {}
     for split, count in (("train", 6), ("val", 2), ("test", 3)):
         arrays[f"{split}_images"] = RANDOM.integers(0, np.iinfo(dtype).max, (count, *shape), dtype=dtype)
@@ -30,17 +28,13 @@ def npy(array: np.ndarray) -> bytes:
 @pytest.mark.parametrize("shape", [(28, 28), (28, 28, 3), (28, 28, 28)])
 @pytest.mark.parametrize("compress", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_splits_are_joined_in_order(
-    tmp_path: Path, shape: tuple[int, ...], compress: object, dtype: type
-) -> None:
+def test_splits_are_joined_in_order(tmp_path: Path, shape: tuple[int, ...], compress: object, dtype: type) -> None:
     arrays = archive(shape, dtype)
     compress(tmp_path / "set.npz", **arrays)
     images, labels = read_medmnist(tmp_path / "set.npz")
     splits = ("train", "val", "test")
     np.testing.assert_array_equal(images, np.concatenate([arrays[f"{split}_images"] for split in splits]))
-    np.testing.assert_array_equal(
-        labels, np.concatenate([arrays[f"{split}_labels"][:, 0] for split in splits])
-    )
+    np.testing.assert_array_equal(labels, np.concatenate([arrays[f"{split}_labels"][:, 0] for split in splits]))
     assert images.dtype == dtype
     assert labels.dtype == np.int64
 
@@ -121,9 +115,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch
         read_medmnist(tmp_path / "bomb.npz")
 
 
-@pytest.mark.parametrize(
-    "claimed", [b"(10, 28, 28)", b"(10**9, 28, 28)", b"(6, 28, 9999999999999)", b"(-6, 28, 28)"]
-)
+@pytest.mark.parametrize("claimed", [b"(10, 28, 28)", b"(10**9, 28, 28)", b"(6, 28, 9999999999999)", b"(-6, 28, 28)"])
 def test_a_header_that_claims_other_sizes_is_refused(tmp_path: Path, claimed: bytes) -> None:
     content = npy(np.zeros((6, 28, 28), np.uint8))
     start = content.index(b"(6, 28, 28)")

@@ -36,18 +36,11 @@ def opencv_bytes(extension: str, image: np.ndarray) -> bytes:
 
 def png_bytes(samples: np.ndarray, depth: int, colour_type: int, width: int, height: int) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
     rows = b"".join(b"\0" + row.tobytes() for row in samples)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def on_black(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -130,26 +123,18 @@ def test_real_images_are_what_opencv_gives(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize(
-    ("kind", "samples"), [("PNG", RGB), ("PNG", GREY16), ("TIFF", RGB), ("TIFF", GREY16)]
-)
-def test_exif_orientation_is_applied(
-    tmp_path: Path, orientation: int, kind: str, samples: np.ndarray
-) -> None:
+@pytest.mark.parametrize(("kind", "samples"), [("PNG", RGB), ("PNG", GREY16), ("TIFF", RGB), ("TIFF", GREY16)])
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, kind: str, samples: np.ndarray) -> None:
     exif = Pillow.Exif()
     exif[274] = orientation
     options = {"tiffinfo": {274: orientation}} if kind == "TIFF" else {"exif": exif}
     (tmp_path / "turned").write_bytes(pillow_bytes(samples, kind, **options))
     picture = Pillow.fromarray(samples)
     picture.getexif()[274] = orientation
-    np.testing.assert_array_equal(
-        read_image(tmp_path / "turned"), np.asarray(ImageOps.exif_transpose(picture))
-    )
+    np.testing.assert_array_equal(read_image(tmp_path / "turned"), np.asarray(ImageOps.exif_transpose(picture)))
 
 
-@pytest.mark.parametrize(
-    "name", ["a b.png", 'it\'s "quoted".png', "Röntgen 肺.png", "no_extension", "wrong.jpg"]
-)
+@pytest.mark.parametrize("name", ["a b.png", 'it\'s "quoted".png', "Röntgen 肺.png", "no_extension", "wrong.jpg"])
 def test_names_do_not_matter(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(LOSSLESS["grey.png"][0])
     np.testing.assert_array_equal(read_image(tmp_path / name), GREY)
@@ -231,9 +216,7 @@ def test_unsuitable_tiff_and_animations_are_refused(tmp_path: Path) -> None:
         ("wide.tif", pillow_bytes(GREY.astype(np.int32), "TIFF"), "int32"),
         (
             "moving.png",
-            pillow_bytes(
-                Pillow.fromarray(RGB), "PNG", save_all=True, append_images=[Pillow.fromarray(SMOOTH)]
-            ),
+            pillow_bytes(Pillow.fromarray(RGB), "PNG", save_all=True, append_images=[Pillow.fromarray(SMOOTH)]),
             "animation",
         ),
     ]:
@@ -244,9 +227,7 @@ def test_unsuitable_tiff_and_animations_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "tiff"])
-def test_a_bomb_is_refused_from_its_header(
-    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bomb_is_refused_from_its_header(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     side, path = 30_000, tmp_path / f"bomb.{kind}"
     if kind == "png":
         path.write_bytes(png_bytes(np.zeros((1, 8), np.uint8), 1, 0, side, side))

@@ -28,8 +28,7 @@ def write_images(
 ) -> tuple[list[Path], list[np.ndarray]]:
     random = np.random.default_rng(seed)
     images = [
-        random.integers(0, np.iinfo(dtype).max + 1, random.integers(10, 40, 2), dtype=dtype)
-        for _ in range(count)
+        random.integers(0, np.iinfo(dtype).max + 1, random.integers(10, 40, 2), dtype=dtype) for _ in range(count)
     ]
     paths = [folder / f"{np.dtype(dtype)} {index}.png" for index in range(count)]
     for path, image in zip(paths, images, strict=True):
@@ -55,9 +54,7 @@ def test_files_are_decoded_in_order_and_hashed(tmp_path: Path, empty_cache: Path
     assert [path.suffix for path in empty_cache.iterdir()] == [".npy"]
 
 
-def test_a_second_reading_decodes_nothing(
-    tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_reading_decodes_nothing(tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths, _ = write_images(tmp_path, 3)
     first = FileImages(paths).pixels(SHAPE)
     moved = [path.rename(path.with_stem(f"moved {path.stem}")) for path in paths]
@@ -88,9 +85,7 @@ def test_one_16_bit_image_makes_the_task_16_bits(tmp_path: Path, empty_cache: Pa
     pixels = FileImages(order).pixels(SHAPE)
     shallow, windowed = (pixels[1:], pixels[0]) if deep_first else (pixels[:-1], pixels[-1])
     assert pixels.dtype == np.uint16
-    np.testing.assert_array_equal(
-        shallow, np.stack([fit(image, SHAPE).astype(np.uint16) * 257 for image in images])
-    )
+    np.testing.assert_array_equal(shallow, np.stack([fit(image, SHAPE).astype(np.uint16) * 257 for image in images]))
     np.testing.assert_array_equal(windowed, fit(percentile_window(deep), SHAPE))
     assert len(list(empty_cache.iterdir())) == 1
 
@@ -104,9 +99,7 @@ def test_a_truncated_cache_is_built_again(tmp_path: Path, empty_cache: Path, lef
     for damaged in (whole[:left], whole + b"\0", np.zeros(5).tobytes()):
         entry.unlink()
         entry.write_bytes(damaged)
-        np.testing.assert_array_equal(
-            FileImages(paths).pixels(SHAPE), np.stack([fit(i, SHAPE) for i in images])
-        )
+        np.testing.assert_array_equal(FileImages(paths).pixels(SHAPE), np.stack([fit(i, SHAPE) for i in images]))
         assert entry.read_bytes() == whole
 
 
@@ -121,9 +114,7 @@ def test_an_unreadable_image_leaves_no_cache(tmp_path: Path, empty_cache: Path) 
         FileImages(paths).hashes()
 
 
-def test_an_unwritable_cache_names_the_variable_to_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unwritable_cache_names_the_variable_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths, _ = write_images(tmp_path, 1)
     (tmp_path / "file").write_bytes(b"in the way")
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "file" / "cache"))

@@ -61,9 +61,7 @@ def test_meta_gradients_equal_finite_differences(name):
                 losses.append(learner.loss(batch))
         expected = (losses[0] - losses[1]) / (2 * step)
         found = (value.grad * direction).sum()
-        torch.testing.assert_close(
-            found, expected, atol=1e-7, rtol=1e-4, msg=lambda text, n=label: f"{n}: {text}"
-        )
+        torch.testing.assert_close(found, expected, atol=1e-7, rtol=1e-4, msg=lambda text, n=label: f"{n}: {text}")
         assert value.grad.abs().max() > 0, f"{label} has no gradient"
 
 

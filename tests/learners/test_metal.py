@@ -10,6 +10,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from medshot.errors import InputError, TooFewPatients
+from medshot.evaluation.overlap import refuse_overlap
 from medshot.learners import create
 from medshot.learners.head import BIAS, WEIGHT
 from medshot.tasks import Support
@@ -75,9 +76,7 @@ def test_the_first_order_meta_gradient_is_that_of_an_inner_loop_with_constant_gr
             losses.append(query_loss(learner, batch.support, batch.query, constants).detach())
         expected = (losses[0] - losses[1]) / (2 * step)
         found = (value.grad * direction).sum()
-        torch.testing.assert_close(
-            found, expected, atol=1e-7, rtol=1e-4, msg=lambda text, n=label: f"{n}: {text}"
-        )
+        torch.testing.assert_close(found, expected, atol=1e-7, rtol=1e-4, msg=lambda text, n=label: f"{n}: {text}")
 
 
 def test_first_and_second_order_adapt_alike_and_learn_differently():
@@ -153,6 +152,14 @@ def test_update_learns_from_a_new_task_and_is_repeatable():
         after["meta_network.output.weight"], before["meta_network.output.weight"]
     )
     assert any(not torch.equal(after[name], before[name]) for name in after if name.startswith("network"))
+
+
+def test_what_an_update_learned_from_is_refused_as_a_test():
+    task = textured(3, patients=6)
+    learner = tiny("metal", doubles=False, stir=False)
+    learner.update(task, shots=2, steps=1)
+    with pytest.raises(InputError, match="shares 12 of its 12 images"):
+        refuse_overlap(learner, [task])
 
 
 def test_update_with_one_patient_in_a_class_is_refused_and_changes_nothing():

@@ -131,10 +131,7 @@ def test_second_order_meta_gradient_over_tasks_is_that_of_a_loop(
 
 def test_meta_networks_can_differ_between_tasks(network: MetaNetwork, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(meta_network, "LARGE", 0)
-    phi = {
-        name: torch.stack([value.detach(), value.detach() + 0.1])
-        for name, value in network.named_parameters()
-    }
+    phi = {name: torch.stack([value.detach(), value.detach() + 0.1]) for name, value in network.named_parameters()}
     inputs = random(2, 30)
     found = vmap(lambda phi, inputs: functional_call(network, phi, (inputs,)))(phi, inputs)
     for index in range(2):

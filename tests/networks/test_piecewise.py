@@ -73,17 +73,13 @@ def assert_same_derivatives(inputs: Tensor, parameters: Parameters) -> None:
     expected = derivatives(plain, inputs, parameters)
     found = derivatives(piecewise, inputs, parameters)
     for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(
-            one, other, rtol=1e-10, atol=1e-10 * (1 + float(other.detach().abs().max()))
-        )
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10 * (1 + float(other.detach().abs().max())))
 
 
 @settings(deadline=None)
 @given(networks(exact), vectors(exact_inputs))
 def test_same_value_and_derivatives_on_kinks_ties_and_flat_units(parameters: Parameters, inputs: Tensor):
-    torch.testing.assert_close(
-        piecewise(inputs, parameters), plain(inputs, parameters), rtol=1e-12, atol=1e-12
-    )
+    torch.testing.assert_close(piecewise(inputs, parameters), plain(inputs, parameters), rtol=1e-12, atol=1e-12)
     assert_same_derivatives(inputs, parameters)
 
 
@@ -106,9 +102,7 @@ def test_same_value_at_any_magnitude(parameters: Parameters, inputs: Tensor):
 @settings(deadline=None)
 @given(networks(st.sampled_from([0.0, 5e-324, -5e-324, 1e-300, -1e-300, 1.0, -1.0])), vectors(exact_inputs))
 def test_kinks_beyond_the_largest_number_leave_everything_finite(parameters: Parameters, inputs: Tensor):
-    torch.testing.assert_close(
-        piecewise(inputs, parameters), plain(inputs, parameters), rtol=1e-12, atol=1e-12
-    )
+    torch.testing.assert_close(piecewise(inputs, parameters), plain(inputs, parameters), rtol=1e-12, atol=1e-12)
     assert all(bool(derivative.isfinite().all()) for derivative in derivatives(piecewise, inputs, parameters))
 
 

@@ -33,9 +33,7 @@ def predictions(seed):
 
 @pytest.fixture(scope="session")
 def said():
-    return {
-        (task, shots): predictions([index, shots]) for index, task in enumerate(TASKS) for shots in (1, 5)
-    }
+    return {(task, shots): predictions([index, shots]) for index, task in enumerate(TASKS) for shots in (1, 5)}
 
 
 @pytest.fixture(scope="session")

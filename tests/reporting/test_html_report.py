@@ -104,9 +104,7 @@ def test_numbers_on_the_page_are_those_of_the_results(page, results):
         for column, cell in zip(COLUMNS, cells[1:], strict=False):
             estimate = getattr(row, column.field)
             scale = 100 if column.field == "balanced_accuracy" else 1
-            expected = [
-                scale * value for value in (estimate.value, *estimate.new_patients, *estimate.over_episodes)
-            ]
+            expected = [scale * value for value in (estimate.value, *estimate.new_patients, *estimate.over_episodes)]
             assert numbers(cell) == pytest.approx(expected, abs=0.0501 if scale == 100 else 0.000501)
         if row.difference is not None:
             change = row.difference
@@ -126,9 +124,7 @@ def test_the_calibration_error_beside_a_curve_is_that_of_the_table(page, results
     words = " ".join(page.words)
     for (task, shots), curves in reliability.items():
         for learner, curve in curves.items():
-            (row,) = (
-                row for row in results.rows if (row.task, row.shots, row.learner) == (task, shots, learner)
-            )
+            (row,) = (row for row in results.rows if (row.task, row.shots, row.learner) == (task, shots, learner))
             assert curve.error == pytest.approx(row.calibration_error.value, abs=1e-12)
             assert f"ECE {decimal(curve.error)}" in words
 

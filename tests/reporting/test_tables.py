@@ -36,9 +36,7 @@ def test_the_terminal_shows_every_row_with_its_numbers(results):
         if row.difference is None:
             assert "baseline" in line
         else:
-            written = (
-                f"{points(row.difference.value)} ({write_interval(row.difference.new_patients, points)})"
-            )
+            written = f"{points(row.difference.value)} ({write_interval(row.difference.new_patients, points)})"
             assert f"{written} {MARKS[row.difference.verdict]}" in line
 
 
@@ -58,9 +56,7 @@ def test_markdown_shows_every_row_with_both_intervals(results, heading, part):
         assert len(line) == len(header)
         for column, cell in zip(COLUMNS, line[3:], strict=False):
             estimate = getattr(row, column.field)
-            both = [
-                write_interval(each, column.write) for each in (estimate.new_patients, estimate.over_episodes)
-            ]
+            both = [write_interval(each, column.write) for each in (estimate.new_patients, estimate.over_episodes)]
             assert cell == f"{column.write(estimate.value)} ({both[0]}; {both[1]})"
         assert line[-1].endswith("baseline" if row.difference is None else MARKS[row.difference.verdict])
 

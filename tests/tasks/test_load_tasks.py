@@ -93,9 +93,7 @@ def test_patients_come_from_their_column(folder):
 
 def test_another_label_column_kept_rows_and_dropped_rows(folder):
     extra = [["stage", "scanner"], ["I", "x"], ["II", "x"], ["", "x"], [" ", "y"], ["I", "y"], ["II", "z"]]
-    path = write_manifest(
-        folder / "task.csv", [[*row, *more] for row, more in zip(rows(folder), extra, strict=True)]
-    )
+    path = write_manifest(folder / "task.csv", [[*row, *more] for row, more in zip(rows(folder), extra, strict=True)])
     (task,) = load_tasks(path, label="stage")
     assert class_counts(task) == {"I": 2, "II": 2}
     assert task.dropped == 2
@@ -150,9 +148,7 @@ def test_a_medmnist_file_is_one_task_of_all_its_splits(tmp_path):
 
 def test_damaged_medmnist_files_are_refused(tmp_path):
     path = tmp_path / "some.npz"
-    assert "pickled objects" in refusal(
-        archive(path, train_images=np.array([{}, {}, {}, {}, {}], dtype=object))
-    )
+    assert "pickled objects" in refusal(archive(path, train_images=np.array([{}, {}, {}, {}, {}], dtype=object)))
     assert "5 train_images but 2 train_labels" in refusal(archive(path, train_labels=np.array([0, 1])))
     assert "below 0" in refusal(archive(path, test_labels=np.array([-1, 0])))
     ones = {"train_labels": np.ones(5, dtype=int), "test_labels": np.ones(2, dtype=int)}
@@ -215,9 +211,7 @@ REAL = {
     "cxr_pneumonia_kermany": {"bacteria": 350, "normal": 350, "virus": 350},
     "ecg_12lead_images": {"abnormal": 233, "mi": 30, "normal": 142, "post_mi": 86},
     "lgg_mri_genomics": {"none": 436, "tumour": 831},
-    "medical_mnist_6class": dict.fromkeys(
-        ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT"), 500
-    ),
+    "medical_mnist_6class": dict.fromkeys(("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT"), 500),
     "skin_ham10000_subset": dict.fromkeys(("akiec", "bcc", "bkl", "mel", "nv"), 150) | {"vasc": 80, "df": 60},
     "spine_xray_scoliosis": {"normal": 71, "scoliosis": 188},
 }

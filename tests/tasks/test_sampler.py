@@ -90,9 +90,7 @@ def test_an_episode_is_drawn_wherever_there_is_one(grouping, shots, seed):
             draw_episode(task, shots=shots, rng=np.random.default_rng(seed))
 
 
-@given(
-    grouping=groupings(), shots=st.integers(1, 6), queries=st.integers(1, 6), seed=st.integers(0, 2**32 - 1)
-)
+@given(grouping=groupings(), shots=st.integers(1, 6), queries=st.integers(1, 6), seed=st.integers(0, 2**32 - 1))
 def test_no_patient_is_on_both_sides_of_a_fold(grouping, shots, queries, seed):
     task = labelled(*grouping)
     try:

@@ -17,9 +17,7 @@ families = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family
 seeds = st.integers(0, 2**32 - 1)
 
 
-def render(
-    family: ModuleType, seed: int, patients: int = 2, size: int = 32, difficulty: float = 0.0
-) -> Rendered:
+def render(family: ModuleType, seed: int, patients: int = 2, size: int = 32, difficulty: float = 0.0) -> Rendered:
     rendered = family.render(seed=seed, patients=patients, size=size, difficulty=difficulty)
     assert isinstance(rendered, Rendered)
     return rendered

@@ -18,18 +18,14 @@ seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=4, deadline=None)
 
 
-def draw(
-    family: ModuleType, seed: int = 0, difficulty: float = 0.0, size: int = 32, patients: int = 1
-) -> Rendered:
+def draw(family: ModuleType, seed: int = 0, difficulty: float = 0.0, size: int = 32, patients: int = 1) -> Rendered:
     return family.render(seed=seed, patients=patients, size=size, difficulty=difficulty)
 
 
 def without_finding(family: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every patient of the family stay healthy."""
     if family is ecg:
-        monkeypatch.setattr(
-            ecg, "with_findings", lambda hearts, labels, *_: (hearts, np.zeros((len(labels), 3)))
-        )
+        monkeypatch.setattr(ecg, "with_findings", lambda hearts, labels, *_: (hearts, np.zeros((len(labels), 3))))
     elif family is spine_xray:
         scoliosis = spine_xray.scoliosis
         monkeypatch.setattr(spine_xray, "scoliosis", lambda *given: scale(scoliosis(*given), (0, 0, 1)))
@@ -184,9 +180,7 @@ def test_coordinates_along_the_spine_invert_its_position(seed: int) -> None:
     x = column.x[:, node] + out * np.cos(column.tilt[:, node])
     y = column.y[:, node] + out * np.sin(column.tilt[:, node])
     # `follow` starts from rows of pixels, so each point is a row of its own.
-    level, across = vertebrae.follow(
-        column, x[:, :, None].astype(np.float32), y[:, :, None].astype(np.float32), 6.0
-    )
+    level, across = vertebrae.follow(column, x[:, :, None].astype(np.float32), y[:, :, None].astype(np.float32), 6.0)
     np.testing.assert_allclose(level[:, :, 0], np.broadcast_to(levels[node], x.shape), atol=0.05)
     np.testing.assert_allclose(across[:, :, 0], np.broadcast_to(out, x.shape), atol=0.05)
 

@@ -32,9 +32,7 @@ def test_a_merged_class_has_the_images_of_all_its_parts_and_says_so():
 def test_variants_of_variants_still_know_their_images():
     task = keep_classes(keep_classes(TASK, [3, 2, 1]), [2, 0])
     assert task.classes == ("class 1", "class 3")
-    assert [TASK.classes[label] for label in TASK.labels[task.rows]] == [
-        task.classes[label] for label in task.labels
-    ]
+    assert [TASK.classes[label] for label in TASK.labels[task.rows]] == [task.classes[label] for label in task.labels]
 
 
 @pytest.mark.parametrize("groups", [[[0, 1], [1]], [[0], [0]]])

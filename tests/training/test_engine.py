@@ -25,9 +25,7 @@ def under(engine: Engine, name: str, *, training: bool) -> tuple[list[torch.Tens
 @pytest.mark.parametrize("name", BATCHABLE)
 def test_every_engine_gives_the_same_scores_and_gradients(name, training):
     scores, gradients = under(Engine("loop"), name, training=training)
-    assert len({round(loss, 6) for loss in scores[0].tolist()}) == 5, (
-        "the episodes are alike and prove little"
-    )
+    assert len({round(loss, 6) for loss in scores[0].tolist()}) == 5, "the episodes are alike and prove little"
     for engine in ENGINES:
         other_scores, other_gradients = under(engine, name, training=training)
         torch.testing.assert_close(other_scores, scores, atol=1e-8, rtol=0)

@@ -54,9 +54,7 @@ def _learner(run: Path | None, learner: str | None, preset: str | None, seed: in
         return load_learner(run)
     made = create(learner or "", preset=preset, seed=seed)
     if made.gradient is not None:
-        raise InputError(
-            f"Learner '{learner}' must be meta-trained first; give --from RUN (see medshot meta-train)."
-        )
+        raise InputError(f"Learner '{learner}' must be meta-trained first; give --from RUN (see medshot meta-train).")
     return made
 
 

@@ -75,9 +75,7 @@ def meta_train(
 
 
 def adapt(
-    data: Annotated[
-        Path, typer.Argument(help="One labelled task: a folder, a CSV manifest or a MedMNIST file.")
-    ],
+    data: Annotated[Path, typer.Argument(help="One labelled task: a folder, a CSV manifest or a MedMNIST file.")],
     out: Out,
     run: Annotated[Path | None, typer.Option("--from", help="Run folder of the learner to adapt.")] = None,
     learner: Annotated[
@@ -86,9 +84,7 @@ def adapt(
     preset: Annotated[
         str | None, typer.Option(help="reference: METAL exactly as published (with --learner metal).")
     ] = None,
-    shots: Annotated[
-        int | None, typer.Option(help="Draw this many patients per class; all if left out.")
-    ] = None,
+    shots: Annotated[int | None, typer.Option(help="Draw this many patients per class; all if left out.")] = None,
     label: Label = "label",
     keep: Keep = None,
     seed: Seed = 0,
@@ -130,30 +126,20 @@ def predict(
         print_rows(rows)
     else:
         write_rows(out, rows)
-        note(
-            f"{len(rows)} predictions are in {out}; {sum(bool(row['warning']) for row in rows)} carry a warning."
-        )
+        note(f"{len(rows)} predictions are in {out}; {sum(bool(row['warning']) for row in rows)} carry a warning.")
 
 
 def evaluate(
-    tasks: Annotated[
-        list[Path], typer.Argument(help="Held-out tasks: folders, CSV manifests or MedMNIST files.")
-    ],
+    tasks: Annotated[list[Path], typer.Argument(help="Held-out tasks: folders, CSV manifests or MedMNIST files.")],
     runs: Annotated[list[Path] | None, typer.Option("--from", help="Run folder; may be repeated.")] = None,
     learners: Annotated[str, typer.Option(help="Learners that need no meta-training.")] = "scratch,logistic",
     baseline: Annotated[str, typer.Option(help="The learner that differences are taken to.")] = "logistic",
-    shots: Annotated[
-        str, typer.Option(help="Labelled patients per class, each evaluated by itself.")
-    ] = "1,5,10",
+    shots: Annotated[str, typer.Option(help="Labelled patients per class, each evaluated by itself.")] = "1,5,10",
     episodes: Annotated[int, typer.Option(help="Draws per task and shots.")] = 100,
     queries: Annotated[int, typer.Option(help="Query patients per class and episode at most.")] = 25,
     size: Annotated[int, typer.Option(help="Side of the images where no --from run decides it.")] = 64,
-    channels: Annotated[
-        int, typer.Option(help="1 for grey, 3 for colour, where no --from run decides it.")
-    ] = 1,
-    out: Annotated[
-        Path | None, typer.Option(help="New folder for results.json, results.md and report.html.")
-    ] = None,
+    channels: Annotated[int, typer.Option(help="1 for grey, 3 for colour, where no --from run decides it.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="New folder for results.json, results.md and report.html.")] = None,
     label: Label = "label",
     keep: Keep = None,
     seed: Seed = 0,

@@ -14,9 +14,7 @@ def facts(folder: Path) -> dict[str, Any]:
     for kind in KINDS:
         if (folder / f"{kind}.json").is_file():
             return {"kind": kind} | read_json(folder / f"{kind}.json")
-    raise StorageError(
-        f"{folder} is neither a finished run nor a model (no run.json, no model.json); check the path."
-    )
+    raise StorageError(f"{folder} is neither a finished run nor a model (no run.json, no model.json); check the path.")
 
 
 def describe(folder: Path) -> str:

@@ -57,9 +57,7 @@ def load_learners(runs: Sequence[Path], names: Sequence[str], shape: ImageShape)
     for name in names:
         made = create(name) if name == "metal-reference" else create(name, shape=shape)
         if made.gradient is not None:
-            raise InputError(
-                f"Learner '{name}' must be meta-trained first; give --from RUN (see medshot meta-train)."
-            )
+            raise InputError(f"Learner '{name}' must be meta-trained first; give --from RUN (see medshot meta-train).")
         learners[name] = made
     return learners
 

@@ -10,9 +10,7 @@ import typer
 from medshot.errors import InputError
 
 Label = Annotated[str, typer.Option(help="Manifest column to take labels from.")]
-Keep = Annotated[
-    list[str] | None, typer.Option(help="Keep only rows with these values: COLUMN=a,b. May be repeated.")
-]
+Keep = Annotated[list[str] | None, typer.Option(help="Keep only rows with these values: COLUMN=a,b. May be repeated.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every random draw.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -23,10 +23,7 @@ def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, f
     rows: list[Row] = []
     for file, shares, warning in zip(files, probabilities, classifier.warnings(files), strict=True):
         row: Row = {"image": str(file), "predicted": str(classifier.classes_[shares.argmax()])}
-        row |= {
-            f"p_{name}": round(float(share), 6)
-            for name, share in zip(classifier.classes_, shares, strict=True)
-        }
+        row |= {f"p_{name}": round(float(share), 6) for name, share in zip(classifier.classes_, shares, strict=True)}
         rows.append(row | {"warning": warning})
     return rows
 
@@ -45,9 +42,7 @@ def print_rows(rows: Sequence[Row]) -> None:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = sorted(
-        file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
-    )
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
     if not found:
         raise InputError(f"{path} holds no PNG, JPEG or TIFF image; check the path.")
     return found

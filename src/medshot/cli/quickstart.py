@@ -26,8 +26,8 @@ WIDTH = 24
 TRAINED = ("brain", "spine_mri")
 UNSEEN = "spine_xray"
 DIFFICULTY = 0.0
-"""Findings as plain as the simulator makes them, in families where they survive thumbnails of 32 pixels: of a lung nodule
-or the details of an ECG page nothing is left there, and every learner is at chance."""
+"""Findings as plain as the simulator makes them, in families where they survive thumbnails of 32 pixels: of a lung
+nodule or the details of an ECG page nothing is left there, and every learner is at chance."""
 SHOTS = 5
 TRAINING_TASKS, TRAINING_PATIENTS = 12, 10
 TEST_TASKS, TEST_PATIENTS, EPISODES = 8, 14, 7
@@ -57,9 +57,7 @@ def run_quickstart(out: Path, *, seed: int, device: str, as_json: bool) -> None:
         note(f"2/4 adapting to a hospital that it never saw, from {SHOTS} labelled patients per class")
         tests = _hospitals(TRAINED, TEST_TASKS, TEST_PATIENTS, first=1000 * seed + 500)
         _adapt_and_predict(folder, tests[0], seed)
-        note(
-            f"3/4 scoring {len(tests) * EPISODES} episodes from new hospitals of the families it was trained on"
-        )
+        note(f"3/4 scoring {len(tests) * EPISODES} episodes from new hospitals of the families it was trained on")
         learners = {
             "metal": metal,
             "scratch": create("scratch", shape=SHAPE, width=WIDTH).to(place),
@@ -70,25 +68,19 @@ def run_quickstart(out: Path, *, seed: int, device: str, as_json: bool) -> None:
             f"4/4 scoring {UNSEEN_TASKS * UNSEEN_EPISODES} episodes of {UNSEEN}, a family that it was never trained on"
         )
         strangers = _hospitals((UNSEEN,), UNSEEN_TASKS, TEST_PATIENTS, first=1000 * seed + 500)
-        unseen, unseen_to_scratch = _score(
-            folder / "unseen_family", learners, strangers, seed, UNSEEN_EPISODES
-        )
+        unseen, unseen_to_scratch = _score(folder / "unseen_family", learners, strangers, seed, UNSEEN_EPISODES)
     if as_json:
         write_out({"trained_families": trained.to_json(), "unseen_family": unseen.to_json()})
     else:
         _print(f"New hospitals of {', '.join(TRAINED)}", trained, to_scratch)
         _print(f"New hospitals of {UNSEEN}, never trained on", unseen, unseen_to_scratch)
-    note(
-        f"Done in {time.perf_counter() - began:.0f} s. Open {out / 'trained_families' / 'report.html'} in a browser."
-    )
+    note(f"Done in {time.perf_counter() - began:.0f} s. Open {out / 'trained_families' / 'report.html'} in a browser.")
     note(f"Try: medshot info {out / 'run'}; medshot predict {out / 'model'} {out / 'images'}")
 
 
 def _hospitals(families: Sequence[str], count: int, patients: int, *, first: int) -> list[Task]:
     def hospital(family: str, number: int) -> Task:
-        return simulate(
-            family, seed=first + number, patients=patients, size=SHAPE.size, difficulty=DIFFICULTY
-        )
+        return simulate(family, seed=first + number, patients=patients, size=SHAPE.size, difficulty=DIFFICULTY)
 
     wanted = [(family, number) for family in families for number in range(count)]
     return Parallel(n_jobs=-1, prefer="threads")(delayed(hospital)(*each) for each in wanted)

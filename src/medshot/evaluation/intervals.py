@@ -103,16 +103,12 @@ class Replicates:
     limits: tuple[float, float]
 
 
-def draw_replicates(
-    episodes: Sequence[EpisodePredictions], *, replicates: int = 1000, seed: int = 0
-) -> Draws:
+def draw_replicates(episodes: Sequence[EpisodePredictions], *, replicates: int = 1000, seed: int = 0) -> Draws:
     """Draw counts of patients and of episodes, with replacement, from the queries of a task's episodes."""
     if not episodes:
         raise InputError("there are no episodes to draw intervals from; draw at least one.")
     generator = np.random.default_rng(seed)
-    codes, columns = np.unique(
-        np.concatenate([episode.patients for episode in episodes]), return_inverse=True
-    )
+    codes, columns = np.unique(np.concatenate([episode.patients for episode in episodes]), return_inverse=True)
     labels = np.concatenate([episode.labels for episode in episodes])
     per_class = [len(np.unique(columns[labels == label])) for label in np.unique(labels)]
     ends = np.cumsum([len(episode.labels) for episode in episodes])[:-1]
@@ -209,9 +205,7 @@ def _intervals(replicates: Replicates) -> tuple[tuple[float, float], tuple[float
     )
 
 
-def _interval(
-    value: float, replicates: np.ndarray, units: int, limits: tuple[float, float]
-) -> tuple[float, float]:
+def _interval(value: float, replicates: np.ndarray, units: int, limits: tuple[float, float]) -> tuple[float, float]:
     """Quantiles of the replicates around `value`, widened as Student's t is for few units, within `limits`.
 
     The widening is that of Hesterberg (2015, "What teachers should know about the bootstrap", section 5.4).

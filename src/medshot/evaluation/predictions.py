@@ -38,17 +38,11 @@ class EpisodePredictions:
                 f"{sorted(lengths)}; give each query one of each."
             )
         if not (np.isfinite(self.probabilities).all() and (self.probabilities >= 0).all()):
-            raise InputError(
-                "probabilities hold negative, infinite or NaN values; the learner's output is broken."
-            )
+            raise InputError("probabilities hold negative, infinite or NaN values; the learner's output is broken.")
         if not np.allclose(self.probabilities.sum(axis=1), 1, atol=1e-3):
-            raise InputError(
-                "probabilities of a query do not sum to one; apply a softmax to the learner's scores."
-            )
+            raise InputError("probabilities of a query do not sum to one; apply a softmax to the learner's scores.")
         if self.labels.min() < 0 or self.labels.max() >= ways:
-            raise InputError(
-                f"query labels go beyond the {ways} columns of probabilities; number classes from 0."
-            )
+            raise InputError(f"query labels go beyond the {ways} columns of probabilities; number classes from 0.")
 
 
 def pool(
@@ -75,9 +69,7 @@ def check_same_episodes(predictions: Mapping[str, Sequence[EpisodePredictions]])
         raise InputError(f"learner {first} has no episode to be scored on; draw at least one.")
     for name, candidates in others:
         if len(candidates) != len(episodes) or not all(map(_same_queries, episodes, candidates)):
-            raise InputError(
-                f"learners {first} and {name} were scored on different queries; run both on the same."
-            )
+            raise InputError(f"learners {first} and {name} were scored on different queries; run both on the same.")
 
 
 def _same_queries(one: EpisodePredictions, other: EpisodePredictions) -> bool:

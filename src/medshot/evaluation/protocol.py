@@ -172,11 +172,7 @@ def _in_class_order(episode: Episode, probabilities: np.ndarray) -> EpisodePredi
 def _metadata(learners: Mapping[str, Learner], protocol: Protocol, command: str) -> Metadata:
     notes = [
         f"{name} was meta-trained on {', '.join(sorted({task.source for task in record.tasks}))}"
-        + (
-            " (patient-disjoint parts of the same tasks for training and validation)."
-            if record.by_patients
-            else "."
-        )
+        + (" (patient-disjoint parts of the same tasks for training and validation)." if record.by_patients else ".")
         for name, learner in learners.items()
         if (record := learner.training_record)
     ]

@@ -130,9 +130,7 @@ def measure(
         InputError: learners saw different queries, or the baseline is not among them.
     """
     if baseline not in predictions:
-        raise InputError(
-            f"the baseline {baseline} was not evaluated (only {', '.join(predictions)}); add it."
-        )
+        raise InputError(f"the baseline {baseline} was not evaluated (only {', '.join(predictions)}); add it.")
     check_same_episodes(predictions)
     episodes = predictions[baseline]
     draws = draw_replicates(episodes, seed=zlib.crc32(f"{seed} {task}".encode()))
@@ -183,14 +181,10 @@ def mean_scores(measured: Sequence[Measurement], *, seed: int = 0) -> list[MeanS
     for (learner, shots), group in groups.items():
         if len(group) < 2:
             continue
-        replicates = {
-            name: mean_over_tasks([each.replicates[name] for each in group], seed=seed) for name in METRICS
-        }
+        replicates = {name: mean_over_tasks([each.replicates[name] for each in group], seed=seed) for name in METRICS}
         pairs = [each.paired for each in group if each.paired is not None]
         paired = mean_over_tasks(pairs, seed=seed) if pairs else None
-        means.append(
-            MeanScore(learner=learner, shots=shots, tasks=len(group), **_metrics(replicates, paired))
-        )
+        means.append(MeanScore(learner=learner, shots=shots, tasks=len(group), **_metrics(replicates, paired)))
     return means
 
 
@@ -204,9 +198,7 @@ def collect(measured: Sequence[Measurement], *, baseline: str, metadata: Metadat
     )
 
 
-def _paired(
-    learner: str, baseline: str, one: dict[str, Replicates], other: dict[str, Replicates]
-) -> Replicates | None:
+def _paired(learner: str, baseline: str, one: dict[str, Replicates], other: dict[str, Replicates]) -> Replicates | None:
     return None if learner == baseline else difference(one["balanced_accuracy"], other["balanced_accuracy"])
 
 

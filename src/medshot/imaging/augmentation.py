@@ -50,9 +50,7 @@ class Augmentation:
         for field in fields(self):
             value, bound = getattr(self, field.name), bounds.get(field.name, math.inf)
             if not (math.isfinite(value) and 0 <= value <= bound):
-                raise InputError(
-                    f"augmentation {field.name} is {value}; choose a number from 0 to {bound:g}."
-                )
+                raise InputError(f"augmentation {field.name} is {value}; choose a number from 0 to {bound:g}.")
 
 
 def augment(images: Images, augmentation: Augmentation, *, flip: bool, generator: torch.Generator) -> Images:
@@ -69,9 +67,7 @@ def augment(images: Images, augmentation: Augmentation, *, flip: bool, generator
 
     def draw(*shape: int, normal: bool = False) -> Tensor:
         sample = torch.randn if normal else torch.rand
-        return sample(shape, generator=generator, device=generator.device, dtype=images.dtype).to(
-            images.device
-        )
+        return sample(shape, generator=generator, device=generator.device, dtype=images.dtype).to(images.device)
 
     uniform = draw(11, len(images))
     flipped = (uniform[0] < augmentation.flip_probability) & flip
@@ -85,9 +81,7 @@ def augment(images: Images, augmentation: Augmentation, *, flip: bool, generator
     return images.clamp(0, 1)
 
 
-def _moved(
-    images: Images, augmentation: Augmentation, flipped: Tensor, draws: Float[Tensor, "6 batch"]
-) -> Images:
+def _moved(images: Images, augmentation: Augmentation, flipped: Tensor, draws: Float[Tensor, "6 batch"]) -> Images:
     """Flip, scale, shear, rotation and shift as one affine map, bilinear; outside is black."""
     strengths = (augmentation.rotation, augmentation.translation, augmentation.scale, augmentation.shear)
     if not any(strengths) and not flipped.any():

@@ -21,9 +21,7 @@ def window(image: Image, low: float, high: float) -> Image:
         InputError: `low` is above `high`, or one of them is not a finite number.
     """
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-        raise InputError(
-            f"the intensity window {low} to {high} is empty; give two finite numbers, the lower first."
-        )
+        raise InputError(f"the intensity window {low} to {high} is empty; give two finite numbers, the lower first.")
     top = np.iinfo(image.dtype).max
     levels = np.arange(top + 1, dtype=np.float64)
     width = max(high - low, 1e-300)
@@ -47,8 +45,6 @@ def percentile_window(image: Image, low: float = 0.5, high: float = 99.5) -> Ima
         InputError: the percentiles are not in order between 0 and 100.
     """
     if not 0 <= low <= high <= 100:
-        raise InputError(
-            f"the percentiles {low} and {high} are not in order between 0 and 100; correct them."
-        )
+        raise InputError(f"the percentiles {low} and {high} are not in order between 0 and 100; correct them.")
     darkest, brightest = np.percentile(image, (low, high))
     return window(image, float(darkest), float(brightest))

@@ -118,7 +118,6 @@ def _checked_labels(path: Path, name: str, labels: np.ndarray | None) -> Int64[n
         )
     if labels.ndim not in (1, 2) or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
-            f"{path} holds {name} of shape {labels.shape} and type {labels.dtype}; "
-            "give one integer per image."
+            f"{path} holds {name} of shape {labels.shape} and type {labels.dtype}; give one integer per image."
         )
     return labels.reshape(len(labels)).astype(np.int64)

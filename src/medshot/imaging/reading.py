@@ -87,9 +87,7 @@ def read_content(path: Path) -> bytes:
         raise InputError(f"{path} does not exist; check the path.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"{path} could not be read ({reason}); check that it is a file you may read."
-        ) from error
+        raise InputError(f"{path} could not be read ({reason}); check that it is a file you may read.") from error
     if not content:
         raise InputError(f"{path} is empty (0 bytes); replace the file or remove it from the data.")
     return content
@@ -161,9 +159,7 @@ def _judge_size(width: int, height: int, pixel_limit: int) -> None:
     if width < 1 or height < 1:
         raise _Unsuitable("has no pixels; replace the file or remove it from the data")
     if width * height > pixel_limit:
-        raise _Unsuitable(
-            f"has {width} × {height} pixels, more than the limit of {pixel_limit:,}; make it smaller"
-        )
+        raise _Unsuitable(f"has {width} × {height} pixels, more than the limit of {pixel_limit:,}; make it smaller")
 
 
 def _pillow_array(file: ImageFile) -> Image:

@@ -5,7 +5,6 @@ them a leading task axis through the engine, orders and seeds what is random by 
 the meta-loss.
 """
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medshot.imaging import ImageShape
+from medshot.learners.content import Drawn, draw_by_content, order_by_content
 from medshot.learners.meta_training import train_and_record
 from medshot.learners.record import (
     IMAGES,
@@ -26,15 +26,14 @@ from medshot.learners.record import (
     LearnerRecord,
     TrainingRecord,
     parameters_of,
+    training_images,
     write_folder,
 )
 from medshot.storage import new_folder
 from medshot.tasks import Episodes, Support, Task
 from medshot.training import Engine, OuterSettings, Report, resolve_device
 
-PADDING = b"\xff" * 33
 Adapted = dict[str, Tensor]
-Drawn = dict[str, Tensor]
 
 
 class Learner(nn.Module, ABC):
@@ -102,9 +101,7 @@ class Learner(nn.Module, ABC):
         """
         return images
 
-    def embed_tasks(
-        self, images: Float[Tensor, "tasks samples *shape"]
-    ) -> Float[Tensor, "tasks samples *embedded"]:
+    def embed_tasks(self, images: Float[Tensor, "tasks samples *shape"]) -> Float[Tensor, "tasks samples *embedded"]:
         """`embed` for images with a leading task axis."""
         return self.embed(images.contiguous().flatten(0, 1)).unflatten(0, images.shape[:2])
 
@@ -201,6 +198,11 @@ class Learner(nn.Module, ABC):
         self.eval()
         return self
 
+    def remember(self, tasks: Sequence[Task]) -> None:
+        """Keep the hashes and fingerprints of images that were learned from, by which `evaluate` refuses them."""
+        images = training_images(tasks, self.shape)
+        self.seen = {name: np.concatenate([self.seen.get(name, rows[:0]), rows]) for name, rows in images.items()}
+
     def save(self, folder: str | Path) -> None:
         """Write a run folder from which `medshot.load` or `FewShotClassifier` take the learner again.
 
@@ -229,36 +231,10 @@ class Learner(nn.Module, ABC):
         return self.engine if self.batchable else Engine("loop")
 
     def _ordered(self, support: Support) -> Support:
-        """Each task's support ordered by content, so that nothing random can depend on the order it came in."""
-        if not self.randomised:
-            return support
-        order = torch.tensor(
-            [
-                sorted(range(len(keys)), key=keys.__getitem__)
-                for keys in map(_content_keys, support.images, support.weights)
-            ],
-            device=support.labels.device,
-        )
-        rows = torch.arange(len(order), device=order.device)[:, None]
-        return Support(
-            support.images[rows, order],
-            support.labels[rows, order],
-            support.weights[rows, order],
-            support.ways,
-            None if support.patients is None else support.patients[rows, order],
-        )
+        return order_by_content(support) if self.randomised else support
 
     def _draw(self, support: Support) -> Drawn:
-        """What `draw` gives for each task, stacked; seeded by the support's content alone."""
-        if not self.randomised:
-            return {}
-        drawn = []
-        for task in range(len(support.labels)):
-            of_task = support.of_task(task)
-            content = b"".join(_content_keys(of_task.images, of_task.weights))
-            seed = int.from_bytes(hashlib.sha256(content).digest()[:7], "little")
-            drawn.append(self.draw(of_task, torch.Generator().manual_seed(seed)))
-        return {name: _stack_padded([of_task[name] for of_task in drawn]) for name in drawn[0]}
+        return draw_by_content(support, self.draw) if self.randomised else {}
 
 
 @dataclass(frozen=True)
@@ -275,13 +251,9 @@ class Classifier:
 
     def __call__(self, images: Float[Tensor, "tasks queries *image"]) -> Float[Tensor, "tasks queries ways"]:
         """Logits of each task's queries."""
-        return self.learner._engine.map(
-            self.learner.predict_one, self.adapted, self.learner.embed_tasks(images)
-        )
+        return self.learner._engine.map(self.learner.predict_one, self.adapted, self.learner.embed_tasks(images))
 
-    def probabilities(
-        self, images: Float[Tensor, "tasks queries *image"]
-    ) -> Float[Tensor, "tasks queries ways"]:
+    def probabilities(self, images: Float[Tensor, "tasks queries *image"]) -> Float[Tensor, "tasks queries ways"]:
         """Class probabilities of each task's queries."""
         with torch.no_grad():
             return self(images).softmax(-1)
@@ -297,21 +269,3 @@ def weighted_cross_entropy(
 ) -> Float[Tensor, ""]:
     """L_task: the mean cross-entropy of one task's samples, padding left out by its zero weight."""
     return weighted_mean(functional.cross_entropy(logits, labels, reduction="none"), weights)
-
-
-def _content_keys(images: Tensor, weights: Tensor) -> list[bytes]:
-    """A digest of each real image; padding sorts last."""
-    return [
-        hashlib.sha256(image.numpy().tobytes()).digest() if weight > 0 else PADDING
-        for image, weight in zip(images.detach().cpu(), weights.detach().cpu(), strict=True)
-    ]
-
-
-def _stack_padded(tensors: list[Tensor]) -> Tensor:
-    longest = max(len(tensor) for tensor in tensors)
-    return torch.stack(
-        [
-            torch.cat([tensor, tensor.new_zeros(longest - len(tensor), *tensor.shape[1:])])
-            for tensor in tensors
-        ]
-    )

@@ -46,9 +46,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
     def __init__(self, learner: str | Path | Learner) -> None:
         self.learner = learner
 
-    def fit(
-        self, images: Images, labels: Sequence[Any], groups: Sequence[Any] | None = None
-    ) -> "FewShotClassifier":
+    def fit(self, images: Images, labels: Sequence[Any], groups: Sequence[Any] | None = None) -> "FewShotClassifier":
         """Adapt to labelled images, any number per class and per patient.
 
         Args:
@@ -63,22 +61,14 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         source = _source(images)
         classes, codes = np.unique(np.asarray(labels), return_inverse=True)
         if len(codes) != len(source):
-            raise InputError(
-                f"labels has {len(codes)} entries for {len(source)} images; give one label per image."
-            )
+            raise InputError(f"labels has {len(codes)} entries for {len(source)} images; give one label per image.")
         if len(classes) < 2:
-            raise InputError(
-                f"labels holds the single class {classes[0]!r}; give images of two classes or more."
-            )
+            raise InputError(f"labels holds the single class {classes[0]!r}; give images of two classes or more.")
         if groups is not None and len(groups) != len(codes):
-            raise InputError(
-                f"groups has {len(groups)} entries for {len(codes)} images; give one patient per image."
-            )
+            raise InputError(f"groups has {len(groups)} entries for {len(codes)} images; give one patient per image.")
         self.learner_ = self.learner if isinstance(self.learner, Learner) else load_learner(self.learner)
         pixels = _floats(source, self.learner_.shape)
-        patients = (
-            np.arange(len(codes)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-        )
+        patients = np.arange(len(codes)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
         support = Support(
             pixels[None],
             torch.from_numpy(codes.reshape(1, -1)),
@@ -152,9 +142,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         classifier.adapted_ = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
         model = record.model
         if model is None or model.intensity.keys() != set(MEASURES):
-            raise StorageError(
-                f"{folder}/model.json does not describe a model; it was changed, make it anew."
-            )
+            raise StorageError(f"{folder}/model.json does not describe a model; it was changed, make it anew.")
         classifier.classes_ = np.array(model.classes)
         classifier.counts_ = np.array(model.images_per_class)
         classifier.intensity_ = model.intensity
@@ -176,9 +164,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         given = {str(name): share for name, share in prevalence.items()}
         names = [str(name) for name in self.classes_]
         if set(given) != set(names) or not all(0 < share < np.inf for share in given.values()):
-            raise InputError(
-                f"prevalence must give each of {', '.join(names)} a positive share; it gives {given}."
-            )
+            raise InputError(f"prevalence must give each of {', '.join(names)} a positive share; it gives {given}.")
         shares = np.array([given[name] for name in names])
         return shares / shares.sum()
 
@@ -188,9 +174,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             low, high = self.intensity_[name]
             for warning, value in zip(found, values, strict=True):
                 if not low <= value <= high:
-                    warning.append(
-                        f"{name} {value:.2f} lies outside the {low:.2f} to {high:.2f} it was fitted on"
-                    )
+                    warning.append(f"{name} {value:.2f} lies outside the {low:.2f} to {high:.2f} it was fitted on")
         return ["; ".join(warning) for warning in found]
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from medshot.imaging import Augmentation, ImageShape, augment
-from medshot.learners.base import Adapted, Drawn, Learner
+from medshot.learners.base import Adapted, Learner
+from medshot.learners.content import Drawn
 from medshot.tasks import Support
 
 
@@ -57,9 +58,7 @@ class Logistic(Learner):
         real = (drawn["weights"] > 0).cpu()
         features = self._features(drawn["images"]).cpu()[real].double().numpy()
         labels, weights = drawn["labels"].cpu()[real].numpy(), drawn["weights"].cpu()[real].numpy()
-        model = LogisticRegression(C=self.regularisation, max_iter=1000).fit(
-            features, labels, weights / self.views
-        )
+        model = LogisticRegression(C=self.regularisation, max_iter=1000).fit(features, labels, weights / self.views)
         coefficients = np.zeros((support.ways, features.shape[1]))
         intercepts = np.zeros(support.ways)
         if len(model.classes_) == 2:
@@ -72,9 +71,7 @@ class Logistic(Learner):
             "intercepts": torch.from_numpy(intercepts).to(support.images),
         }
 
-    def predict_one(
-        self, adapted: Adapted, images: Float[Tensor, "queries *image"]
-    ) -> Float[Tensor, "queries ways"]:
+    def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
         """The fitted model's logits."""
         return self._features(images) @ adapted["coefficients"].T + adapted["intercepts"]
 

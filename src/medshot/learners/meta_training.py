@@ -60,9 +60,7 @@ def train_and_record(
     return record, seen
 
 
-def update_on(
-    learner: Trainable, task: Task, *, shots: int, steps: int, learning_rate: float, seed: int
-) -> None:
+def update_on(learner: Trainable, task: Task, *, shots: int, steps: int, learning_rate: float, seed: int) -> None:
     """Adam steps of `learner` on the cross-validation loss within one task.
 
     Raises:

@@ -10,7 +10,8 @@ from torch.func import functional_call, grad_and_value
 
 from medshot.errors import InputError
 from medshot.imaging import ImageShape
-from medshot.learners.base import Adapted, Drawn, Learner, weighted_cross_entropy
+from medshot.learners.base import Adapted, Learner, weighted_cross_entropy
+from medshot.learners.content import Drawn
 from medshot.learners.head import BIAS, WEIGHT, apply_head, is_head, new_head
 from medshot.learners.meta_training import update_on
 from medshot.networks import ConvolutionalNetwork, MetaNetwork
@@ -75,9 +76,7 @@ class Metal(Learner):
     ) -> None:
         super().__init__(shape)
         if not 1 <= steps <= max_steps:
-            raise InputError(
-                f"steps is {steps} and max_steps {max_steps}; give 1 or more and at least as many."
-            )
+            raise InputError(f"steps is {steps} and max_steps {max_steps}; give 1 or more and at least as many.")
         self.width, self.steps, self.max_steps, self.order = width, steps, max_steps, order
         self.adapt_parameters, self.learning_rate, self.start_beta = adapt_parameters, learning_rate, beta
         self.network = ConvolutionalNetwork(shape, width)
@@ -124,15 +123,11 @@ class Metal(Learner):
                 active = active & (before - loss > CONVERGED * loss)
                 before = loss.detach()
             updates = self._updates(gradients)
-            parameters = {
-                name: torch.where(active, value - updates[name], value) for name, value in parameters.items()
-            }
+            parameters = {name: torch.where(active, value - updates[name], value) for name, value in parameters.items()}
         features = self._features(parameters, support.images)
         return parameters | {CENTRE: _centre(features, support.weights)}
 
-    def predict_one(
-        self, adapted: Adapted, images: Float[Tensor, "queries *image"]
-    ) -> Float[Tensor, "queries ways"]:
+    def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
         """Logits of the adapted base network and head."""
         return apply_head(adapted, self._features(adapted, images) - adapted[CENTRE])
 
@@ -152,6 +147,7 @@ class Metal(Learner):
             TooFewPatients: a class has fewer than two patients, so that the loss is undefined.
         """
         update_on(self, task, shots=shots, steps=steps, learning_rate=learning_rate, seed=seed)
+        self.remember([task])
 
     def _start(self, support: Support) -> Parameters:
         """θ₀: the learned parameters that adapt, and a head of equal rows, one per class."""
@@ -168,14 +164,11 @@ class Metal(Learner):
         """η (g + β r m(g / r)) for every parameter tensor, with one call of the meta-network for all of them."""
         if self.order == 1:
             gradients = {name: gradient.detach() for name, gradient in gradients.items()}
-        sizes = {
-            name: (gradient.square().mean() + SMALLEST**2).sqrt() for name, gradient in gradients.items()
-        }
+        sizes = {name: (gradient.square().mean() + SMALLEST**2).sqrt() for name, gradient in gradients.items()}
         scaled = torch.cat([(gradients[name] / size).flatten() for name, size in sizes.items()])
         proposals = self.meta_network(scaled).split([gradient.numel() for gradient in gradients.values()])
         return {
-            name: self.log_rates[_key(name)].exp()
-            * (gradient + self.beta * sizes[name] * proposal.view_as(gradient))
+            name: self.log_rates[_key(name)].exp() * (gradient + self.beta * sizes[name] * proposal.view_as(gradient))
             for (name, gradient), proposal in zip(gradients.items(), proposals, strict=True)
         }
 

@@ -13,7 +13,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from medshot.errors import InputError
 from medshot.imaging import ImageShape
-from medshot.learners.base import Adapted, Drawn, Learner
+from medshot.learners.base import Adapted, Learner
+from medshot.learners.content import Drawn
 from medshot.networks import MetaNetwork, ReferenceNetwork
 from medshot.tasks import Support
 
@@ -29,16 +30,16 @@ class MetalReference(Learner):
     Δθ = g + β m_φ(g), then φ takes a step of Adam(0.001) on L_cv, the loss of a batch of the validation fold. That step
     is first order: g is constant, and so is Adam's second moment, so that dθ'/dΔθ is Adam's own rate per coordinate.
 
-    It is exempt from relabelling (one logit) and from support permutation (mini-batches, though their order is seeded by
-    the support's content). Randomised, inductive; `adapt` costs `epochs` passes and takes minutes.
+    It is exempt from relabelling (one logit) and from support permutation (mini-batches, though their order is seeded
+    by the support's content). Randomised, inductive; `adapt` costs `epochs` passes and takes minutes.
 
     Args:
         shape: 224×224×3.
         epochs: passes over the training patients.
         batch: images in a mini-batch.
         learning_rate: of both optimizers.
-        beta: β, which the publication leaves open; untrained m of a gradient is of the size of its weights, a gradient's
-            coordinate of about 0.001, hence the small value.
+        beta: β, which the publication leaves open. After one step m of a raw gradient is a nearly constant 0.01 to 0.1,
+            a gradient's coordinate is about 0.001: hence the small value.
         folds: one of these is the validation fold.
     """
 
@@ -84,9 +85,7 @@ class MetalReference(Learner):
         patients = torch.arange(len(support.labels)) if support.patients is None else support.patients.cpu()
         validation = _validation_fold(support.labels.cpu(), patients, self.folds, generator)
         training = (~validation).nonzero()[:, 0]
-        order = torch.stack(
-            [training[torch.randperm(len(training), generator=generator)] for _ in range(self.epochs)]
-        )
+        order = torch.stack([training[torch.randperm(len(training), generator=generator)] for _ in range(self.epochs)])
         return {"validation": validation.nonzero()[:, 0], "order": order.T}
 
     def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
@@ -101,9 +100,7 @@ class MetalReference(Learner):
         batches = [batch for epoch in drawn["order"].T for batch in epoch.split(self.batch)]
         console = Console(stderr=True)
         for step, batch in enumerate(
-            track(
-                batches, "reference METAL", console=console, disable=not console.is_terminal, transient=True
-            )
+            track(batches, "reference METAL", console=console, disable=not console.is_terminal, transient=True)
         ):
             gradients = _gradients(network, support, batch)
             for parameter, gradient in zip(network.parameters(), gradients, strict=True):
@@ -111,20 +108,14 @@ class MetalReference(Learner):
             base.step()
             start = step * self.batch % len(drawn["validation"])
             held_out = drawn["validation"].roll(-start)[: self.batch]
-            self._meta_step(
-                network, meta_network, base, meta, gradients, _gradients(network, support, held_out)
-            )
+            self._meta_step(network, meta_network, base, meta, gradients, _gradients(network, support, held_out))
         trained = {name: value.detach() for name, value in network.named_parameters()}
         return trained | {META + name: value.detach() for name, value in meta_network.named_parameters()}
 
-    def predict_one(
-        self, adapted: Adapted, images: Float[Tensor, "queries *image"]
-    ) -> Float[Tensor, "queries ways"]:
+    def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
         """Two logits whose softmax is the published sigmoid: zero for class 0, the network's for class 1."""
         network = {name: value for name, value in adapted.items() if not name.startswith(META)}
-        logits = torch.cat(
-            [functional_call(self.network, network, (part,)) for part in images.split(self.batch)]
-        )
+        logits = torch.cat([functional_call(self.network, network, (part,)) for part in images.split(self.batch)])
         return torch.stack([torch.zeros_like(logits), logits], dim=1)
 
     def _meta_step(

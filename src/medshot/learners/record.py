@@ -137,9 +137,7 @@ def write_folder(
         model: what a model folder adds.
     """
     digests = {name: write_arrays(folder / name, content) for name, content in arrays.items()}
-    record = FolderRecord(
-        format=FORMAT, version=version("medshot"), learner=learner, arrays=digests, model=model
-    )
+    record = FolderRecord(format=FORMAT, version=version("medshot"), learner=learner, arrays=digests, model=model)
     write_json(folder / f"{kind}.json", record.model_dump())
 
 
@@ -151,14 +149,12 @@ def read_folder(folder: Path, kind: Literal["run", "model"]) -> FolderRecord:
     """
     path = folder / f"{kind}.json"
     if not path.is_file():
-        raise StorageError(
-            f"{folder} is not a finished {kind} folder (it has no {path.name}); check the path."
-        )
+        raise StorageError(f"{folder} is not a finished {kind} folder (it has no {path.name}); check the path.")
     content = read_json(path)
     if content.get("format") != FORMAT:
         raise StorageError(
-            f"{path} has format {content.get('format')} (medshot {content.get('version', 'unknown')}), and this version "
-            f"reads format {FORMAT}; make the {kind} again with this version."
+            f"{path} has format {content.get('format')} (medshot {content.get('version', 'unknown')}), and this "
+            f"version reads format {FORMAT}; make the {kind} again with this version."
         )
     try:
         record = FolderRecord(**content)
@@ -166,9 +162,7 @@ def read_folder(folder: Path, kind: Literal["run", "model"]) -> FolderRecord:
             raise ValueError(f"a {kind} is not described")
         return record
     except (ValueError, TypeError) as error:
-        raise StorageError(
-            f"{path} does not describe a {kind}; it was changed or damaged, make it anew."
-        ) from error
+        raise StorageError(f"{path} does not describe a {kind}; it was changed or damaged, make it anew.") from error
 
 
 def read_checked(folder: Path, record: FolderRecord, name: str) -> dict[str, np.ndarray]:

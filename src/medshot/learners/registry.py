@@ -39,9 +39,7 @@ def create(name: str, *, preset: str | None = None, seed: int = 0, **settings: A
             torch.manual_seed(seed)
             return LEARNERS[name](**settings)
     except TypeError as error:
-        raise InputError(
-            f"Learner '{name}' cannot be made with {settings} ({error}); check the names."
-        ) from error
+        raise InputError(f"Learner '{name}' cannot be made with {settings} ({error}); check the names.") from error
 
 
 def load_learner(folder: str | Path) -> Learner:
@@ -65,9 +63,7 @@ def rebuild(folder: Path, record: FolderRecord) -> Learner:
         # On the meta device nothing is allocated, whatever size the record claims.
         with torch.device("meta"):
             learner = create(description.name, shape=description.shape, **description.settings)
-        learner.load_state_dict(
-            {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, assign=True
-        )
+        learner.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, assign=True)
     except (InputError, RuntimeError) as error:
         raise StorageError(
             f"{folder} holds a '{description.name}' learner whose parameters do not fit its record; make it anew."

@@ -35,9 +35,7 @@ def meta_train_into(
         Interrupted: Ctrl-C was pressed; the state is saved in `folder`.
     """
     if learner.gradient is None:
-        raise InputError(
-            f"Learner '{learner.name}' has nothing to meta-train; adapt or evaluate it directly."
-        )
+        raise InputError(f"Learner '{learner.name}' has nothing to meta-train; adapt or evaluate it directly.")
     if not resume:
         refuse_existing(folder)
     elif (folder / RECORD).exists():
@@ -49,9 +47,7 @@ def meta_train_into(
     try:
         folder.mkdir(parents=True, exist_ok=resume)
     except OSError as error:
-        raise StorageError(
-            f"{folder} could not be created ({error.strerror}); choose another place."
-        ) from error
+        raise StorageError(f"{folder} could not be created ({error.strerror}); choose another place.") from error
     try:
         learner.meta_fit(
             tasks,

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.func import functional_call, grad
 
 from medshot.imaging import ImageShape
-from medshot.learners.base import Adapted, Drawn, Learner, weighted_cross_entropy
+from medshot.learners.base import Adapted, Learner, weighted_cross_entropy
+from medshot.learners.content import Drawn
 from medshot.learners.head import apply_head, is_head, new_head
 from medshot.learners.logistic import augmented_views
 from medshot.networks import ConvolutionalNetwork
@@ -59,10 +60,7 @@ class Scratch(Learner):
 
     def draw(self, support: Support, generator: torch.Generator) -> Drawn:
         """Random initial parameters, and the views of the support as `(support, views, channels, *spatial)`."""
-        initial = {
-            name: _initial(name, value, generator).to(value)
-            for name, value in self.network.named_parameters()
-        }
+        initial = {name: _initial(name, value, generator).to(value) for name, value in self.network.named_parameters()}
         views = augmented_views(support, self.views, generator)["images"]
         return initial | {"views": views.unflatten(0, (self.views, -1)).transpose(0, 1)}
 
@@ -85,14 +83,11 @@ class Scratch(Learner):
                 first[name] = 0.9 * first[name] + 0.1 * slope
                 second[name] = 0.999 * second[name] + 0.001 * slope.square()
             parameters = {
-                name: value - rate * first[name] / (second[name].sqrt() + 1e-8)
-                for name, value in parameters.items()
+                name: value - rate * first[name] / (second[name].sqrt() + 1e-8) for name, value in parameters.items()
             }
         return parameters
 
-    def predict_one(
-        self, adapted: Adapted, images: Float[Tensor, "queries *image"]
-    ) -> Float[Tensor, "queries ways"]:
+    def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
         """Logits of the trained network and head."""
         network = {name: value for name, value in adapted.items() if not is_head(name)}
         return apply_head(adapted, functional_call(self.network, network, (images,)))

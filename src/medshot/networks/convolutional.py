@@ -56,9 +56,7 @@ class ConvolutionalNetwork(nn.Module):
 
 def _block(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(
-            channels_in, channels_out, kernel_size=stride + 1, stride=stride, padding=stride // 2, bias=False
-        ),
+        nn.Conv2d(channels_in, channels_out, kernel_size=stride + 1, stride=stride, padding=stride // 2, bias=False),
         nn.GroupNorm(math.gcd(8, channels_out), channels_out),
         nn.ReLU(),
     )

@@ -66,9 +66,7 @@ class MetaNetwork(nn.Module):
             pieces = linear_pieces(*parameters.values())
         for_slopes, for_intercepts = torch.zeros_like(pieces.slopes), torch.zeros_like(pieces.intercepts)
         with torch.no_grad():
-            for inputs, factor in zip(
-                gradient.flatten().split(BLOCK), weight.flatten().split(BLOCK), strict=True
-            ):
+            for inputs, factor in zip(gradient.flatten().split(BLOCK), weight.flatten().split(BLOCK), strict=True):
                 piece = pieces.find(inputs)
                 slope = 1 - torch.tanh(pieces.evaluate(inputs, piece)).double().square()
                 share = factor.double() * slope

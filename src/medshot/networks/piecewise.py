@@ -31,9 +31,7 @@ class Pieces:
         """The piece on which each input lies."""
         return torch.bucketize(inputs.detach().contiguous(), self.starts, right=True)
 
-    def evaluate(
-        self, inputs: Float[Tensor, "*shape"], piece: Int[Tensor, "*shape"]
-    ) -> Float[Tensor, "*shape"]:
+    def evaluate(self, inputs: Float[Tensor, "*shape"], piece: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The function's value at each input, given the piece on which it lies, in the inputs' precision."""
         flat = piece.flatten()
         slope, intercept = self.slopes.gather(0, flat), self.intercepts.gather(0, flat)

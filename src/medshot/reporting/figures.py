@@ -81,9 +81,7 @@ def reliability_plot(curve: ReliabilityCurve, colour: str) -> Picture:
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.plot([0, 100], [0, 100], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-        upper.plot(
-            100 * curve.confidence, 100 * curve.accuracy, "o-", color=colour, markersize=4, linewidth=1.4
-        )
+        upper.plot(100 * curve.confidence, 100 * curve.accuracy, "o-", color=colour, markersize=4, linewidth=1.4)
         upper.set_xlim(0, 100)
         upper.set_ylim(0, 100)
         upper.set_ylabel("right, %")

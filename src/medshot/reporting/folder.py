@@ -25,12 +25,11 @@ def write_evaluation(
         folder: where to.
         results: the table.
         cells: what the table was made from.
-        pictured: names of the tasks that the page shows; all where it is left out. The other files hold all.
+        pictured: names of the tasks that get pictures of their own on the page; all where it is left out.
     """
     write_json(folder / "results.json", results.to_json())
     write_bytes(folder / "results.md", results_markdown(results).encode())
     if pictured is not None:
-        results = results.model_copy(update={"rows": [row for row in results.rows if row.task in pictured]})
         cells = [cell for cell in cells if cell.task.name in pictured]
     reliability = {
         (cell.task.name, cell.shots): {
@@ -42,9 +41,7 @@ def write_evaluation(
         }
         for cell in cells
     }
-    write_report(
-        folder / "report.html", results, [_example(cell) for cell in _one_per_task(cells)], reliability
-    )
+    write_report(folder / "report.html", results, [_example(cell) for cell in _one_per_task(cells)], reliability)
 
 
 def _one_per_task(cells: Sequence[Cell]) -> list[Cell]:

@@ -48,9 +48,7 @@ class TaskSection:
     galleries: list[Gallery]
 
 
-def write_report(
-    path: Path, results: Results, examples: Sequence[ExampleEpisode], reliability: Reliability
-) -> None:
+def write_report(path: Path, results: Results, examples: Sequence[ExampleEpisode], reliability: Reliability) -> None:
     """Write the report to `path`.
 
     Args:
@@ -103,17 +101,14 @@ def _sections(
             reliability=[
                 ReliabilityPanel(
                     shots,
-                    [
-                        (name, curve.error, reliability_plot(curve, colours[name]))
-                        for name, curve in curves.items()
-                    ],
+                    [(name, curve.error, reliability_plot(curve, colours[name])) for name, curve in curves.items()],
                 )
                 for (name_of_task, shots), curves in reliability.items()
                 if name_of_task == task
             ],
             galleries=[gallery(example, results.baseline) for example in examples if example.task == task],
         )
-        for task in dict.fromkeys(row.task for row in results.rows)
+        for task in dict.fromkeys(name for name, _ in reliability)
     ]
 
 

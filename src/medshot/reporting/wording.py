@@ -35,8 +35,7 @@ READING = (
     ),
     (
         "Interval over episodes",
-        "where the number would lie with other support images from the same patients: 95 % bootstrap of "
-        "episodes.",
+        "where the number would lie with other support images from the same patients: 95 % bootstrap of episodes.",
     ),
     (
         "Difference",

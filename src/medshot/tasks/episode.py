@@ -60,9 +60,7 @@ class Support:
         """The support of one task, without the leading axis and without its padding."""
         real = self.weights[task] > 0
         patients = None if self.patients is None else self.patients[task][real]
-        return Support(
-            self.images[task][real], self.labels[task][real], self.weights[task][real], self.ways, patients
-        )
+        return Support(self.images[task][real], self.labels[task][real], self.weights[task][real], self.ways, patients)
 
     @staticmethod
     def stack(supports: "Sequence[Support]") -> "Support":

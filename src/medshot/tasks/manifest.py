@@ -37,9 +37,7 @@ def is_manifest(path: Path, label: str = "label") -> bool:
         return False
 
 
-def read_manifest(
-    path: Path, *, label: str = "label", keep: Mapping[str, Sequence[str]] | None = None
-) -> Manifest:
+def read_manifest(path: Path, *, label: str = "label", keep: Mapping[str, Sequence[str]] | None = None) -> Manifest:
     """Read a manifest with a header; any of `,;|` or tab between columns, with or without BOM, quoted or not.
 
     Args:
@@ -58,9 +56,7 @@ def read_manifest(
     for number, row in labelled:
         image = row["image"].strip()
         if not image:
-            raise InputError(
-                f"{path} line {number} names no image; fill in the image column or remove the row."
-            )
+            raise InputError(f"{path} line {number} names no image; fill in the image column or remove the row.")
         if image in first_seen:
             raise InputError(
                 f"{path} line {number} names {image} a second time (first on line {first_seen[image]}); "
@@ -116,9 +112,7 @@ def _rows(path: Path, label: str, keep: Mapping[str, Sequence[str]]) -> list[tup
             if all(row[column].strip() in values for column, values in keep.items()):
                 rows.append((reader.line_num, row))
     except csv.Error as error:
-        raise InputError(
-            f"{path} line {reader.line_num} is not valid CSV ({error}); correct its quotes."
-        ) from error
+        raise InputError(f"{path} line {reader.line_num} is not valid CSV ({error}); correct its quotes.") from error
     return rows
 
 

@@ -102,9 +102,7 @@ def _from_class_folders(path: Path, folders: Mapping[str, list[Path]]) -> Task:
             f"{path} has images only in the class folder '{next(iter(folders))}'; a task needs two or more classes."
         )
     labels = [name for name, images in folders.items() for _ in images]
-    return task_from_files(
-        path.resolve().name, [image for images in folders.values() for image in images], labels
-    )
+    return task_from_files(path.resolve().name, [image for images in folders.values() for image in images], labels)
 
 
 def _images_in(folder: Path) -> list[Path]:

@@ -153,9 +153,7 @@ def _reserve(
             if all(np.setdiff1d(pool, [*reserved, patient]).size >= shots for pool in pools)
         ]
         if not able:
-            raise _too_few(
-                task, classes[index], len(pools[index]), need + " who are not all in another class too"
-            )
+            raise _too_few(task, classes[index], len(pools[index]), need + " who are not all in another class too")
         unserved = [pool for pool in pools if not np.isin(pool, reserved).any()]
         reserved.append(int(max(able, key=lambda patient: sum(patient in pool for pool in unserved))))
     return reserved

@@ -22,9 +22,7 @@ def merge_classes(task: Task, groups: Sequence[Sequence[int]]) -> Task:
     """
     members = [c for group in groups for c in group]
     if len(set(members)) < len(members):
-        raise InputError(
-            f"Groups {list(map(list, groups))} of task '{task.name}' share a class; name each class once."
-        )
+        raise InputError(f"Groups {list(map(list, groups))} of task '{task.name}' share a class; name each class once.")
     new_label = np.full(len(task.classes), -1)
     for label, group in enumerate(groups):
         new_label[list(group)] = label

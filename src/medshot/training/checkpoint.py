@@ -70,9 +70,7 @@ def load_checkpoint(
         progress = Progress(**json.loads(read_metadata(path)["progress"]))
         last = arrays[LAST]
     except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(
-            f"{path} is not a checkpoint of this version; start anew in another folder."
-        ) from error
+        raise StorageError(f"{path} is not a checkpoint of this version; start anew in another folder.") from error
     if progress.fingerprint != fingerprint:
         raise StorageError(
             f"{path} was made with other tasks or settings; give the same ones to go on, or start anew elsewhere."

@@ -19,7 +19,5 @@ def resolve_device(name: str = "auto") -> torch.device:
         raise InputError(f"device is '{name}', but must be auto, cpu, cuda or mps.") from error
     counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if (device.index or 0) >= counts.get(device.type, 0):
-        raise InputError(
-            f"device is '{name}', but this machine has no such device; use --device cpu or auto."
-        )
+        raise InputError(f"device is '{name}', but this machine has no such device; use --device cpu or auto.")
     return device

@@ -32,9 +32,7 @@ class Engine:
         """
         if self.kind == "loop":
             tasks = len(tree_flatten(trees)[0][0])
-            results = [
-                function(*tree_map(lambda tensor, task=task: tensor[task], trees)) for task in range(tasks)
-            ]
+            results = [function(*tree_map(lambda tensor, task=task: tensor[task], trees)) for task in range(tasks)]
             leaves = zip(*(tree_flatten(result)[0] for result in results), strict=True)
             return tree_unflatten([torch.stack(of_leaf) for of_leaf in leaves], tree_flatten(results[0])[1])
         return torch.func.vmap(function, chunk_size=self.chunk)(*trees)

@@ -141,9 +141,7 @@ def meta_train(
                 if folder:
                     save_checkpoint(folder, progress, learner, best, last, optimizer)
                 kept = (
-                    f"it is saved in {folder}; give the same command with --resume to go on"
-                    if folder
-                    else "not saved"
+                    f"it is saved in {folder}; give the same command with --resume to go on" if folder else "not saved"
                 )
                 raise Interrupted(f"Stopped after step {progress.step} of {settings.steps}: {kept}.")
     learner.load_state_dict(best)
@@ -208,17 +206,13 @@ def _measure(learner: Trainable, split: TaskSplit, settings: OuterSettings, devi
 
     def run(engine: Engine) -> None:
         learner.engine = engine
-        gradients = torch.autograd.grad(
-            learner.scores(batch)[0].mean(), list(learner.parameters()), allow_unused=True
-        )
+        gradients = torch.autograd.grad(learner.scores(batch)[0].mean(), list(learner.parameters()), allow_unused=True)
         del gradients
 
     return fastest_engine(run, len(batch))
 
 
-def _validation_episodes(
-    learner: Trainable, split: TaskSplit, settings: OuterSettings
-) -> list[list[Episode]]:
+def _validation_episodes(learner: Trainable, split: TaskSplit, settings: OuterSettings) -> list[list[Episode]]:
     return [
         draw_batch(
             split.validation,
@@ -230,9 +224,7 @@ def _validation_episodes(
     ]
 
 
-def _validate(
-    learner: Trainable, validation: list[list[Episode]], device: torch.device
-) -> tuple[float, float]:
+def _validate(learner: Trainable, validation: list[list[Episode]], device: torch.device) -> tuple[float, float]:
     """Mean loss and accuracy over the validation episodes, which are never augmented."""
     losses, accuracies = [], []
     for episodes in validation:

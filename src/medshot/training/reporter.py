@@ -40,9 +40,7 @@ class Reporter:
             disable=not (show and self._console.is_terminal),
         )
         self._show = show
-        self._bar = self._progress.add_task(
-            "", total=steps, loss=float("nan"), accuracy=float("nan"), rate=0.0
-        )
+        self._bar = self._progress.add_task("", total=steps, loss=float("nan"), accuracy=float("nan"), rate=0.0)
         self._folder = folder
         self._file: TextIOWrapper | None = None
         self._smooth: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Dealing tasks into the sets that meta-training keeps apart: train, new and validation. (Test tasks never come here.)"""
+"""Dealing tasks into the sets that meta-training keeps apart: train, new and validation; test tasks never come here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

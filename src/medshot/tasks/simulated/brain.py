@@ -140,9 +140,7 @@ def paint_head(
     paint(slices, 0.6 * hospital["grey"] + 0.4 * hospital["white"], nuclei)
     chambers = smooth_step(head.ventricles(people, level, x, y) / 0.014 + 0.5)
     paint(slices, hospital["fluid"], chambers)
-    falx = smooth_step((0.009 - np.abs(x - people["midline"])) / 0.006) * smooth_step(
-        (np.abs(y) - 0.42) / 0.05
-    )
+    falx = smooth_step((0.009 - np.abs(x - people["midline"])) / 0.006) * smooth_step((np.abs(y) - 0.42) / 0.05)
     paint(slices, hospital["dura"], falx * smooth_step((inner - radius) / 0.01))
     sinus = np.hypot(x - people["midline"], y - inner * people["half_length"] + 0.02)
     paint(slices, hospital["vessel"], smooth_step((0.035 - sinus) / 0.015))

@@ -173,8 +173,6 @@ def side_markers(rng: np.random.Generator, images: int, size: int, share: float)
         letter = np.zeros((canvas, canvas), np.uint8)
         across = 1 - places[index, 0] - 0.06 if left[index] else places[index, 0]
         corner = (int(across * canvas), int((places[index, 1] + 0.08) * canvas))
-        cv2.putText(
-            letter, "L" if left[index] else "R", corner, cv2.FONT_HERSHEY_SIMPLEX, 0.7, 255, 2, cv2.LINE_AA
-        )
+        cv2.putText(letter, "L" if left[index] else "R", corner, cv2.FONT_HERSHEY_SIMPLEX, 0.7, 255, 2, cv2.LINE_AA)
         markers[index] = cv2.resize(letter, (size, size), interpolation=cv2.INTER_AREA) / 64
     return markers

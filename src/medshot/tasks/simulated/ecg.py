@@ -99,11 +99,7 @@ def disturbance(
     amount = np.exp(rng.normal(0, 0.5, (3, patients, 1, 1))).astype(np.float32)
     turn = (2 * np.pi * times).astype(np.float32)
     hum = hospital["hum"] * amount[0] * np.sin(50 * turn + phase[0])
-    slow = (
-        np.sin(0.12 * turn + phase[1])
-        + 0.6 * np.sin(0.29 * turn + phase[2])
-        + 0.3 * np.sin(0.55 * turn + phase[3])
-    )
+    slow = np.sin(0.12 * turn + phase[1]) + 0.6 * np.sin(0.29 * turn + phase[2]) + 0.3 * np.sin(0.55 * turn + phase[3])
     muscle = rng.standard_normal((patients, 4, times.size), dtype=np.float32)
     return hum + hospital["wander"] * amount[1] * slow + hospital["muscle_noise"] * amount[2] * muscle
 

@@ -82,9 +82,7 @@ def pen_range(
     return low, high
 
 
-def inked(
-    low: Float[np.ndarray, "4 columns"], high: Float[np.ndarray, "4 columns"], shape: tuple[int, int]
-) -> Ink:
+def inked(low: Float[np.ndarray, "4 columns"], high: Float[np.ndarray, "4 columns"], shape: tuple[int, int]) -> Ink:
     """Exact share of each pixel under ink: the running sum, down each column, of its starts and ends."""
     height, width = shape
     left = round(LEFT * width / PAGE[1])
@@ -153,16 +151,12 @@ def print_marks(shape: tuple[int, int], hospital: dict[str, float]) -> Ink:
         if hospital["calibration"] > 0.5:
             up = base - hospital["gain"]
             pulse = [(6, base), (8, base), (8, up), (13, up), (13, base), (15, base)]
-            cv2.polylines(
-                marks, [np.rint(np.array(pulse) * pixels).astype(np.int32)], False, 255, pen, cv2.LINE_AA
-            )
+            cv2.polylines(marks, [np.rint(np.array(pulse) * pixels).astype(np.int32)], False, 255, pen, cv2.LINE_AA)
     write("25 mm/s   10 mm/mV   0.05-40 Hz", LEFT, PAGE[0] - 4, 3.2)
     return (marks / 255).astype(np.float32)
 
 
-def viewpoint(
-    rng: np.random.Generator, shape: tuple[int, int], hospital: dict[str, float]
-) -> Float[np.ndarray, "3 3"]:
+def viewpoint(rng: np.random.Generator, shape: tuple[int, int], hospital: dict[str, float]) -> Float[np.ndarray, "3 3"]:
     """Homography of a page that lies turned and tilted under the camera."""
     height, width = shape
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=float)
@@ -193,15 +187,11 @@ def photographed(
 ) -> Float[np.ndarray, "rows columns *colours"]:
     """The page through the camera, at the final height and width."""
     height, width = page.shape[:2]
-    seen = cv2.warpPerspective(
-        page, camera, (width, height), flags=cv2.INTER_LINEAR, borderValue=(surround,) * 3
-    )
+    seen = cv2.warpPerspective(page, camera, (width, height), flags=cv2.INTER_LINEAR, borderValue=(surround,) * 3)
     return cv2.resize(seen, final[::-1], interpolation=cv2.INTER_AREA)
 
 
-def compressed(
-    page: UInt8[np.ndarray, "height width 3"], quality: float
-) -> UInt8[np.ndarray, "height width 3"]:
+def compressed(page: UInt8[np.ndarray, "height width 3"], quality: float) -> UInt8[np.ndarray, "height width 3"]:
     """The page after JPEG compression."""
     _, stored = cv2.imencode(".jpg", page[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, round(quality)])
     return np.ascontiguousarray(np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR))[:, :, ::-1])

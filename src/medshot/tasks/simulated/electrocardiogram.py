@@ -169,17 +169,13 @@ def record(hearts: Hearts, times: Float[np.ndarray, " samples"]) -> Float[np.nda
     return _LEAD_VECTORS.astype(np.float32) @ _relax(forced, float(times[1] - times[0]))
 
 
-def _relax(
-    forced: Float[np.ndarray, "patients 3 samples"], step: float
-) -> Float[np.ndarray, "patients 3 samples"]:
+def _relax(forced: Float[np.ndarray, "patients 3 samples"], step: float) -> Float[np.ndarray, "patients 3 samples"]:
     decay = np.exp(-step)
     taps = np.array([1, -decay], dtype=np.float32)
     return forced - lfilter(taps.sum(keepdims=True), taps, forced, axis=-1)
 
 
-def _fibrillation(
-    hearts: Hearts, times: Float[np.ndarray, " samples"]
-) -> Float[np.ndarray, "patients 3 samples"]:
+def _fibrillation(hearts: Hearts, times: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "patients 3 samples"]:
     """Waves of wandering rate and size, after Stridh and Sörnmo 2001 (IEEE Trans. Biomed. Eng. 48:105)."""
     carrier, slow = hearts.fibrillation_phase.T.astype(np.float32)[:, :, None]
     time, rate = times.astype(np.float32), hearts.fibrillation_rate.astype(np.float32)[:, None]

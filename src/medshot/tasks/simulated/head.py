@@ -41,12 +41,8 @@ def wobble(rng: np.random.Generator, radius: Stack, x: Stack, y: Stack) -> tuple
     images, size, _ = x.shape
     amount = np.float32(0.018) * smooth_step((0.95 - radius) / 0.3)
     return (
-        x
-        + amount * smooth_field(rng, images, size, 0.08)
-        + 0.5 * amount * smooth_field(rng, images, size, 0.035),
-        y
-        + amount * smooth_field(rng, images, size, 0.08)
-        + 0.5 * amount * smooth_field(rng, images, size, 0.035),
+        x + amount * smooth_field(rng, images, size, 0.08) + 0.5 * amount * smooth_field(rng, images, size, 0.035),
+        y + amount * smooth_field(rng, images, size, 0.08) + 0.5 * amount * smooth_field(rng, images, size, 0.035),
     )
 
 

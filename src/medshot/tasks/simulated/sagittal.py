@@ -70,9 +70,7 @@ class Loin:
         """Each person alone: pictures of one person stay in the processor's cache."""
         for i in range(len(self.scale)):
             own = slice(i, i + 1)
-            values = {
-                field.name: getattr(self, field.name)[own] for field in fields(self) if field.name != "column"
-            }
+            values = {field.name: getattr(self, field.name)[own] for field in fields(self) if field.name != "column"}
             column = self.column
             yield replace(
                 self,
@@ -81,9 +79,7 @@ class Loin:
             )
 
 
-def signal(
-    person: Loin, tissue: dict[str, float], x: Stack, y: Stack, pixel: float
-) -> tuple[Stack, Stack, Stack]:
+def signal(person: Loin, tissue: dict[str, float], x: Stack, y: Stack, pixel: float) -> tuple[Stack, Stack, Stack]:
     """The signal without coil or noise, and each pixel's place along and across the spine (slipped with it).
 
     Args:
@@ -124,14 +120,10 @@ def paint(picture: Stack, share: Stack, colour: Stack | float) -> None:
 def surroundings(person: Loin, tissue: dict[str, float], behind: Stack, level: Stack) -> Stack:
     """Bowel and fat in front, great vessels, muscle behind, and the fat under the skin."""
     loops = smooth_step(0.5 + 0.55 * person.bowel + 0.12 * person.marrow)
-    picture = tissue["fat"] * 0.8 + loops * (
-        tissue["bowel"] * (1 + 0.25 * person.bowel) - tissue["fat"] * 0.9
-    )
+    picture = tissue["fat"] * 0.8 + loops * (tissue["bowel"] * (1 + 0.25 * person.bowel) - tissue["fat"] * 0.9)
     paint(picture, smooth_step((person.bowel - 1.7) * 3), tissue["air"])
     paint(picture, smooth_step((behind + 3.4) / 0.8), 0.6 * tissue["fat"] + 0.4 * tissue["muscle"])
-    vessel = band(behind + 1.9 + person.aorta, 0.25 + 0.55 * person.vessel, 0.4) * smooth_step(
-        (level - 0.8) * 2
-    )
+    vessel = band(behind + 1.9 + person.aorta, 0.25 + 0.55 * person.vessel, 0.4) * smooth_step((level - 0.8) * 2)
     wall = band(behind + 1.9 + person.aorta, 0.4 + 0.6 * person.vessel, 0.4) * smooth_step((level - 0.7) * 2)
     paint(picture, person.vessel * wall, tissue["muscle"])
     paint(picture, person.vessel * vessel, tissue["vessel"])
@@ -147,9 +139,7 @@ def surroundings(person: Loin, tissue: dict[str, float], behind: Stack, level: S
     return picture
 
 
-def paint_back(
-    picture: Stack, person: Loin, tissue: dict[str, float], level: Stack, sac: Stack, behind: Stack
-) -> None:
+def paint_back(picture: Stack, person: Loin, tissue: dict[str, float], level: Stack, sac: Stack, behind: Stack) -> None:
     """Spinous processes that slope downwards, and the ligaments and fat between them."""
     start = along(DEPTH, level) + person.canal + 0.3
     out = sac - start

@@ -77,9 +77,7 @@ def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendere
     shape, final = (draft, round(draft * WIDTH)), (size, round(size * WIDTH))
     levels = level_nodes(LOWEST, HIGHEST)
     wedged, angle, slipped, slip = findings(finding_rng, labels, hospital, 1 - difficulty)
-    crowd = people(
-        people_rng, levels, kyphosis(levels, wedged, angle), listhesis(slipped, slip), hospital, shape
-    )
+    crowd = people(people_rng, levels, kyphosis(levels, wedged, angle), listhesis(slipped, slip), hospital, shape)
 
     pixel = hospital["field_of_view"] / draft
     x = (np.arange(shape[1], dtype=np.float32)[None, None, :] + 0.5 - shape[1] / 2) * np.float32(pixel)
@@ -175,8 +173,7 @@ def signals(hospital: dict[str, float]) -> dict[str, float]:
     repetition, echo = T2_TIMING if hospital["t2_weighted"] > 0 else T1_TIMING
     tr, te = np.interp(hospital["repetition"], (0, 1), repetition), np.interp(hospital["echo"], (0, 1), echo)
     spin_echo = {
-        name: float(density * (1 - np.exp(-tr / t1)) * np.exp(-te / t2))
-        for name, (density, t1, t2) in TISSUES.items()
+        name: float(density * (1 - np.exp(-tr / t1)) * np.exp(-te / t2)) for name, (density, t1, t2) in TISSUES.items()
     }
     fatty = hospital["fatty_marrow"]
     spin_echo["marrow"] = 0.85 * (fatty * spin_echo["fat"] + (1 - fatty) * spin_echo["muscle"] * 1.4)
@@ -188,9 +185,7 @@ def scan(
 ) -> Image:
     """What a surface coil under the back receives, at the scanner's resolution, in 0..1."""
     count, height, _ = pictures.shape
-    reach = np.exp((x - 5) / hospital["coil_reach"]) * (
-        1 - hospital["saturation"] * smooth_step((-3.5 - x) / 3)
-    )
+    reach = np.exp((x - 5) / hospital["coil_reach"]) * (1 - hospital["saturation"] * smooth_step((-3.5 - x) / 3))
     uneven = np.exp(0.08 * smooth_field(rng, count, pictures.shape[1:], 0.8))
     received = blur(pictures * reach * uneven, hospital["resolution"] / hospital["field_of_view"] * height)
     received = shrink(received, final)

@@ -59,9 +59,7 @@ def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendere
         size: height of a film in pixels; it is 0.6 as wide.
         difficulty: 0 is obvious; at 1 every spine is as straight as a normal one.
     """
-    hospital_rng, people_rng, finding_rng, film_rng = map(
-        np.random.default_rng, np.random.SeedSequence(seed).spawn(4)
-    )
+    hospital_rng, people_rng, finding_rng, film_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(4))
     hospital = {name: float(hospital_rng.uniform(*bounds)) for name, bounds in HOSPITAL.items()}
     labels = np.arange(patients * len(CLASSES)) % len(CLASSES)
     levels = level_nodes(LOWEST, HIGHEST)
@@ -103,9 +101,7 @@ def scoliosis(
     def bulge(centre: Float[np.ndarray, " images"], width: Float[np.ndarray, " images"]) -> Profile:
         return np.exp(-0.5 * ((levels - centre[:, None]) / width[:, None]) ** 2)
 
-    turn = (side * angle)[:, None] * bulge(apex, reach) + (side * low_angle)[:, None] * bulge(
-        low_apex, low_reach
-    )
+    turn = (side * angle)[:, None] * bulge(apex, reach) + (side * low_angle)[:, None] * bulge(low_apex, low_reach)
     lowest = np.where(double, low_apex - low_reach, apex - reach)
     return tilt, 0.45 * turn, np.stack([lowest, apex + reach], axis=1)
 
@@ -132,9 +128,7 @@ def people(
     height = np.interp(levels, *LEVEL_HEIGHT) * scale[:, :, 0] * (1 + 0.03 * rng.normal(0, 1, (count, 1)))
     film = hospital["field_of_view"] * hospital["scale"]
     place = rng.normal(0, hospital["placement"], (2, count))
-    column = stack_levels(
-        levels, tilt + posture + lean, height, place[0], hospital["sacrum_height"] * film + place[1]
-    )
+    column = stack_levels(levels, tilt + posture + lean, height, place[0], hospital["sacrum_height"] * film + place[1])
     bowel = smooth_field(rng, count, shape, 0.05)
     return Trunk(
         column=column,
@@ -156,9 +150,7 @@ def film(
     """The film that the hospital's tube and detector make of the trunk, in 0..1."""
     count, height, _ = soft.shape
     grain = 1 + 0.10 * smooth_field(rng, count, soft.shape[1:], 0.02)
-    tissue = (
-        hospital["soft_attenuation"] * soft * (1 + 0.025 * smooth_field(rng, count, soft.shape[1:], 0.06))
-    )
+    tissue = hospital["soft_attenuation"] * soft * (1 + 0.025 * smooth_field(rng, count, soft.shape[1:], 0.06))
     ray = np.exp(-(tissue + hospital["bone_attenuation"] * bone * grain))
     ray += hospital["scatter"] * blur(ray, 0.06 * height)
     ray = shrink(ray, final)
@@ -168,9 +160,7 @@ def film(
     density = -np.log(np.clip(counted, 1e-3, AIR))
     coarse = blur(density, 0.09 * final[0])
     density -= hospital["equalisation"] * coarse
-    black, white = np.percentile(density, [hospital["black"], hospital["white"]], axis=(1, 2))[
-        ..., None, None
-    ]
+    black, white = np.percentile(density, [hospital["black"], hospital["white"]], axis=(1, 2))[..., None, None]
     bright = np.clip((density - black) / (white - black), 0, 1) ** hospital["gamma"]
     return finish(bright, hospital, rng)
 
@@ -184,12 +174,8 @@ def finish(bright: Film, hospital: dict[str, float], rng: np.random.Generator) -
     if hospital["marker"] > 0:
         mark = np.zeros((height * 4, width * 4), dtype=np.uint8)
         place = (round(width * 3.45), round(height * 4 * (0.06 + 0.1 * hospital["marker"])))
-        cv2.putText(
-            mark, "L", place, cv2.FONT_HERSHEY_SIMPLEX, height / 110, 255, max(1, height // 40), cv2.LINE_AA
-        )
-        bright = np.maximum(
-            bright, cv2.resize(mark, (width, height), interpolation=cv2.INTER_AREA) / 255 * 0.95
-        )
+        cv2.putText(mark, "L", place, cv2.FONT_HERSHEY_SIMPLEX, height / 110, 255, max(1, height // 40), cv2.LINE_AA)
+        bright = np.maximum(bright, cv2.resize(mark, (width, height), interpolation=cv2.INTER_AREA) / 255 * 0.95)
     return bright.astype(np.float32)
 
 

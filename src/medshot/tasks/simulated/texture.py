@@ -127,9 +127,7 @@ def blur_one(image: Float[np.ndarray, "height width"], sigma: float) -> Float[np
     return cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def shrink(
-    images: Float[np.ndarray, "images height width"], size: int
-) -> Float[np.ndarray, "images size size"]:
+def shrink(images: Float[np.ndarray, "images height width"], size: int) -> Float[np.ndarray, "images size size"]:
     """Each image on a coarser detector of `size` pixels per side, every one the mean over its area."""
     return np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in images])
 

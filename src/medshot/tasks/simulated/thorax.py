@@ -60,9 +60,7 @@ def chord(radius: Stack) -> Stack:
     return np.sqrt(np.maximum(1 - square, 0, out=square), out=square)
 
 
-def organ(
-    x: Stack, y: Stack, centre: tuple, radii: tuple, angle: Float[np.ndarray, "..."] | float = 0.0
-) -> Stack:
+def organ(x: Stack, y: Stack, centre: tuple, radii: tuple, angle: Float[np.ndarray, "..."] | float = 0.0) -> Stack:
     """Chord of an ellipsoid; `centre` and `radii` hold numbers or one value for each patient."""
     columns = [np.broadcast_to(np.ravel(value), len(x)) for value in (*centre, *radii)]
     turn = np.broadcast_to(np.ravel(angle), len(x))
@@ -143,9 +141,7 @@ def other_bones(patients: Patients, x: Stack, y: Stack) -> Stack:
     along = np.abs(x - 1.5 * p["rotation"])
     bend = 0.03 * np.sin(np.pi * np.clip((along - 0.08) / 0.6, 0, 1) * 2)
     off_axis = y - p["clavicle_height"] + p["clavicle_slope"] * along + bend
-    clavicles = (
-        chord(off_axis / 0.042) * smooth_step((along - 0.06) / 0.04) * smooth_step((0.85 - along) / 0.1)
-    )
+    clavicles = chord(off_axis / 0.042) * smooth_step((along - 0.06) / 0.04) * smooth_step((0.85 - along) / 0.1)
     outwards = np.abs(x) - p["scapula"] - 0.18 * (y + 0.3)
     blade = smooth_step(outwards / 0.02) * smooth_step((0.4 - outwards) / 0.2)
     blade *= smooth_step((y + 0.62 + 0.2 * outwards) / 0.1) * smooth_step((0.06 - y - outwards) / 0.08)
@@ -158,9 +154,7 @@ def air(patients: Patients, x: Stack, y: Stack) -> Stack:
     p = patients
     midline = x - p["rotation"] + 0.01
     trachea = chord(midline / 0.05) * smooth_step((-0.22 - y) / 0.05)
-    bronchi = (
-        chord((np.abs(midline) - 0.9 * (y + 0.24)) / 0.04) * (y > -0.24) * smooth_step((-0.08 - y) / 0.05)
-    )
+    bronchi = chord((np.abs(midline) - 0.9 * (y + 0.24)) / 0.04) * (y > -0.24) * smooth_step((-0.08 - y) / 0.05)
     top = p["dome"] + p["dome_step"]
     stomach = organ(x, y, (0.30, top + 0.14), (0.16, 0.07))
     return 2.0 * trachea + 1.2 * bronchi + np.maximum(p["stomach_gas"], 0) * stomach
@@ -171,9 +165,7 @@ def vessel_trees(rng: np.random.Generator, images: int, size: int) -> Stack:
     orders, stems = 5, 7
     side = np.repeat([-1.0, 1.0], stems)
     start = np.stack([0.15 * side, np.full(2 * stems, -0.10)], axis=1) + rng.normal(0, 0.03, (images, 1, 2))
-    heading = np.pi / 2 * np.tile(np.linspace(-1.0, 0.95, stems), 2) + rng.normal(
-        0, 0.12, (images, 2 * stems)
-    )
+    heading = np.pi / 2 * np.tile(np.linspace(-1.0, 0.95, stems), 2) + rng.normal(0, 0.12, (images, 2 * stems))
     branches = []
     for order in range(orders):
         length = 0.20 * 0.87**order * rng.uniform(0.6, 1.2, heading.shape)

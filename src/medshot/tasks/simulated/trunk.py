@@ -59,9 +59,7 @@ class Trunk:
         """Each person alone: pictures of one person stay in the processor's cache."""
         for i in range(len(self.scale)):
             own = slice(i, i + 1)
-            values = {
-                field.name: getattr(self, field.name)[own] for field in fields(self) if field.name != "column"
-            }
+            values = {field.name: getattr(self, field.name)[own] for field in fields(self) if field.name != "column"}
             column = self.column
             yield replace(
                 self,
@@ -91,9 +89,7 @@ def attenuators(trunk: Trunk, x: Stack, y: Stack, pixel: float) -> tuple[Stack, 
 
     # Only these columns and rows hold vertebrae and pelvis.
     spine = slice(*np.searchsorted(x[0, 0], [column.x.min() - 7 * scale, column.x.max() + 7 * scale]))
-    below = slice(
-        np.searchsorted(y[0, :, 0], column.y[:, np.searchsorted(column.levels, 0)].min() - 4 * scale), None
-    )
+    below = slice(np.searchsorted(y[0, :, 0], column.y[:, np.searchsorted(column.levels, 0)].min() - 4 * scale), None)
     level, across = np.zeros_like(soft), np.full_like(soft, np.inf)
     level[:, :, spine], across[:, :, spine] = follow(column, x[:, :, spine], y[:, :, spine], 6.0)
     turn = rows.look_up(rows.of(trunk.turn), y[:, :, :1])
@@ -122,9 +118,7 @@ def soft_tissue(trunk: Trunk, x: Stack, level: Stack, middle: Stack, side: Stack
     depth *= 1 - 0.68 * lung * vessels * np.sqrt(np.clip(1.05 - side * side, 0, 1))
     depth += 1.5 * smooth_step((floor - level) * 1.5) * right * smooth_step(level - 3)  # the liver
     belly = (
-        smooth_step((floor - 0.3 - level) * 2)
-        * smooth_step((level + 4) / 2)
-        * smooth_step((0.85 - np.abs(side)) * 4)
+        smooth_step((floor - 0.3 - level) * 2) * smooth_step((level + 4) / 2) * smooth_step((0.85 - np.abs(side)) * 4)
     )
     gas = 5.0 * smooth_step((trunk.bowel - 1.35) * 1.6) * (1 - 0.8 * right * smooth_step((level - 3) / 2))
     return np.maximum(depth - gas * belly * scale, 0)
@@ -144,14 +138,8 @@ def ribs(trunk: Trunk, level: Stack, side: Stack) -> Stack:
         rim = np.clip(1 - np.abs(np.abs(across) - half * 0.85) / 0.08, 0, 1)
         kept = smooth_step((path - lowest) * 6) * smooth_step((16.9 - path) * 6)
         total += strength * kept * (0.55 * tube + 0.6 * rim)
-    edge = (
-        np.exp(-(((reach - 0.965) / 0.03) ** 2))
-        * smooth_step((level - 4.5) * 2)
-        * smooth_step((16 - level) * 2)
-    )
-    return trunk.scale * (
-        total * smooth_step((1 - reach) * 12) * smooth_step((reach - 0.10) * 15) + 0.9 * edge
-    )
+    edge = np.exp(-(((reach - 0.965) / 0.03) ** 2)) * smooth_step((level - 4.5) * 2) * smooth_step((16 - level) * 2)
+    return trunk.scale * (total * smooth_step((1 - reach) * 12) * smooth_step((reach - 0.10) * 15) + 0.9 * edge)
 
 
 def shoulders_and_head(trunk: Trunk, level: Stack, middle: Stack) -> Stack:
@@ -188,9 +176,7 @@ def vertebrae(trunk: Trunk, level: Stack, across: Stack, turn: Stack, pixel: flo
     tip = np.hypot((across + 4.6 * scale * turned) / (0.30 * scale), (up + 0.22 * tall) / (0.30 * tall))
     spine = 0.4 * smooth_step((1.15 - tip) * 3) + 0.8 * np.exp(-(((tip - 1) / 0.32) ** 2))
     arch = band(behind, 1.25 * apart, 0.8) * np.exp(-(((up + 0.24 * tall) / (0.15 * tall)) ** 2))
-    joint = np.exp(
-        -(((np.abs(behind) - 0.85 * apart) / (0.35 * scale)) ** 2 + ((np.abs(up) - 0.46 * tall) / 0.5) ** 2)
-    )
+    joint = np.exp(-(((np.abs(behind) - 0.85 * apart) / (0.35 * scale)) ** 2 + ((np.abs(up) - 0.46 * tall) / 0.5) ** 2))
     length = half * (1.8 - 0.2 * np.abs(level - 2.5) * (level < 5))
     wing = band(behind, length, 0.5) * np.exp(-(((up - 0.1 * tall) / (0.28 * scale)) ** 2)) * (1 - inside)
     present = smooth_step(level * 8) * smooth_step((23.5 - level) * 3)
@@ -203,8 +189,7 @@ def pelvis(trunk: Trunk, x: Stack, y: Stack, pixel: float) -> Stack:
     """Sacrum with its holes, iliac wings with their crests, the pelvic ring, and the heads of the femurs."""
     column = trunk.column
     x, y = (
-        (place - np.array([[[np.interp(0, column.levels, one)]] for one in line], dtype=np.float32))
-        / trunk.scale
+        (place - np.array([[[np.interp(0, column.levels, one)]] for one in line], dtype=np.float32)) / trunk.scale
         for place, line in ((x, column.x), (y, column.y))
     )
     away = np.abs(x)

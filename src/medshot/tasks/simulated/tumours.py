@@ -56,9 +56,7 @@ def draw_tumours(
         rng.normal((0, -0.12), (0.008, 0.02), (images, 2)),
     ]
     centre = np.stack(places)[labels, np.arange(images)].astype(np.float32)
-    distance = (
-        np.hypot(x - centre[:, :1, None], y - centre[:, 1:, None]) / size.astype(np.float32)[:, None, None]
-    )
+    distance = np.hypot(x - centre[:, :1, None], y - centre[:, 1:, None]) / size.astype(np.float32)[:, None, None]
     irregularity = np.array(IRREGULARITY, np.float32)[labels, None, None]
     outline = 1 + irregularity * smooth_field(rng, images, pixels, 0.07)
     radius = distance / np.clip(outline, 0.6, 1.6)
@@ -91,9 +89,7 @@ def meningioma_places(
     reach = 0.7 * dura(people).ravel() / head_radius(people, unit[:, 0], unit[:, 1]).ravel()
     convexity = ray * (reach - 0.55 * size)[:, None]
     end = rng.choice([-1.0, 1.0], images)
-    beside = np.stack(
-        [side * 0.55 * size + people["midline"].ravel(), end * rng.uniform(0.42, 0.55, images)], axis=1
-    )
+    beside = np.stack([side * 0.55 * size + people["midline"].ravel(), end * rng.uniform(0.42, 0.55, images)], axis=1)
     return np.where(falcine[:, None], beside, convexity)
 
 

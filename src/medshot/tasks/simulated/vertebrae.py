@@ -79,9 +79,7 @@ def stack_levels(
     """
     step = (levels[1] - levels[0]) * height
     rise = np.cumsum(step * np.stack([np.sin(tilt), -np.cos(tilt)]), axis=2)
-    origin = np.stack([np.interp(anchor, levels, line) for line in rise.reshape(-1, levels.size)]).reshape(
-        2, -1, 1
-    )
+    origin = np.stack([np.interp(anchor, levels, line) for line in rise.reshape(-1, levels.size)]).reshape(2, -1, 1)
     across, up = rise - origin
     return Column(levels, x[:, None] + across, y[:, None] + up, tilt)
 
@@ -119,10 +117,7 @@ class RowTable:
         still = np.zeros_like(place[0])
         lines = zip(table, place, strict=True)
         return np.stack(
-            [
-                cv2.remap(line[None], at, still, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-                for line, at in lines
-            ]
+            [cv2.remap(line[None], at, still, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for line, at in lines]
         )
 
 
