@@ -111,10 +111,20 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise StorageError(f"{path} is not a readable safetensors file; make the folder anew.") from error
 
 
+def shown(path: Path | str) -> str:
+    """The path as text that any file can hold: bytes that are no UTF-8 become escapes such as \\xe9."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 def refuse_existing(path: Path) -> None:
-    """StorageError if `path` is there already: results are never overwritten."""
-    if path.exists() or path.is_symlink():
-        raise StorageError(f"{path} exists already; choose another name or remove it.")
+    """StorageError if `path` is there already, since results are never overwritten, or can never be."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(f"{path} could not be created ({error.strerror}); choose another place.") from error
+    raise StorageError(f"{path} exists already; choose another name or remove it.")
 
 
 @contextmanager

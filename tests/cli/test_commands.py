@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -122,6 +124,29 @@ def test_paths_with_spaces_quotes_and_letters_of_any_language(tmp_path, ward, ca
     assert medshot("predict", model, place, "--out", table) == 0
     capsys.readouterr()
     assert str(place) in table.read_text(encoding="utf-8").replace('""', '"')
+
+
+def test_names_that_are_no_utf8(tmp_path, ward, model, capsys):
+    strange = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.copytree(ward, strange / "task")
+    (strange / "task" / "direction 1").rename(strange / "task" / os.fsdecode(b"class \xe9"))
+    out = strange / "out"
+    assert medshot("adapt", strange / "task", "--learner", "logistic", "--out", out) == 0
+    assert medshot("predict", model, strange / "task") == 0
+    assert "caf\\xe9" in capsys.readouterr().out
+    assert medshot("predict", out, strange / "task", "--out", strange / "table.csv") == 0
+    assert "p_class \\xe9" in (strange / "table.csv").read_text(encoding="utf-8")
+    run = ["--learners", "logistic", "--shots", "1", "--episodes", "2", "--out", strange / "evaluation"]
+    assert medshot("evaluate", strange / "task", *run) == 0
+    assert "caf\\xe9" in json.loads((strange / "evaluation" / "results.json").read_text())["metadata"]["command"]
+
+
+def test_predictions_go_to_a_file_and_to_stdout_and_hidden_files_are_passed_over(tmp_path, ward, model, capsys):
+    (ward / "direction 0" / "._000.png").write_bytes(b"what macOS leaves")
+    assert medshot("predict", model, ward, "--json", "--out", tmp_path / "table.csv") == 0
+    rows = json.loads(capsys.readouterr().out)["predictions"]
+    assert len(rows) == 8
+    assert (tmp_path / "table.csv").read_text().count("\n") == 9
 
 
 def test_info_answers_without_torch(model):

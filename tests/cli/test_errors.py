@@ -64,8 +64,33 @@ def test_output_that_exists(refused, ward, model, tmp_path):
 
 def test_output_below_a_file(refused, model, ward, tmp_path):
     (tmp_path / "file").write_text("mine")
-    assert "could not be written" in refused("predict", model, ward, "--out", tmp_path / "file" / "table.csv")
+    assert "could not be created" in refused("predict", model, ward, "--out", tmp_path / "file" / "table.csv")
     assert "could not be created" in refused("adapt", ward, "--learner", "logistic", "--out", tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize("below", ["file/out", "n" * 300])
+def test_a_place_that_can_never_be_is_refused_before_any_work(refused, model, ward, tmp_path, monkeypatch, below):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr("medshot.evaluation.protocol._run", lambda *_: pytest.fail("a learner ran"))
+    monkeypatch.setattr("medshot.cli.predicting.predict_files", lambda *_: pytest.fail("a model ran"))
+    monkeypatch.setattr("medshot.cli.evaluating.evaluate", lambda *_, **__: pytest.fail("a learner ran"))
+    for command in [*in_all_ways(ward, tmp_path / below), ["predict", model, ward, "--out", tmp_path / below]]:
+        assert "could not be created" in refused(*command)
+
+
+def test_names_too_long_for_any_file(refused, ward, tmp_path):
+    long = "n" * 300
+    manifest = write_manifest(tmp_path / "long.csv", [["image", "label"], [long + ".png", "x"]])
+    assert "which does not exist" in refused("adapt", manifest, "--learner", "logistic", "--out", tmp_path / "out")
+    assert "could not be used" in refused("adapt", long, "--learner", "logistic", "--out", tmp_path / "out")
+
+
+def test_the_same_thing_named_twice(refused, ward, model, tmp_path):
+    twice = ["--prevalence", "direction 0=0.5", "--prevalence", "direction 0=0.5"]
+    assert "name each once" in refused("predict", model, ward, *twice)
+    create("scratch").save(tmp_path / "run")
+    runs = [word for _ in range(3) for word in ("--from", tmp_path / "run")]
+    assert "is given twice" in refused("evaluate", ward, *runs, "--shots", "1")
 
 
 def test_empty_folders_single_classes_and_missing_paths(refused, ward, tmp_path):

@@ -125,7 +125,7 @@ def test_a_task_that_is_too_small_is_refused_before_any_learner_runs():
         )
 
 
-@pytest.mark.parametrize("wrong", [{"shots": ()}, {"shots": (0, 1)}, {"episodes": 0}, {"queries": 0}, {"seed": -1}])
+@pytest.mark.parametrize("wrong", [{"shots": ()}, {"shots": (0, 1)}, {"shots": (5, 5)}, {"episodes": 0}, {"queries": 0}, {"seed": -1}])
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(InputError, match=f"^{next(iter(wrong))} is "):
         Protocol(**wrong)
@@ -134,6 +134,11 @@ def test_numbers_out_of_range_are_refused(wrong):
 def test_a_missing_baseline_is_refused():
     with pytest.raises(InputError, match="baseline 'logistic' is not among nearest"):
         run({"nearest": nearest(Never)}, [bright()], Protocol())
+
+
+def test_a_task_given_twice_is_refused_as_it_would_count_as_two():
+    with pytest.raises(InputError, match="Two tasks are named 'lamps'"):
+        run({"nearest": nearest(Never)}, [bright(), bright()])
 
 
 def same(pixels: np.ndarray) -> np.ndarray:

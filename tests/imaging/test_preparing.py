@@ -21,7 +21,7 @@ def images(draw: st.DrawFn, smallest: int = 1) -> np.ndarray:
     return random.integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
 
 
-@pytest.mark.parametrize(("channels", "size"), [(0, 8), (2, 8), (4, 64), (1, 7), (3, 0), (3, -224)])
+@pytest.mark.parametrize(("channels", "size"), [(0, 8), (2, 8), (4, 64), (1, 7), (3, 0), (3, -224), (1, 4097)])
 def test_shapes_that_no_network_has_are_refused(channels: int, size: int) -> None:
     with pytest.raises(InputError):
         ImageShape(channels, size)

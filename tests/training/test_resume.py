@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from learning import tiny
-from making import textured, write_images
+from learning import SMALL, tiny
+from making import SHAPE, textured, write_images
 
 from medshot.errors import Interrupted, MedshotError, StorageError
-from medshot.learners import Learner
+from medshot.imaging import ImageShape
+from medshot.learners import Learner, create
 from medshot.storage import read_arrays, write_arrays
-from medshot.training import CHECKPOINT, BatchSettings, OuterSettings
+from medshot.training import CHECKPOINT, BatchSettings, OuterSettings, outer
 from medshot.training.interrupt import StopRequest
 
 TASKS = [textured(seed, patients=4) for seed in range(8)]
@@ -86,6 +87,16 @@ def test_training_changes_the_parameters_and_early_stopping_survives_a_stop(tmp_
     assert events[-1]["kind"] == "end"
 
 
+def test_what_has_stopped_early_learns_no_more_when_it_is_resumed(tmp_path):
+    settings = replace(SETTINGS, learning_rate=0.3, validate_every=1, patience=1, tolerance=1e9)
+    learner, _ = train(tmp_path, settings=settings)
+    assert learner.training_record.steps < settings.steps
+    assert (tmp_path / CHECKPOINT).exists()  # as after a kill before the run folder was finished
+    resumed, more = train(tmp_path, settings=settings, resume=True)
+    assert [event["kind"] for event in more] == ["start", "end"]
+    assert bits(resumed) == bits(learner)
+
+
 def test_ctrl_c_without_a_folder_says_that_nothing_is_kept():
     with pytest.raises(Interrupted, match="not saved"):
         train(None, stop_at=2)
@@ -104,6 +115,24 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, other):
         train(tmp_path, stop_at=2)
     with pytest.raises(StorageError, match="other tasks or settings"):
         train(tmp_path, settings=other, resume=True)
+
+
+@pytest.mark.parametrize("other", [{"max_steps": 9}, {"learning_rate": 0.5}, {"shape": ImageShape(1, 24)}])
+def test_a_checkpoint_of_another_learner_is_refused_though_its_parameters_fit(tmp_path, other):
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at=2)
+    learner = create("metal", **{"shape": SHAPE, **SMALL["metal"], "steps": 1} | other)
+    with pytest.raises(StorageError, match="other tasks or settings"):
+        learner.meta_fit(TASKS, settings=SETTINGS, folder=tmp_path, resume=True, report=lambda event: None)
+
+
+def test_a_checkpoint_of_other_patients_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at=2)
+    others = [replace(task, patients=task.patients // 2) for task in TASKS]
+    monkeypatch.setattr(sys.modules[__name__], "TASKS", others)
+    with pytest.raises(StorageError, match="other tasks or settings"):
+        train(tmp_path, resume=True)
 
 
 def test_a_checkpoint_of_other_tasks_is_refused(tmp_path, monkeypatch):
@@ -133,6 +162,16 @@ def test_a_loss_that_is_no_number_stops_with_one_sentence():
     learner.beta.data.fill_(float("nan"))
     with pytest.raises(MedshotError, match="meta-loss is nan at step 1"):
         learner.meta_fit(TASKS, settings=SETTINGS, engine="loop", report=lambda event: None)
+
+
+def test_a_gradient_or_validation_loss_that_is_no_number_stops_with_one_sentence(monkeypatch):
+    learner = tiny("metal", doubles=False, steps=1)
+    learner.beta.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(MedshotError, match="norm of the meta-gradient is nan at step 1"):
+        learner.meta_fit(TASKS, settings=SETTINGS, engine="loop", report=lambda event: None)
+    monkeypatch.setattr(outer, "_validate", lambda *_: (float("nan"), 0.5))
+    with pytest.raises(MedshotError, match="validation loss is nan at step 4"):
+        train(None)
 
 
 def test_the_first_ctrl_c_asks_and_the_second_interrupts():

@@ -118,15 +118,18 @@ def predict(
     Example: medshot predict model scans/ --out predictions.csv
     """
     from medshot.cli.predicting import predict_files, print_rows, write_rows
+    from medshot.storage import refuse_existing
 
+    if out is not None:
+        refuse_existing(out)
     rows = predict_files(model, images, shares(prevalence))
+    if out is not None:
+        write_rows(out, rows)
+        note(f"{len(rows)} predictions are in {out}; {sum(bool(row['warning']) for row in rows)} carry a warning.")
     if as_json:
         write_out({"predictions": rows})
     elif out is None:
         print_rows(rows)
-    else:
-        write_rows(out, rows)
-        note(f"{len(rows)} predictions are in {out}; {sum(bool(row['warning']) for row in rows)} carry a warning.")
 
 
 def evaluate(

@@ -13,7 +13,7 @@ from medshot.evaluation import Cell, Protocol, Results, evaluate
 from medshot.imaging import ImageShape
 from medshot.learners import Learner, create, load_learner
 from medshot.reporting import results_table, write_evaluation
-from medshot.storage import new_folder, refuse_existing
+from medshot.storage import new_folder, refuse_existing, shown
 from medshot.tasks import load_tasks
 from medshot.training import resolve_device
 
@@ -41,7 +41,7 @@ def evaluate_paths(
         note(task.describe())
     for learner in learners.values():
         learner.to(place)
-    command = shlex.join(["medshot", *sys.argv[1:]])
+    command = shown(shlex.join(["medshot", *sys.argv[1:]]))
     return evaluate(learners, tasks, protocol, device=place, command=command)
 
 
@@ -50,7 +50,9 @@ def load_learners(runs: Sequence[Path], names: Sequence[str], shape: ImageShape)
     learners: dict[str, Learner] = {}
     for run in runs:
         learner = load_learner(run)
-        name = learner.name if learner.name not in learners else f"{learner.name} ({run.name})"
+        name = learner.name if learner.name not in learners else f"{learner.name} ({shown(run)})"
+        if name in learners:
+            raise InputError(f"{run} is given twice; give each run once.")
         learners[name] = learner
     if learners:
         shape = next(iter(learners.values())).shape

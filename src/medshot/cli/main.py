@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -26,6 +27,9 @@ app.command("info")(commands.info)
 
 def main() -> None:
     """Run the command line: exit 0 when done, 1 when it failed, 2 when the input or the command line is wrong."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except Interrupted as stop:
@@ -35,6 +39,8 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("MEDSHOT_DEBUG"):
             raise
+        if isinstance(error, OSError) and error.filename is not None:
+            _fail(f"{error.filename} could not be used ({error.strerror}); check the path.", 2)
         _fail(
             f"Unexpected {type(error).__name__}: {error}; this is a fault of medshot, "
             "run again with MEDSHOT_DEBUG=1 and report what it prints.",

@@ -33,6 +33,8 @@ def assignments(pairs: Sequence[str] | None, option: str) -> dict[str, str]:
     for pair, (name, equals, value) in zip(pairs or [], parted, strict=True):
         if not (name and equals and value):
             raise InputError(f"{option} is '{pair}', but must be NAME=VALUE.")
+    if len({name for name, _, _ in parted}) < len(parted):
+        raise InputError(f"{option} names one of {', '.join(name for name, _, _ in parted)} twice; name each once.")
     return {name: value for name, _, value in parted}
 
 

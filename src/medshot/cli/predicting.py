@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medshot.errors import InputError
 from medshot.learners import FewShotClassifier
-from medshot.storage import refuse_existing, write_bytes
+from medshot.storage import refuse_existing, shown, write_bytes
 from medshot.tasks import IMAGE_SUFFIXES
 
 Row = dict[str, str | float]
@@ -22,7 +22,7 @@ def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, f
     probabilities = classifier.predict_proba(files, prevalence)
     rows: list[Row] = []
     for file, shares, warning in zip(files, probabilities, classifier.warnings(files), strict=True):
-        row: Row = {"image": str(file), "predicted": str(classifier.classes_[shares.argmax()])}
+        row: Row = {"image": shown(file), "predicted": str(classifier.classes_[shares.argmax()])}
         row |= {f"p_{name}": round(float(share), 6) for name, share in zip(classifier.classes_, shares, strict=True)}
         rows.append(row | {"warning": warning})
     return rows
@@ -42,7 +42,11 @@ def print_rows(rows: Sequence[Row]) -> None:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and file.is_file()
+    )
     if not found:
         raise InputError(f"{path} holds no PNG, JPEG or TIFF image; check the path.")
     return found

@@ -19,6 +19,7 @@ from medshot.evaluation.predictions import EpisodePredictions
 from medshot.evaluation.results import Measurement, Metadata, Results, collect, measure
 from medshot.learners import Learner
 from medshot.tasks import Episode, Task, collate, draw_episode
+from medshot.training.engine import synchronize
 
 BATCH = 10
 
@@ -42,8 +43,8 @@ class Protocol:
     baseline: str = "logistic"
 
     def __post_init__(self) -> None:
-        if not self.shots or min(self.shots) < 1:
-            raise InputError(f"shots is {self.shots}, but must be one or more numbers of 1 or more.")
+        if not self.shots or min(self.shots) < 1 or len(set(self.shots)) < len(self.shots):
+            raise InputError(f"shots is {self.shots}, but must be one or more different numbers of 1 or more.")
         for name, least in (("episodes", 1), ("queries", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}, but must be {least} or more.")
@@ -90,11 +91,15 @@ def evaluate(
         show: whether to show progress on stderr.
 
     Raises:
-        InputError: the baseline is missing, or a task shares images with a learner's training.
+        InputError: the baseline is missing, two tasks have one name, or a task shares images with a learner's training.
         TooFewPatients: a class of a task has too few patients for the shots.
     """
     if protocol.baseline not in learners:
         raise InputError(f"The baseline '{protocol.baseline}' is not among {', '.join(learners)}; add it.")
+    names = [task.name for task in tasks]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"Two tasks are named '{name}'; give each task once and a name of its own.")
     for learner in learners.values():
         refuse_overlap(learner, tasks)
     cells = [Cell(task, shots, _draw(task, shots, protocol)) for task in tasks for shots in protocol.shots]
@@ -151,6 +156,7 @@ def _run(
         began = time.perf_counter()
         with torch.no_grad():
             classifier = learner.adapt(batch.support)
+        synchronize()
         seconds += [(time.perf_counter() - began) / len(group)] * len(group)
         probabilities = classifier.probabilities(batch.query.images).cpu().double().numpy()
         said += map(_in_class_order, group, probabilities)

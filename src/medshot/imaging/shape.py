@@ -22,10 +22,10 @@ class ImageShape:
 
     Args:
         channels: 1 (grey) or 3 (RGB).
-        size: pixels per side, at least 8.
+        size: pixels per side, 8 to 4096.
 
     Raises:
-        InputError: another number of channels, or a smaller size.
+        InputError: another number of channels, or another size.
     """
 
     channels: int
@@ -36,3 +36,5 @@ class ImageShape:
             raise InputError(f"images have 1 or 3 channels, not {self.channels}; choose one of the two.")
         if self.size < 8:
             raise InputError(f"images of {self.size} pixels per side are too small; choose 8 or more.")
+        if self.size > 4096:
+            raise InputError(f"images of {self.size} pixels per side are too large; choose 4096 or less.")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ def read_manifest(path: Path, *, label: str = "label", keep: Mapping[str, Sequen
         image = row["image"].strip()
         if not image:
             raise InputError(f"{path} line {number} names no image; fill in the image column or remove the row.")
+        image = os.path.normpath(image)
         if image in first_seen:
             raise InputError(
                 f"{path} line {number} names {image} a second time (first on line {first_seen[image]}); "
@@ -64,7 +66,7 @@ def read_manifest(path: Path, *, label: str = "label", keep: Mapping[str, Sequen
             )
         first_seen[image] = number
     images = [path.parent / image for image in first_seen]
-    missing = [image for image in images if not image.is_file()]
+    missing = [image for image in images if not os.path.isfile(image)]
     if missing:
         raise InputError(
             f"{path} names {missing[0]}, which does not exist ({len(missing)} of {len(images)} images are missing); "

@@ -7,6 +7,7 @@ import numpy as np
 
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages, FileImages, ImageSource, read_medmnist
+from medshot.storage import shown
 from medshot.tasks.manifest import is_manifest, read_manifest
 from medshot.tasks.task import Task
 
@@ -80,7 +81,7 @@ def _from_file(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None)
         images, labels = read_medmnist(path)
         if labels.min() < 0:
             raise InputError(f"{path} holds labels below 0 ({labels.min()}); give labels that count from 0.")
-        return _task(path.stem, ArrayImages(images), [str(value) for value in labels])
+        return _task(shown(path.stem), ArrayImages(images), [str(value) for value in labels])
     if path.suffix.lower() in MANIFEST_SUFFIXES:
         return _from_manifest(path, label, keep)
     raise InputError(f"{path} is not a task; give a folder, a .csv manifest or a MedMNIST .npz file.")
@@ -88,7 +89,7 @@ def _from_file(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None)
 
 def _from_manifest(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
     manifest = read_manifest(path, label=label, keep=keep)
-    name = path.resolve().parent.name if path.name == FOLDER_MANIFEST else path.stem
+    name = shown(path.resolve().parent.name if path.name == FOLDER_MANIFEST else path.stem)
     if len(set(manifest.labels)) < 2:
         raise InputError(
             f"{path} has the single label '{manifest.labels[0]}'; a task needs images of two or more classes."
@@ -101,8 +102,9 @@ def _from_class_folders(path: Path, folders: Mapping[str, list[Path]]) -> Task:
         raise InputError(
             f"{path} has images only in the class folder '{next(iter(folders))}'; a task needs two or more classes."
         )
-    labels = [name for name, images in folders.items() for _ in images]
-    return task_from_files(path.resolve().name, [image for images in folders.values() for image in images], labels)
+    labels = [shown(name) for name, images in folders.items() for _ in images]
+    name = shown(path.resolve().name)
+    return task_from_files(name, [image for images in folders.values() for image in images], labels)
 
 
 def _images_in(folder: Path) -> list[Path]:

@@ -24,6 +24,7 @@ class Progress:
         best_loss: the lowest validation loss so far, None before the first.
         best_step: when it was.
         stale: validations since then.
+        converged: whether training is to stop before its last step.
         engine: how tasks are batched; measured once and kept.
         fingerprint: digest of the settings and tasks that this training belongs to.
     """
@@ -32,6 +33,7 @@ class Progress:
     best_loss: float | None = None
     best_step: int = 0
     stale: int = 0
+    converged: bool = False
     engine: str = ""
     fingerprint: str = ""
 

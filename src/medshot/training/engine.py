@@ -66,14 +66,15 @@ def fastest_engine(run: Callable[[Engine], object], tasks: int) -> Engine:
     seconds = {}
     for engine in candidates:
         run(engine)
-        _synchronize()
+        synchronize()
         start = time.perf_counter()
         run(engine)
-        _synchronize()
+        synchronize()
         seconds[engine] = time.perf_counter() - start
     return min(seconds, key=lambda engine: seconds[engine])
 
 
-def _synchronize() -> None:
+def synchronize() -> None:
+    """Wait until the accelerator, if there is one, has done what it was given, so that a clock may be read."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()

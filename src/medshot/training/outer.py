@@ -112,11 +112,12 @@ def meta_train(
     validation = _validation_episodes(learner, split, settings)
     report({"kind": "start", "step": progress.step, "steps": settings.steps, "engine": progress.engine})
     with StopRequest() as stop:
-        while progress.step < settings.steps:
+        while progress.step < settings.steps and not progress.converged:
             report(_step(learner, optimizer, split, settings, progress.step, device))
             progress.step += 1
             if progress.step % settings.validate_every == 0 or progress.step == settings.steps:
                 loss, accuracy = _validate(learner, validation, device)
+                _check_finite(loss, "validation loss", progress.step - 1)
                 moved = float((_vector(learner) - last.to(device)).norm() / last.norm())
                 last = _vector(learner)
                 if progress.best_loss is None or loss < progress.best_loss:
@@ -124,6 +125,7 @@ def meta_train(
                     progress.best_loss, progress.best_step, progress.stale = loss, progress.step, 0
                 else:
                     progress.stale += 1
+                progress.converged = progress.stale >= settings.patience and moved < settings.tolerance
                 report(
                     {
                         "kind": "validation",
@@ -135,8 +137,6 @@ def meta_train(
                 )
                 if folder:
                     save_checkpoint(folder, progress, learner, best, last, optimizer)
-                if progress.stale >= settings.patience and moved < settings.tolerance:
-                    break
             if stop.requested:
                 if folder:
                     save_checkpoint(folder, progress, learner, best, last, optimizer)
@@ -173,10 +173,10 @@ def _step(
     optimizer.zero_grad()
     losses, accuracies = learner.scores(batch)
     loss = losses.mean()
-    if not torch.isfinite(loss):
-        raise MedshotError(f"The meta-loss is {loss.item()} at step {step + 1}; lower --learning-rate.")
+    _check_finite(loss, "meta-loss", step)
     loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), settings.clip, error_if_nonfinite=True)
+    norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), settings.clip)
+    _check_finite(norm, "norm of the meta-gradient", step)
     optimizer.step()
     return {
         "kind": "step",
@@ -189,6 +189,11 @@ def _step(
         "episodes": len(batch),
         "seconds": time.perf_counter() - start,
     }
+
+
+def _check_finite(value: Tensor | float, name: str, step: int) -> None:
+    if not math.isfinite(value):
+        raise MedshotError(f"The {name} is {float(value)} at step {step + 1}; lower --learning-rate.")
 
 
 def _batch(
@@ -238,9 +243,12 @@ def _validate(learner: Trainable, validation: list[list[Episode]], device: torch
 def _fingerprint(learner: Trainable, split: TaskSplit, settings: OuterSettings) -> str:
     """A digest of everything that decides the result; a checkpoint is resumed only under the same."""
     parts = (split.train, split.new, split.validation)
-    tasks = [[(task.name, task.hashes(), task.labels.tolist()) for task in part] for part in parts]
+    tasks = [
+        [(task.name, task.hashes(), task.labels.tolist(), task.patient_codes.tolist(), task.flip) for task in part]
+        for part in parts
+    ]
     shapes = {name: list(value.shape) for name, value in learner.state_dict().items()}
-    content = [type(learner).__name__, shapes, asdict(settings), tasks]
+    content = [type(learner).__name__, learner.settings(), asdict(learner.shape), shapes, asdict(settings), tasks]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

@@ -22,6 +22,9 @@ class Trainable(Protocol):
     def scores(self, episodes: Episodes) -> tuple[Tensor, Tensor]:
         """Query loss and accuracy of each task."""
 
+    def settings(self) -> dict[str, Any]:
+        """What it was made with, JSON-able."""
+
     def parameters(self) -> Iterator[nn.Parameter]:
         """What is learned."""
 
