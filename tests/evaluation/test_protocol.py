@@ -120,12 +120,14 @@ def test_a_task_that_is_too_small_is_refused_before_any_learner_runs():
     with pytest.raises(TooFewPatients, match=r"Class 'brightness \d' of task 'lamps' has 3 patients"):
         run(
             {"nearest": nearest(Never)},
-            [bright(patients=6), bright(patients=3)],
+            [textured(0), bright(patients=3)],
             Protocol((1, 3), 2, baseline="nearest"),
         )
 
 
-@pytest.mark.parametrize("wrong", [{"shots": ()}, {"shots": (0, 1)}, {"shots": (5, 5)}, {"episodes": 0}, {"queries": 0}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"shots": ()}, {"shots": (0, 1)}, {"shots": (5, 5)}, {"episodes": 0}, {"queries": 0}, {"seed": -1}]
+)
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(InputError, match=f"^{next(iter(wrong))} is "):
         Protocol(**wrong)

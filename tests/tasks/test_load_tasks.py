@@ -183,7 +183,7 @@ def test_folders_without_a_task_are_refused(tmp_path, folder):
         (b"image,label,label\na.png,x,y\n", "two columns of the same name"),
         (b"image,label\na.png,x\nnot there.png,y\n", "not there.png, which does not exist (1 of 2"),
         (b"image,label\na.png,x\nb.png,y\na.png,y\n", "line 4 names a.png a second time (first on line 2)"),
-        (b"image,label\na.png,x\nb.png,y\n./a.png,y\n", "line 4 names a.png a second time (first on line 2)"),
+        (b"image,label\na.png,x\nb.png,y\n./a.png,y\n", "line 4 names ./a.png a second time (first on line 2)"),
         (b"image,label\na.png,x\nb.png\n", "line 3 has another number of fields"),
         (b"image,label\na.png,x\nb.png,y,z\n", "line 3 has another number of fields"),
         (b"image,label\na.png,x\n,y\n", "line 3 names no image"),

@@ -58,15 +58,16 @@ def read_manifest(path: Path, *, label: str = "label", keep: Mapping[str, Sequen
         image = row["image"].strip()
         if not image:
             raise InputError(f"{path} line {number} names no image; fill in the image column or remove the row.")
-        image = os.path.normpath(image)
-        if image in first_seen:
+        same = os.path.normpath(image)
+        if same in first_seen:
             raise InputError(
-                f"{path} line {number} names {image} a second time (first on line {first_seen[image]}); "
+                f"{path} line {number} names {image} a second time (first on line {first_seen[same]}); "
                 "remove one of the two rows."
             )
-        first_seen[image] = number
-    images = [path.parent / image for image in first_seen]
-    missing = [image for image in images if not os.path.isfile(image)]
+        first_seen[same] = number
+    images = [path.parent / row["image"].strip() for _, row in labelled]
+    # Path.is_file raises where a name is too long for the file system
+    missing = [image for image in images if not os.path.isfile(image)]  # noqa: PTH113
     if missing:
         raise InputError(
             f"{path} names {missing[0]}, which does not exist ({len(missing)} of {len(images)} images are missing); "

@@ -173,10 +173,10 @@ def _step(
     optimizer.zero_grad()
     losses, accuracies = learner.scores(batch)
     loss = losses.mean()
-    _check_finite(loss, "meta-loss", step)
+    _check_finite(loss.item(), "meta-loss", step)
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), settings.clip)
-    _check_finite(norm, "norm of the meta-gradient", step)
+    _check_finite(norm.item(), "norm of the meta-gradient", step)
     optimizer.step()
     return {
         "kind": "step",
@@ -191,9 +191,9 @@ def _step(
     }
 
 
-def _check_finite(value: Tensor | float, name: str, step: int) -> None:
+def _check_finite(value: float, name: str, step: int) -> None:
     if not math.isfinite(value):
-        raise MedshotError(f"The {name} is {float(value)} at step {step + 1}; lower --learning-rate.")
+        raise MedshotError(f"The {name} is {value} at step {step + 1}; lower --learning-rate.")
 
 
 def _batch(
