@@ -134,9 +134,9 @@ def test_adapting_stops_for_each_task_by_itself(monkeypatch):
         assert torch.equal(short[0], long[0]), "a task with nothing to learn went on"
         assert not torch.equal(short[1], long[1]), "a task with much to learn stopped"
     monkeypatch.setattr("medshot.learners.metal.CONVERGED", 1e9)
-    stopped = tiny("metal", max_steps=12).adapt(support)
-    one_step = tiny("metal", steps=1).train().adapt(support)
-    assert torch.equal(stopped.adapted[WEIGHT], one_step.adapted[WEIGHT])
+    stopped = tiny("metal", steps=3, max_steps=12).adapt(support)
+    trained_for = tiny("metal", steps=3).train().adapt(support)
+    assert torch.equal(stopped.adapted[WEIGHT], trained_for.adapted[WEIGHT]), "adapting stopped before `steps`"
 
 
 def test_update_learns_from_a_new_task_and_is_repeatable():
@@ -174,7 +174,10 @@ def test_update_with_one_patient_in_a_class_is_refused_and_changes_nothing():
     assert np.isfinite(learner.adapt(support).probabilities(torch.rand(1, 2, 1, 20, 20)).numpy()).all()
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 5, "max_steps": 3}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"steps": 0}, {"steps": 5, "max_steps": 3}, {"order": 3}, {"adapt_parameters": "body"}, {"learning_rate": -1.0}],
+)
 def test_steps_out_of_range_are_refused(wrong):
-    with pytest.raises(InputError, match=r"^steps is "):
+    with pytest.raises(InputError, match="^(steps|order|learning_rate) is "):
         create("metal", **wrong)

@@ -49,8 +49,8 @@ class Metal(Learner):
         shape: the images it takes.
         width: channels of the base network.
         steps: inner steps while meta-training.
-        max_steps: inner steps of `adapt` in evaluation mode, which stops a task earlier once its support loss falls by
-            less than a thousandth per step.
+        max_steps: inner steps of `adapt` in evaluation mode, which after `steps` stops a task once its support loss
+            falls by less than a thousandth per step.
         order: 2 back-propagates through the inner loop's gradients, 1 past them.
         adapt_parameters: "all" changes base network and head, "head" the head alone.
         learning_rate: where η starts for the base network; the head's starts at 100 times that.
@@ -75,6 +75,14 @@ class Metal(Learner):
         beta: float = 0.1,
     ) -> None:
         super().__init__(shape)
+        if order not in (1, 2) or adapt_parameters not in ("all", "head"):
+            raise InputError(
+                f"order is {order} and adapt_parameters '{adapt_parameters}'; give 1 or 2, and all or head."
+            )
+        if not (learning_rate > 0 and math.isfinite(learning_rate) and math.isfinite(beta)):
+            raise InputError(
+                f"learning_rate is {learning_rate} and beta {beta}; give finite numbers, the rate above 0."
+            )
         if not 1 <= steps <= max_steps:
             raise InputError(f"steps is {steps} and max_steps {max_steps}; give 1 or more and at least as many.")
         self.width, self.steps, self.max_steps, self.order = width, steps, max_steps, order
@@ -117,11 +125,11 @@ class Metal(Learner):
         gradient_and_loss = grad_and_value(task_loss)
         active = torch.ones((), dtype=torch.bool, device=support.weights.device)
         before = torch.full((), torch.inf, dtype=support.weights.dtype, device=support.weights.device)
-        for _ in range(self.steps if self.training else self.max_steps):
+        for step in range(self.steps if self.training else self.max_steps):
             gradients, loss = gradient_and_loss(parameters)
-            if not self.training:
+            if step >= self.steps:
                 active = active & (before - loss > CONVERGED * loss)
-                before = loss.detach()
+            before = loss.detach()
             updates = self._updates(gradients)
             parameters = {name: torch.where(active, value - updates[name], value) for name, value in parameters.items()}
         features = self._features(parameters, support.images)

@@ -64,7 +64,7 @@ def rebuild(folder: Path, record: FolderRecord) -> Learner:
         with torch.device("meta"):
             learner = create(description.name, shape=description.shape, **description.settings)
         learner.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, assign=True)
-    except (InputError, RuntimeError) as error:
+    except (InputError, TypeError, ValueError, RuntimeError) as error:
         raise StorageError(
             f"{folder} holds a '{description.name}' learner whose parameters do not fit its record; make it anew."
         ) from error
