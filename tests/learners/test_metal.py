@@ -14,7 +14,7 @@ from medshot.evaluation.overlap import refuse_overlap
 from medshot.learners import create
 from medshot.learners.head import BIAS, WEIGHT
 from medshot.tasks import Support
-from medshot.training import Engine
+from medshot.training import BatchSettings, Engine, OuterSettings
 
 STEPS = 3
 
@@ -179,5 +179,16 @@ def test_update_with_one_patient_in_a_class_is_refused_and_changes_nothing():
     [{"steps": 0}, {"steps": 5, "max_steps": 3}, {"order": 3}, {"adapt_parameters": "body"}, {"learning_rate": -1.0}],
 )
 def test_steps_out_of_range_are_refused(wrong):
-    with pytest.raises(InputError, match="^(steps|order|learning_rate) is "):
+    with pytest.raises(InputError, match=r"^(steps|order|learning_rate) is |cannot be made with"):
         create("metal", **wrong)
+
+
+def test_a_second_meta_training_does_not_forget_what_the_first_has_seen():
+    first, second = ([textured(seed, patients=8) for seed in seeds] for seeds in ((1, 2), (3, 4)))
+    learner = tiny("metal", doubles=False, stir=False)
+    few = OuterSettings(steps=1, validate_every=1, batch=BatchSettings(tasks=1, shots=(1,), queries=1, augment=False))
+    for tasks in (first, second):
+        learner.meta_fit(tasks, settings=few, engine="loop", report=lambda event: None)
+    for task in (first[0], second[0]):
+        with pytest.raises(InputError, match="shares"):
+            refuse_overlap(learner, [task])

@@ -185,7 +185,7 @@ class Learner(nn.Module, ABC):
             InputError: the tasks cannot be used, or this machine has no such device.
             Interrupted: Ctrl-C was pressed; the state is saved in `folder`.
         """
-        self.training_record, self.seen = train_and_record(
+        self.training_record = train_and_record(
             self,
             tasks,
             settings or OuterSettings(),
@@ -195,6 +195,7 @@ class Learner(nn.Module, ABC):
             engine=engine if self.batchable else "loop",
             report=report,
         )
+        self.remember(tasks)
         self.eval()
         return self
 

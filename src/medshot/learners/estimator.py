@@ -163,8 +163,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
     def _shares(self, prevalence: Mapping[Any, float]) -> np.ndarray:
         given = {str(name): share for name, share in prevalence.items()}
         names = [str(name) for name in self.classes_]
-        if set(given) != set(names) or not all(0 < share < np.inf for share in given.values()):
-            raise InputError(f"prevalence must give each of {', '.join(names)} a positive share; it gives {given}.")
+        if set(given) != set(names) or not all(0 < share < 1e9 for share in given.values()):
+            raise InputError(
+                f"prevalence must give each of {', '.join(names)} a share above 0 and below 1e9; it gives {given}."
+            )
         shares = np.array([given[name] for name in names])
         return shares / shares.sum()
 

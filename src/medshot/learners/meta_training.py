@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from medshot.learners.record import TrainingRecord, task_records, training_images
+from medshot.learners.record import TrainingRecord, task_records
 from medshot.tasks import Task, draw_folds
 from medshot.training import OuterSettings, Report, Reporter, Trainable, meta_train, split_tasks, to_tensors
 
@@ -24,14 +24,9 @@ def train_and_record(
     device: torch.device,
     engine: str | None,
     report: Report | None,
-) -> tuple[TrainingRecord, dict[str, np.ndarray]]:
-    """Meta-train `learner` in place.
-
-    Returns:
-        The record of the training, and the hashes and fingerprints of the images it has seen.
-    """
+) -> TrainingRecord:
+    """Meta-train `learner` in place; returns the record of how it was done."""
     split = split_tasks(tasks, settings.seed)
-    seen = training_images(tasks, learner.shape)
     learner.to(device)
     with Reporter(settings.steps, folder, show=report is None) as reporter:
 
@@ -43,7 +38,7 @@ def train_and_record(
         progress = meta_train(
             learner, split, settings, folder=folder, resume=resume, device=device, engine=engine, report=both
         )
-    record = TrainingRecord(
+    return TrainingRecord(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         seed=settings.seed,
         engine=progress.engine,
@@ -57,7 +52,6 @@ def train_and_record(
         settings=asdict(settings),
         tasks=task_records(tasks),
     )
-    return record, seen
 
 
 def update_on(learner: Trainable, task: Task, *, shots: int, steps: int, learning_rate: float, seed: int) -> None:

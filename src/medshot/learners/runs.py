@@ -8,7 +8,7 @@ from medshot.errors import InputError, StorageError
 from medshot.learners.base import Learner
 from medshot.storage import refuse_existing
 from medshot.tasks import Task
-from medshot.training import CHECKPOINT, OuterSettings, Report
+from medshot.training import CHECKPOINT, OuterSettings, Report, parse_engine, resolve_device
 
 RECORD = "run.json"
 
@@ -42,6 +42,9 @@ def meta_train_into(
         raise StorageError(f"{folder} is a finished run; leave --resume out and choose another folder.")
     elif not (folder / CHECKPOINT).exists():
         raise StorageError(f"{folder} holds no unfinished run to go on with; leave --resume out.")
+    resolve_device(device)
+    if engine is not None:
+        parse_engine(engine)
     for task in tasks:
         task.images.pixels(learner.shape)
     try:
