@@ -79,6 +79,7 @@ def report_html(results: Results, examples: Sequence[ExampleEpisode], reliabilit
             marks=MARKS,
             reading=READING,
             learners=learners,
+            tasks=len({row.task for row in results.rows}),
             colours=colours,
             shown=SHOWN,
             points=points,

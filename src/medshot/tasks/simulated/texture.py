@@ -63,29 +63,6 @@ def smooth_step(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shap
     return square
 
 
-def soft_ellipse(
-    grid_x: Float[np.ndarray, "#images height width"],
-    grid_y: Float[np.ndarray, "#images height width"],
-    centre: Float[np.ndarray, "images 2"],
-    radii: Float[np.ndarray, "images 2"],
-    angle: Float[np.ndarray, " images"] | float,
-    softness: float,
-) -> Float[np.ndarray, "images height width"]:
-    """One filled ellipse per image: 1 inside, 0 outside, half on its outline.
-
-    Args:
-        grid_x: x of each pixel.
-        grid_y: y of each pixel.
-        centre: (x, y) of each ellipse, in the grid's units.
-        radii: both radii of each ellipse, in the grid's units.
-        angle: turn of the first radius from the x axis towards the y axis, in radians.
-        softness: width of the edge, in the grid's units.
-    """
-    radius = elliptic_radius(grid_x, grid_y, centre, radii, angle)
-    edge = softness / np.sqrt(radii.prod(axis=1)).astype(np.float32)[:, None, None]
-    return smooth_step(0.5 + (1 - radius) / edge)
-
-
 def elliptic_radius(
     grid_x: Float[np.ndarray, "#images height width"],
     grid_y: Float[np.ndarray, "#images height width"],
