@@ -133,7 +133,7 @@ def test_adapting_stops_for_each_task_by_itself(monkeypatch):
         short, long = few.adapt(flat).adapted[WEIGHT], many.adapt(flat).adapted[WEIGHT]
         assert torch.equal(short[0], long[0]), "a task with nothing to learn went on"
         assert not torch.equal(short[1], long[1]), "a task with much to learn stopped"
-    monkeypatch.setattr("medshot.learners.metal.CONVERGED", 1e9)
+    monkeypatch.setattr("medshot.learners.gradient.metal.CONVERGED", 1e9)
     stopped = tiny("metal", steps=3, max_steps=12).adapt(support)
     trained_for = tiny("metal", steps=3).train().adapt(support)
     assert torch.equal(stopped.adapted[WEIGHT], trained_for.adapted[WEIGHT]), "adapting stopped before `steps`"

@@ -10,7 +10,7 @@ from rich.console import Console
 from medshot.cli.options import note, write_out
 from medshot.errors import InputError
 from medshot.evaluation import Cell, Protocol, Results, evaluate
-from medshot.imaging import ImageShape
+from medshot.imaging import ImageShape, InputShape
 from medshot.learners import Learner, create, load_learner
 from medshot.reporting import results_table, write_evaluation
 from medshot.storage import new_folder, refuse_existing, shown
@@ -45,7 +45,7 @@ def evaluate_paths(
     return evaluate(learners, tasks, protocol, device=place, command=command)
 
 
-def load_learners(runs: Sequence[Path], names: Sequence[str], shape: ImageShape) -> dict[str, Learner]:
+def load_learners(runs: Sequence[Path], names: Sequence[str], shape: InputShape) -> dict[str, Learner]:
     """The learners by name; baselines take images of the shape that the first run takes."""
     learners: dict[str, Learner] = {}
     for run in runs:

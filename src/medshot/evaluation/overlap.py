@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from medshot.errors import InputError
-from medshot.imaging import fingerprints, near_duplicates
+from medshot.imaging import near_duplicates
 from medshot.learners import Learner
 from medshot.tasks import Task
 
@@ -24,8 +24,8 @@ def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
     known = {row.tobytes() for row in learner.seen["hashes"]}
     for task in tasks:
         identical = np.array([bytes.fromhex(digest) in known for digest in task.hashes()])
-        pixels = task.images.pixels(learner.shape)[task.rows]
-        similar = near_duplicates(fingerprints(pixels), learner.seen["fingerprints"])[:, 0]
+        prints = learner.shape.fingerprints(task.images)[task.rows]
+        similar = near_duplicates(prints, learner.seen["fingerprints"])[:, 0]
         shared = np.union1d(np.flatnonzero(identical), similar)
         if shared.size:
             raise InputError(

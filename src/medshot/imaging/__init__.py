@@ -7,15 +7,18 @@ from medshot.imaging.intensity import percentile_window, window
 from medshot.imaging.medmnist import read_medmnist
 from medshot.imaging.reading import read_image
 from medshot.imaging.resizing import fit
-from medshot.imaging.shape import ImageShape
-from medshot.imaging.sources import ArrayImages, FileImages, ImageSource
+from medshot.imaging.shape import FeatureShape, ImageShape, ImageSource, InputShape, Vectors
+from medshot.imaging.sources import ArrayImages, FileImages
 
 __all__ = [
     "ArrayImages",
     "Augmentation",
+    "FeatureShape",
     "FileImages",
     "ImageShape",
     "ImageSource",
+    "InputShape",
+    "Vectors",
     "augment",
     "cache_folder",
     "fingerprints",

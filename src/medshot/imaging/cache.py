@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from medshot.errors import StorageError
+from medshot.imaging.arrays import Pixels
 from medshot.imaging.reading import read_image
 from medshot.imaging.resizing import FittedImage, prepare
-from medshot.imaging.shape import ImageShape, Pixels
+from medshot.imaging.shape import ImageShape
 
 FORMAT_VERSION = 1
 _BATCH = 64  # images decoded ahead of the writer, whatever their number

@@ -1,9 +1,10 @@
-"""Intensity windows: the part of an image's range that is stretched over the whole integer range."""
+"""Intensities: windows that are stretched over the whole range, and measures by which images differ."""
 
 import numpy as np
+from jaxtyping import Float
 
 from medshot.errors import InputError
-from medshot.imaging.shape import Image
+from medshot.imaging.arrays import Image, Pixels
 
 
 def window(image: Image, low: float, high: float) -> Image:
@@ -48,3 +49,17 @@ def percentile_window(image: Image, low: float = 0.5, high: float = 99.5) -> Ima
         raise InputError(f"the percentiles {low} and {high} are not in order between 0 and 100; correct them.")
     darkest, brightest = np.percentile(image, (low, high))
     return window(image, float(darkest), float(brightest))
+
+
+def measures(pixels: Pixels) -> dict[str, Float[np.ndarray, " images"]]:
+    """Brightness, contrast and colourfulness of each image, in 0..1.
+
+    What an image of another scanner or of another kind is most likely to differ in.
+    """
+    found: dict[str, list[float]] = {"brightness": [], "contrast": [], "colourfulness": []}
+    for image in pixels:
+        shares = image.astype(np.float32) / np.iinfo(pixels.dtype).max
+        found["brightness"].append(float(shares.mean()))
+        found["contrast"].append(float(shares.std()))
+        found["colourfulness"].append(float(np.ptp(shares, axis=0).mean()))
+    return {name: np.array(values) for name, values in found.items()}

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
+from medshot.imaging.arrays import Image
 from medshot.imaging.intensity import percentile_window
-from medshot.imaging.shape import Image, ImageShape
+from medshot.imaging.shape import ImageShape
 
 FittedImage = UInt8[np.ndarray, "channels size size"] | UInt16[np.ndarray, "channels size size"]
 

@@ -1,24 +1,66 @@
-"""The shape in which a network asks for images, and the array types that this floor passes around."""
+"""What a learner asks for of each image, and what a source of images must answer."""
 
+import hashlib
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
 
 from medshot.errors import InputError
+from medshot.imaging.arrays import Pixels
+from medshot.imaging.fingerprint import fingerprints
+from medshot.imaging.intensity import measures
 
-Image = (
-    UInt8[np.ndarray, "height width"]
-    | UInt16[np.ndarray, "height width"]
-    | UInt8[np.ndarray, "height width 3"]
-    | UInt16[np.ndarray, "height width 3"]
-)
-Pixels = UInt8[np.ndarray, "images channels size size"] | UInt16[np.ndarray, "images channels size size"]
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """The images of a task, in any shape that a network asks for."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def hashes(self) -> list[str]:
+        """SHA-256 of each image's content, in hexadecimal."""
+        ...
+
+    def pixels(self, shape: "ImageShape") -> Pixels:
+        """All images as `(images, channels, size, size)`, read-only, possibly mapped from disk."""
+        ...
+
+
+@runtime_checkable
+class InputShape(Protocol):
+    """What a learner takes of each image: its pixels (`ImageShape`), or features of it."""
+
+    @property
+    def dimensions(self) -> tuple[int, ...]:
+        """The axes of one image as the learner sees it."""
+        ...
+
+    def prepare(self, images: ImageSource) -> None:
+        """Read all that is needed of the images, so that what cannot be used is refused before work starts."""
+        ...
+
+    def read(self, images: ImageSource, rows: Int[np.ndarray, " samples"]) -> Float[Tensor, "samples *dimensions"]:
+        """The images of these rows as the learner sees them, float32."""
+        ...
+
+    def fingerprints(self, images: ImageSource) -> UInt8[np.ndarray, "images 32"]:
+        """The perceptual fingerprint of every image."""
+        ...
+
+    def measures(self, images: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
+        """For every image, what it may differ in from those that a model was fitted on."""
+        ...
 
 
 @dataclass(frozen=True)
 class ImageShape:
-    """What a network declares: images come to it as `(channels, size, size)`.
+    """What a network of pixels declares: images come to it as `(channels, size, size)`, in [0, 1].
 
     Args:
         channels: 1 (grey) or 3 (RGB).
@@ -38,3 +80,98 @@ class ImageShape:
             raise InputError(f"images of {self.size} pixels per side are too small; choose 8 or more.")
         if self.size > 4096:
             raise InputError(f"images of {self.size} pixels per side are too large; choose 4096 or less.")
+
+    @property
+    def dimensions(self) -> tuple[int, ...]:
+        """`(channels, size, size)`."""
+        return self.channels, self.size, self.size
+
+    def prepare(self, images: ImageSource) -> None:
+        """Decode all images into the cache; InputError for one that cannot be read."""
+        images.pixels(self)
+
+    def read(
+        self, images: ImageSource, rows: Int[np.ndarray, " samples"]
+    ) -> Float[Tensor, "samples channels height width"]:
+        """The pixels of these rows, 0 black and 1 white."""
+        pixels = images.pixels(self)[rows]
+        return torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max)
+
+    def fingerprints(self, images: ImageSource) -> UInt8[np.ndarray, "images 32"]:
+        """The perceptual fingerprint of every image, at this size."""
+        return fingerprints(images.pixels(self))
+
+    def measures(self, images: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
+        """Brightness, contrast and colourfulness of every image, at this size."""
+        return measures(images.pixels(self))
+
+
+@dataclass(frozen=True)
+class FeatureShape:
+    """What a learner of features declares: each image comes to it as one vector of several blocks.
+
+    Args:
+        blocks: number of features in each block: those that stem from one depth of an encoder, say, and share a scale.
+
+    Raises:
+        InputError: there is no block, or one is empty.
+    """
+
+    blocks: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.blocks or min(self.blocks) < 1:
+            raise InputError(f"blocks is {self.blocks}; give one or more numbers of 1 or more.")
+
+    @property
+    def dimensions(self) -> tuple[int, ...]:
+        """One axis over all features."""
+        return (sum(self.blocks),)
+
+    def prepare(self, images: ImageSource) -> None:
+        """See to it that the images are vectors of this length; InputError where they are not."""
+        self._vectors(images)
+
+    def read(self, images: ImageSource, rows: Int[np.ndarray, " samples"]) -> Float[Tensor, "samples features"]:
+        """The vectors of these rows."""
+        return torch.from_numpy(self._vectors(images)[rows])
+
+    def fingerprints(self, images: ImageSource) -> UInt8[np.ndarray, "images 32"]:
+        """Zeros, which are never near anything: vectors have no picture to compare."""
+        return np.zeros((len(images), 32), dtype=np.uint8)
+
+    def measures(self, images: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
+        """None: what the vectors mean is not known."""
+        return {}
+
+    def _vectors(self, images: ImageSource) -> Float[np.ndarray, "images features"]:
+        if not isinstance(images, Vectors):
+            raise InputError("This learner takes feature vectors, and these are images; give an array of numbers.")
+        if images.array.shape[1:] != self.dimensions:
+            raise InputError(
+                f"X has {images.array.shape[1]} features, but this learner takes {self.dimensions[0]}; give as many."
+            )
+        return images.array
+
+
+class Vectors:
+    """Feature vectors given in place of images.
+
+    Args:
+        array: one row per image.
+    """
+
+    def __init__(self, array: Float[np.ndarray, "images features"]) -> None:
+        self.array = np.ascontiguousarray(array, dtype=np.float32)
+
+    def __len__(self) -> int:
+        """Number of vectors."""
+        return len(self.array)
+
+    def hashes(self) -> list[str]:
+        """SHA-256 of the bytes of each vector."""
+        return [hashlib.sha256(vector.tobytes()).hexdigest() for vector in self.array]
+
+    def pixels(self, shape: ImageShape) -> Pixels:
+        """Refused: InputError."""
+        raise InputError("This learner takes images, and X holds feature vectors; give image files or an image array.")

@@ -4,32 +4,15 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from medshot.errors import InputError
+from medshot.imaging.arrays import Pixels
 from medshot.imaging.cache import cached_pixels
 from medshot.imaging.reading import read_content
 from medshot.imaging.resizing import prepare
-from medshot.imaging.shape import ImageShape, Pixels
-
-
-@runtime_checkable
-class ImageSource(Protocol):
-    """The images of a task, in any shape that a network asks for."""
-
-    def __len__(self) -> int:
-        """Number of images."""
-        ...
-
-    def hashes(self) -> list[str]:
-        """SHA-256 of each image's content, in hexadecimal."""
-        ...
-
-    def pixels(self, shape: ImageShape) -> Pixels:
-        """All images as `(images, channels, size, size)`, read-only, possibly mapped from disk."""
-        ...
+from medshot.imaging.shape import ImageShape
 
 
 class FileImages:

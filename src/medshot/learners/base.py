@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medshot.imaging import ImageShape
+from medshot.imaging import InputShape
 from medshot.learners.content import Drawn, draw_by_content, order_by_content
 from medshot.learners.meta_training import train_and_record
 from medshot.learners.record import (
@@ -25,6 +25,7 @@ from medshot.learners.record import (
     LEARNER,
     LearnerRecord,
     TrainingRecord,
+    input_record,
     parameters_of,
     training_images,
     write_folder,
@@ -43,7 +44,9 @@ class Learner(nn.Module, ABC):
 
     Attributes:
         name: what it is called on the command line.
+        family: "Meta-GD", "Meta-NN", "Meta-SVM", "Meta-RF" or "baseline".
         summary: one line for tables.
+        cost: what `adapt` costs, in a few words for tables.
         paper: where it was published.
         gradient: how `loss` is differentiated: "exact", "first-order", "implicit", or None where nothing is learned.
         inductive: whether a query's prediction is independent of the other queries.
@@ -51,11 +54,13 @@ class Learner(nn.Module, ABC):
         batchable: whether `adapt_one` and `predict_one` may run under vmap.
         cross_validated: whether it is trained on METAL's L_cv folds rather than on plain episodes.
         relabels: whether any number of classes works and relabelling the support relabels the output.
-        shape: the image shape that it takes.
+        shape: what it takes of each image: an `ImageShape` for pixels, an `EncodedShape` for features of an encoder.
     """
 
     name: ClassVar[str]
+    family: ClassVar[str]
     summary: ClassVar[str]
+    cost: ClassVar[str]
     paper: ClassVar[str]
     gradient: Literal["exact", "first-order", "implicit"] | None = None
     inductive: ClassVar[bool] = True
@@ -64,7 +69,7 @@ class Learner(nn.Module, ABC):
     cross_validated: ClassVar[bool] = False
     relabels: ClassVar[bool] = True
 
-    def __init__(self, shape: ImageShape) -> None:
+    def __init__(self, shape: InputShape) -> None:
         super().__init__()
         self.shape = shape
         self.engine = Engine("vmap")
@@ -222,8 +227,7 @@ class Learner(nn.Module, ABC):
         return LearnerRecord(
             name=self.name,
             settings=self.settings(),
-            channels=self.shape.channels,
-            size=self.shape.size,
+            input=input_record(self.shape),
             training=self.training_record,
         )
 

@@ -1,6 +1,6 @@
 """`FewShotClassifier`: a meta-trained learner as a scikit-learn estimator, for one task."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from medshot.errors import InputError, StorageError
-from medshot.imaging import ArrayImages, FileImages, ImageShape, ImageSource
+from medshot.imaging import ArrayImages, FileImages, ImageSource, InputShape
 from medshot.learners.base import Classifier, Learner
 from medshot.learners.record import (
     LEARNER,
@@ -27,12 +27,6 @@ from medshot.tasks import Support
 
 ADAPTED = "adapted.safetensors"
 BATCH = 64
-MEASURES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "brightness": lambda pixels: pixels.mean((1, 2, 3)),
-    "contrast": lambda pixels: pixels.std((1, 2, 3)),
-    "colourfulness": lambda pixels: (pixels.amax(1) - pixels.amin(1)).mean((1, 2)),
-}
-
 Images = Sequence[str | Path] | np.ndarray
 
 
@@ -67,10 +61,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         if groups is not None and len(groups) != len(codes):
             raise InputError(f"groups has {len(groups)} entries for {len(codes)} images; give one patient per image.")
         self.learner_ = self.learner if isinstance(self.learner, Learner) else load_learner(self.learner)
-        pixels = _floats(source, self.learner_.shape)
+        inputs = _read(source, self.learner_.shape)
         patients = np.arange(len(codes)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
         support = Support(
-            pixels[None],
+            inputs[None],
             torch.from_numpy(codes.reshape(1, -1)),
             torch.ones(1, len(codes)),
             len(classes),
@@ -81,7 +75,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             self.adapted_ = self.learner_.adapt(support).adapted
         self.classes_ = classes
         self.counts_ = np.bincount(codes)
-        self.intensity_ = _intensity_ranges(pixels)
+        self.intensity_ = _ranges(self.learner_.shape.measures(source))
         return self
 
     def predict_proba(
@@ -98,7 +92,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             InputError: an image cannot be read, or `prevalence` does not give every class a positive share.
         """
-        return self._probabilities(_floats(_source(images), self._fitted().shape), prevalence)
+        return self._probabilities(_read(_source(images), self._fitted().shape), prevalence)
 
     def predict(self, images: Images) -> np.ndarray:
         """The most probable class of each image."""
@@ -106,7 +100,14 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 
     def warnings(self, images: Images) -> list[str]:
         """For each image, how it lies outside what the classifier was fitted on; empty where it does not."""
-        return self._warnings(_floats(_source(images), self._fitted().shape))
+        source = _source(images)
+        found: list[list[str]] = [[] for _ in range(len(source))]
+        for name, values in self._fitted().shape.measures(source).items():
+            low, high = self.intensity_[name]
+            for warning, value in zip(found, values, strict=True):
+                if not low <= value <= high:
+                    warning.append(f"{name} {value:.2f} lies outside the {low:.2f} to {high:.2f} it was fitted on")
+        return ["; ".join(warning) for warning in found]
 
     def save(self, folder: str | Path) -> None:
         """Write a model folder that `medshot.load` and `medshot predict` take anywhere.
@@ -141,7 +142,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         arrays = read_checked(folder, record, ADAPTED)
         classifier.adapted_ = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
         model = record.model
-        if model is None or model.intensity.keys() != set(MEASURES):
+        if model is None:
             raise StorageError(f"{folder}/model.json does not describe a model; it was changed, make it anew.")
         classifier.classes_ = np.array(model.classes)
         classifier.counts_ = np.array(model.images_per_class)
@@ -170,15 +171,6 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         shares = np.array([given[name] for name in names])
         return shares / shares.sum()
 
-    def _warnings(self, pixels: torch.Tensor) -> list[str]:
-        found: list[list[str]] = [[] for _ in pixels]
-        for name, values in _intensities(pixels).items():
-            low, high = self.intensity_[name]
-            for warning, value in zip(found, values, strict=True):
-                if not low <= value <= high:
-                    warning.append(f"{name} {value:.2f} lies outside the {low:.2f} to {high:.2f} it was fitted on")
-        return ["; ".join(warning) for warning in found]
-
 
 def _source(images: Images) -> ImageSource:
     if isinstance(images, np.ndarray):
@@ -186,20 +178,14 @@ def _source(images: Images) -> ImageSource:
     return FileImages([Path(image) for image in images])
 
 
-def _floats(source: ImageSource, shape: ImageShape) -> Float[torch.Tensor, "images channels height width"]:
-    pixels = source.pixels(shape)
-    return torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max)
+def _read(source: ImageSource, shape: InputShape) -> Float[torch.Tensor, "images *dimensions"]:
+    return shape.read(source, np.arange(len(source)))
 
 
-def _intensities(pixels: torch.Tensor) -> dict[str, np.ndarray]:
-    """What an image from another scanner or of another kind is most likely to differ in, each in 0..1."""
-    return {name: measure(pixels).numpy() for name, measure in MEASURES.items()}
-
-
-def _intensity_ranges(pixels: torch.Tensor) -> dict[str, tuple[float, float]]:
+def _ranges(measures: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
     """The range of each measure over the images, widened by half its width and by 0.05 at either end."""
     ranges = {}
-    for name, values in _intensities(pixels).items():
+    for name, values in measures.items():
         margin = 0.5 * float(np.ptp(values)) + 0.05
         ranges[name] = (float(values.min()) - margin, float(values.max()) + margin)
     return ranges

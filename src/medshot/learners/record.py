@@ -13,12 +13,13 @@ import torch
 from jaxtyping import UInt8
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from medshot.errors import StorageError
-from medshot.imaging import ImageShape, fingerprints
+from medshot.errors import InputError, StorageError
+from medshot.imaging import FeatureShape, ImageShape, InputShape
+from medshot.networks.encoders import EncodedShape
 from medshot.storage import read_arrays, read_json, write_arrays, write_json
 from medshot.tasks import Task
 
-FORMAT = 1
+FORMAT = 2
 LEARNER = "learner.safetensors"
 IMAGES = "training_images.safetensors"
 
@@ -56,19 +57,70 @@ class TrainingRecord(Strict):
     tasks: list[TaskRecord]
 
 
+class PixelRecord(Strict):
+    """A learner takes pixels."""
+
+    channels: int = Field(ge=1, le=3)
+    size: int = Field(ge=8, le=4096)
+
+
+class EncoderRecord(Strict):
+    """A learner takes the features of an encoder, which is known by its hash."""
+
+    encoder: str
+    sha256: str
+
+
+class VectorRecord(Strict):
+    """A learner takes feature vectors that it is given."""
+
+    blocks: list[int]
+
+
+InputRecord = PixelRecord | EncoderRecord | VectorRecord
+
+
+def input_record(shape: InputShape) -> InputRecord:
+    """What is recorded of what a learner takes."""
+    match shape:
+        case ImageShape(channels=channels, size=size):
+            return PixelRecord(channels=channels, size=size)
+        case EncodedShape(encoder=encoder):
+            return EncoderRecord(encoder=encoder, sha256=shape.sha256)
+        case FeatureShape(blocks=blocks):
+            return VectorRecord(blocks=list(blocks))
+        case _:
+            raise TypeError(f"{type(shape).__name__} cannot be recorded")
+
+
 class LearnerRecord(Strict):
     """A learner as it stands in a folder: how to build it, and which arrays are its parameters."""
 
     name: str
     settings: dict[str, Any]
-    channels: int = Field(ge=1, le=3)
-    size: int = Field(ge=8, le=4096)
+    input: InputRecord
     training: TrainingRecord | None = None
 
     @property
-    def shape(self) -> ImageShape:
-        """The image shape that the learner takes."""
-        return ImageShape(channels=self.channels, size=self.size)
+    def shape(self) -> InputShape:
+        """What the learner takes of each image.
+
+        Raises:
+            InputError: its encoder is not the one of this installation.
+        """
+        match self.input:
+            case PixelRecord(channels=channels, size=size):
+                return ImageShape(channels=channels, size=size)
+            case EncoderRecord(encoder=encoder, sha256=sha256):
+                shape = EncodedShape(encoder)
+                if shape.sha256 != sha256:
+                    raise InputError(
+                        f"The learner was trained on features of another version of encoder '{encoder}' "
+                        f"({sha256[:12]}, and here is {shape.sha256[:12]}); install that one or train anew."
+                    )
+                return shape
+            case VectorRecord(blocks=blocks):
+                return FeatureShape(tuple(blocks))
 
 
 class ModelRecord(Strict):
@@ -110,10 +162,10 @@ def task_records(tasks: Sequence[Task]) -> list[TaskRecord]:
     ]
 
 
-def training_images(tasks: Sequence[Task], shape: ImageShape) -> dict[str, UInt8[np.ndarray, "images bytes"]]:
+def training_images(tasks: Sequence[Task], shape: InputShape) -> dict[str, UInt8[np.ndarray, "images bytes"]]:
     """Content hash and perceptual fingerprint of every image of the tasks, by which overlap with a test is found."""
     hashes = [bytes.fromhex(digest) for task in tasks for digest in task.hashes()]
-    prints = [fingerprints(task.images.pixels(shape)[task.rows]) for task in tasks]
+    prints = [shape.fingerprints(task.images)[task.rows] for task in tasks]
     return {
         "hashes": np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1),
         "fingerprints": np.concatenate(prints),

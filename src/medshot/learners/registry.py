@@ -2,21 +2,39 @@
 
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from medshot.errors import InputError, StorageError
 from medshot.learners.base import Learner
-from medshot.learners.logistic import Logistic
-from medshot.learners.metal import Metal
-from medshot.learners.metal_reference import MetalReference
+from medshot.learners.baselines.logistic import Logistic
+from medshot.learners.baselines.scratch import Scratch
+from medshot.learners.gradient.metal import Metal
+from medshot.learners.gradient.metal_reference import MetalReference
 from medshot.learners.record import IMAGES, LEARNER, FolderRecord, read_checked, read_folder
-from medshot.learners.scratch import Scratch
 
-LEARNERS: MappingProxyType[str, type[Learner]] = MappingProxyType(
-    {learner.name: learner for learner in (Metal, MetalReference, Scratch, Logistic)}
-)
+AnyLearner = TypeVar("AnyLearner", bound=Learner)
+
+_REGISTERED: dict[str, type[Learner]] = {}
+LEARNERS: MappingProxyType[str, type[Learner]] = MappingProxyType(_REGISTERED)
+BUILT_IN: tuple[type[Learner], ...] = (Metal, MetalReference, Scratch, Logistic)
+
+
+def register(learner: type[AnyLearner]) -> type[AnyLearner]:
+    """Make a learner known by its name; a decorator for the class.
+
+    Raises:
+        InputError: another learner has that name.
+    """
+    if LEARNERS.get(learner.name, learner) is not learner:
+        raise InputError(f"There is a learner '{learner.name}' already; give yours another name.")
+    _REGISTERED[learner.name] = learner
+    return learner
+
+
+for built_in in BUILT_IN:
+    register(built_in)
 
 
 def create(name: str, *, preset: str | None = None, seed: int = 0, **settings: Any) -> Learner:

@@ -46,7 +46,7 @@ def meta_train_into(
     if engine is not None:
         parse_engine(engine)
     for task in tasks:
-        task.images.pixels(learner.shape)
+        learner.shape.prepare(task.images)
     try:
         folder.mkdir(parents=True, exist_ok=resume)
     except OSError as error:

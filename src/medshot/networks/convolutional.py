@@ -1,6 +1,7 @@
 """A small convolutional base network without batch statistics, fast under `torch.func.vmap`."""
 
 import math
+from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch.nn import functional
 
 from medshot.errors import InputError
 from medshot.imaging.shape import ImageShape
+from medshot.networks.modulation import Modulation, modulate
 
 LARGE = 48
 
@@ -44,14 +46,21 @@ class ConvolutionalNetwork(nn.Module):
             )
         self.shape = shape
         self.features = width
+        self.modulated: Sequence[int] = (width,) * depth
         self.blocks = nn.Sequential(
             _block(shape.channels, width, stride), *(_block(width, width, 2) for _ in range(depth - 1))
         )
 
-    def forward(self, images: Float[Tensor, "batch channels size size"]) -> Float[Tensor, "batch features"]:
+    def forward(
+        self, images: Float[Tensor, "batch channels size size"], modulation: Modulation | None = None
+    ) -> Float[Tensor, "batch features"]:
         """The features of each image; its values lie in [0, 1]."""
-        standardised = functional.group_norm(images, num_groups=1, eps=1e-6)
-        return self.blocks(standardised).mean(dim=(-2, -1))
+        maps = functional.group_norm(images, num_groups=1, eps=1e-6)
+        for number, block in enumerate(self.blocks):
+            convolution, normalisation, activation = block.children()
+            maps = modulate(normalisation(convolution(maps)), modulation[number] if modulation else None)
+            maps = activation(maps)
+        return maps.mean(dim=(-2, -1))
 
 
 def _block(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:

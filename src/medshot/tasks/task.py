@@ -4,12 +4,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from medshot.errors import InputError
-from medshot.imaging import ImageShape, ImageSource
+from medshot.imaging import ImageSource, InputShape
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,9 @@ class Task:
             members[label].setdefault(int(patient), []).append(sample)
         return [{patient: np.array(of_one) for patient, of_one in of_class.items()} for of_class in members]
 
-    def batch(
-        self, samples: Int[np.ndarray, " samples"], shape: ImageShape
-    ) -> Float[Tensor, "samples channels height width"]:
-        """The images of `samples` as a network of that shape takes them, float32 in [0, 1]."""
-        pixels = self.images.pixels(shape)[self.rows[samples]]
-        return torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max)
+    def batch(self, samples: Int[np.ndarray, " samples"], shape: InputShape) -> Float[Tensor, "samples *dimensions"]:
+        """The images of `samples` as a learner of that shape sees them, float32."""
+        return shape.read(self.images, self.rows[samples])
 
     def hashes(self) -> list[str]:
         """The content hash of each sample's image."""

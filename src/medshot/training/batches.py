@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from medshot.errors import InputError, TooFewPatients
-from medshot.imaging import Augmentation, ImageShape, augment
+from medshot.imaging import Augmentation, ImageShape, InputShape, augment
 from medshot.tasks import Episode, Episodes, Task, collate, draw_episode, draw_folds, random_variant
 
 ATTEMPTS = 50
@@ -80,14 +80,17 @@ def draw_batch(
 
 def to_tensors(
     episodes: Sequence[Episode],
-    shape: ImageShape,
+    shape: InputShape,
     device: torch.device,
     augmentation: Augmentation | None = None,
     seed: int = 0,
 ) -> Episodes:
-    """The episodes on `device`, augmented where an `augmentation` is given (mirrored only where the task allows it)."""
+    """The episodes on `device`, their pixels augmented where an `augmentation` is given.
+
+    Mirrored only where the task allows it. Features stay as they are.
+    """
     batch = collate(episodes, shape, device)
-    if augmentation is None:
+    if augmentation is None or not isinstance(shape, ImageShape):
         return batch
     generator = torch.Generator(device).manual_seed(seed)
     mirrored = torch.zeros(len(batch.images), dtype=torch.bool)

@@ -248,7 +248,7 @@ def _fingerprint(learner: Trainable, split: TaskSplit, settings: OuterSettings) 
         for part in parts
     ]
     shapes = {name: list(value.shape) for name, value in learner.state_dict().items()}
-    content = [type(learner).__name__, learner.settings(), asdict(learner.shape), shapes, asdict(settings), tasks]
+    content = [type(learner).__name__, learner.settings(), repr(learner.shape), shapes, asdict(settings), tasks]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

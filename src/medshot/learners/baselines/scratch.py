@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import functional_call, grad
 
-from medshot.imaging import ImageShape
+from medshot.imaging import ImageShape, InputShape
 from medshot.learners.base import Adapted, Learner, weighted_cross_entropy
+from medshot.learners.baselines.logistic import augmented_views
 from medshot.learners.content import Drawn
 from medshot.learners.head import apply_head, is_head, new_head
-from medshot.learners.logistic import augmented_views
-from medshot.networks import ConvolutionalNetwork
+from medshot.networks import base_network
 from medshot.tasks import Support
 
 
@@ -32,13 +32,15 @@ class Scratch(Learner):
     """
 
     name = "scratch"
+    family = "baseline"
     summary = "the same base network trained from scratch on the support"
     paper = "Kingma and Ba, 2015"
+    cost = "25 steps of Adam over the whole network"
     randomised = True
 
     def __init__(
         self,
-        shape: ImageShape = ImageShape(channels=1, size=64),
+        shape: InputShape = ImageShape(channels=1, size=64),
         *,
         width: int = 64,
         steps: int = 25,
@@ -47,7 +49,7 @@ class Scratch(Learner):
     ) -> None:
         super().__init__(shape)
         self.width, self.steps, self.learning_rate, self.views = width, steps, learning_rate, views
-        self.network = ConvolutionalNetwork(shape, width).requires_grad_(False)
+        self.network = base_network(shape, width).requires_grad_(False)
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""
@@ -61,8 +63,9 @@ class Scratch(Learner):
     def draw(self, support: Support, generator: torch.Generator) -> Drawn:
         """Random initial parameters, and the views of the support as `(support, views, channels, *spatial)`."""
         initial = {name: _initial(name, value, generator).to(value) for name, value in self.network.named_parameters()}
-        views = augmented_views(support, self.views, generator)["images"]
-        return initial | {"views": views.unflatten(0, (self.views, -1)).transpose(0, 1)}
+        count = self.views if isinstance(self.shape, ImageShape) else 1
+        views = augmented_views(support, count, generator)["images"]
+        return initial | {"views": views.unflatten(0, (count, -1)).transpose(0, 1)}
 
     def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
         """Network and head after `steps` steps of Adam."""
@@ -77,7 +80,7 @@ class Scratch(Learner):
         first = {name: torch.zeros_like(value) for name, value in parameters.items()}
         second = dict(first)
         for step in range(1, self.steps + 1):
-            gradient = grad(task_loss)(parameters, views[:, step % self.views])
+            gradient = grad(task_loss)(parameters, views[:, step % views.shape[1]])
             rate = self.learning_rate * math.sqrt(1 - 0.999**step) / (1 - 0.9**step)
             for name, slope in gradient.items():
                 first[name] = 0.9 * first[name] + 0.1 * slope

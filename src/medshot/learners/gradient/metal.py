@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
 from medshot.errors import InputError
-from medshot.imaging import ImageShape
+from medshot.imaging import ImageShape, InputShape
 from medshot.learners.base import Adapted, Learner, weighted_cross_entropy
 from medshot.learners.content import Drawn
 from medshot.learners.head import BIAS, WEIGHT, apply_head, is_head, new_head
 from medshot.learners.meta_training import update_on
-from medshot.networks import ConvolutionalNetwork, MetaNetwork
+from medshot.networks import MetaNetwork, base_network
 from medshot.tasks import Support, Task
 
 Parameters = dict[str, Tensor]
@@ -58,13 +58,15 @@ class Metal(Learner):
     """
 
     name = "metal"
+    family = "Meta-GD"
     summary = "a meta-network steers the inner updates of a base network; trained by cross-validation loss"
     paper = "METAL (docs/metal.md)"
+    cost = "5 to 10 gradient steps of the head"
     cross_validated = True
 
     def __init__(
         self,
-        shape: ImageShape = ImageShape(channels=1, size=64),
+        shape: InputShape = ImageShape(channels=1, size=64),
         *,
         width: int = 64,
         steps: int = 5,
@@ -87,7 +89,7 @@ class Metal(Learner):
             raise InputError(f"steps is {steps} and max_steps {max_steps}; give 1 or more and at least as many.")
         self.width, self.steps, self.max_steps, self.order = width, steps, max_steps, order
         self.adapt_parameters, self.learning_rate, self.start_beta = adapt_parameters, learning_rate, beta
-        self.network = ConvolutionalNetwork(shape, width)
+        self.network = base_network(shape, width)
         self.meta_network = MetaNetwork()
         adapted = [name for name, _ in self.network.named_parameters()] if adapt_parameters == "all" else []
         rates = dict.fromkeys(adapted, learning_rate) | dict.fromkeys((WEIGHT, BIAS), 100 * learning_rate)

@@ -1,4 +1,4 @@
-"""Logistic regression on pixels: the first of the two baselines that any claim needs."""
+"""Logistic regression: the baseline that any claim needs."""
 
 from typing import Any
 
@@ -9,17 +9,18 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional
 
-from medshot.imaging import Augmentation, ImageShape, augment
+from medshot.imaging import Augmentation, ImageShape, InputShape, augment
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.content import Drawn
 from medshot.tasks import Support
 
 
 class Logistic(Learner):
-    """scikit-learn's `LogisticRegression` on pixels, with the support augmented.
+    """scikit-learn's `LogisticRegression` on features as they are, or on pixels with the support augmented.
 
-    Each image is brought to mean 0 and standard deviation 1, shrunk to `pixels` a side, and seen once as it is and
-    `views - 1` times augmented. Inductive; nothing is meta-trained; `adapt` costs one fit of `support · views` rows.
+    For pixels, each image is brought to mean 0 and standard deviation 1, shrunk to `pixels` a side, and seen once as it
+    is and `views - 1` times augmented. Inductive; nothing is meta-trained; `adapt` costs one fit of `support` rows, or
+    `support · views` of pixels.
 
     Args:
         shape: the images it takes.
@@ -29,14 +30,16 @@ class Logistic(Learner):
     """
 
     name = "logistic"
-    summary = "logistic regression on pixels, support augmented"
+    family = "baseline"
+    summary = "logistic regression"
     paper = "Cox, 1958"
+    cost = "one convex fit"
     randomised = True
     batchable = False
 
     def __init__(
         self,
-        shape: ImageShape = ImageShape(channels=1, size=64),
+        shape: InputShape = ImageShape(channels=1, size=64),
         *,
         pixels: int = 16,
         views: int = 8,
@@ -51,14 +54,14 @@ class Logistic(Learner):
 
     def draw(self, support: Support, generator: torch.Generator) -> Drawn:
         """The support and its augmented views, with their labels and weights."""
-        return augmented_views(support, self.views, generator)
+        return augmented_views(support, self._views, generator)
 
     def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
         """Coefficients and intercepts, one row per class."""
         real = (drawn["weights"] > 0).cpu()
         features = self._features(drawn["images"]).cpu()[real].double().numpy()
         labels, weights = drawn["labels"].cpu()[real].numpy(), drawn["weights"].cpu()[real].numpy()
-        model = LogisticRegression(C=self.regularisation, max_iter=1000).fit(features, labels, weights / self.views)
+        model = LogisticRegression(C=self.regularisation, max_iter=1000).fit(features, labels, weights / self._views)
         coefficients = np.zeros((support.ways, features.shape[1]))
         intercepts = np.zeros(support.ways)
         if len(model.classes_) == 2:
@@ -75,7 +78,13 @@ class Logistic(Learner):
         """The fitted model's logits."""
         return self._features(images) @ adapted["coefficients"].T + adapted["intercepts"]
 
+    @property
+    def _views(self) -> int:
+        return self.views if isinstance(self.shape, ImageShape) else 1
+
     def _features(self, images: Tensor) -> Float[Tensor, "samples features"]:
+        if not isinstance(self.shape, ImageShape):
+            return images
         shrunk = functional.adaptive_avg_pool2d(images, min(self.pixels, self.shape.size))
         standardised = functional.group_norm(shrunk, num_groups=1).flatten(1)
         return standardised / standardised.shape[1] ** 0.5
@@ -83,11 +92,12 @@ class Logistic(Learner):
 
 def augmented_views(support: Support, views: int, generator: torch.Generator) -> Drawn:
     """Each image of one task's support as it is and `views - 1` times augmented, view after view."""
-    others = support.images.repeat(views - 1, 1, 1, 1)
+    seen = support.images
     if views > 1:
-        others = augment(others, Augmentation(), flip=False, generator=generator)
+        others = support.images.repeat(views - 1, 1, 1, 1)
+        seen = torch.cat([seen, augment(others, Augmentation(), flip=False, generator=generator)])
     return {
-        "images": torch.cat([support.images, others]),
+        "images": seen,
         "labels": support.labels.repeat(views),
         "weights": support.weights.repeat(views),
     }

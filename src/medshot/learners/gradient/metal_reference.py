@@ -44,8 +44,10 @@ class MetalReference(Learner):
     """
 
     name = "metal-reference"
+    family = "Meta-GD"
     summary = "METAL exactly as published: 11 million parameters, two classes, one task"
     paper = "METAL (docs/metal.md)"
+    cost = "ten epochs over the support: minutes"
     randomised = True
     batchable = False
     relabels = False

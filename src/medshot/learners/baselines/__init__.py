@@ -1,0 +1,1 @@
+"""What anyone would use instead: learners to compare with."""

@@ -1,0 +1,1 @@
+"""Meta-RF: random forests whose settings and calibration earlier tasks taught."""

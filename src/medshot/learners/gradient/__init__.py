@@ -1,0 +1,1 @@
+"""Meta-GD: learners that adapt by gradient steps, METAL among them."""

@@ -1,0 +1,1 @@
+"""Meta-SVM: support vector machines on what earlier tasks taught."""

@@ -1,0 +1,5 @@
+"""Encoders: networks trained elsewhere and left as they are, whose features learners adapt on."""
+
+from medshot.networks.encoders.encoded import ENCODERS, EncodedShape
+
+__all__ = ["ENCODERS", "EncodedShape"]
