@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from making import labelled
 
 from medshot.errors import InputError, TooFewPatients
+from medshot.imaging import ArrayImages
 from medshot.tasks import Episode, Task, draw_episode, draw_folds, split_patients
 
 
@@ -128,7 +129,7 @@ def test_folds_are_stratified_and_as_many_as_the_smallest_class_allows(grouping,
 def test_a_split_is_by_patients_and_loses_no_image(grouping, parts, seed):
     task = labelled(*grouping)
     try:
-        split = split_patients(task, [1.0] * parts, np.random.default_rng(seed))
+        split = split_patients([task], [1.0] * parts, np.random.default_rng(seed))[0]
     except TooFewPatients:
         return
     assert len(split) == parts
@@ -143,7 +144,7 @@ def test_a_split_is_by_patients_and_loses_no_image(grouping, parts, seed):
 @given(grouping=one_class_each(), seed=st.integers(0, 2**32 - 1))
 def test_a_split_has_about_the_fractions_asked_for(grouping, seed):
     task = labelled(*grouping)
-    halves = split_patients(task, (0.5, 0.5), np.random.default_rng(seed))
+    halves = split_patients([task], (0.5, 0.5), np.random.default_rng(seed))[0]
     for first, second in zip(people(halves[0]), people(halves[1]), strict=True):
         assert abs(len(first) - len(second)) <= 1
 
@@ -195,7 +196,7 @@ def test_too_few_patients_names_the_class_and_the_task(draw):
 def test_a_split_that_leaves_a_part_without_a_class_names_the_class():
     task = labelled([0] * 5 + [1] * 2, list(range(7)))
     with pytest.raises(TooFewPatients, match="Class 'class 1'"):
-        split_patients(task, (0.5, 0.25, 0.25), np.random.default_rng(0))
+        split_patients([task], (0.5, 0.25, 0.25), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
@@ -207,3 +208,25 @@ def test_numbers_out_of_range_are_refused(draw, wrong, named):
     task = labelled([0] * 5 + [1] * 5, list(range(10)))
     with pytest.raises(InputError, match=f"^{named} is {wrong[named]}"):
         draw(task, **({"shots": 1, "queries": 1} | wrong), rng=np.random.default_rng(0))
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_patients_who_share_tasks_are_in_the_same_part_of_all(seed, renamed):
+    """Two label sets over the same images, whose files number the patients alike or each in its own way."""
+    rng = np.random.default_rng(seed)
+    images = ArrayImages(np.arange(60, dtype=np.uint8).reshape(-1, 1, 1))
+    patients = rng.integers(20, size=60)
+    labels = [np.r_[[0, 1] * 4, rng.integers(2, size=52)] for _ in range(2)]
+    names = [patients, [f"other {p}" for p in patients]] if renamed else [patients, patients]
+    tasks = [
+        Task(f"task {i}", images, labels[i], ("a", "b"), np.array(names[i]), source=str(i) if renamed else "one")
+        for i in range(2)
+    ]
+    try:
+        split = split_patients(tasks, (0.5, 0.25, 0.25), rng)
+    except TooFewPatients:
+        return
+    part_of = [{row: part for part, task in enumerate(parts) for row in task.rows} for parts in split]
+    assert part_of[0] == part_of[1]
+    for row, part in part_of[0].items():
+        assert all(part_of[0][other] == part for other in np.flatnonzero(patients == patients[row]))

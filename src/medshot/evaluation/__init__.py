@@ -1,7 +1,18 @@
 """Honest evaluation: protocols, metrics with intervals, paired comparison."""
 
+from medshot.evaluation.overlap import refuse_overlap
 from medshot.evaluation.predictions import EpisodePredictions
-from medshot.evaluation.protocol import Cell, Protocol, compare, evaluate
+from medshot.evaluation.protocol import Cell, Protocol, compare, draw_episodes, evaluate, run_episodes
 from medshot.evaluation.results import Results
 
-__all__ = ["Cell", "EpisodePredictions", "Protocol", "Results", "compare", "evaluate"]
+__all__ = [
+    "Cell",
+    "EpisodePredictions",
+    "Protocol",
+    "Results",
+    "compare",
+    "draw_episodes",
+    "evaluate",
+    "refuse_overlap",
+    "run_episodes",
+]

@@ -102,7 +102,7 @@ def evaluate(
             raise InputError(f"Two tasks are named '{name}'; give each task once and a name of its own.")
     for learner in learners.values():
         refuse_overlap(learner, tasks)
-    cells = [Cell(task, shots, _draw(task, shots, protocol)) for task in tasks for shots in protocol.shots]
+    cells = [Cell(task, shots, draw_episodes(task, shots, protocol)) for task in tasks for shots in protocol.shots]
     console = Console(stderr=True)
     for cell, name in track(
         [(cell, name) for cell in cells for name in learners],
@@ -111,7 +111,7 @@ def evaluate(
         disable=not (show and console.is_terminal),
         transient=True,
     ):
-        cell.predictions[name], cell.seconds[name] = _run(learners[name], cell.episodes, device)
+        cell.predictions[name], cell.seconds[name] = run_episodes(learners[name], cell.episodes, device)
     return compare(cells, protocol.baseline, _metadata(learners, protocol, command)), cells
 
 
@@ -130,7 +130,7 @@ def compare(cells: Sequence[Cell], baseline: str, metadata: Metadata) -> Results
     return collect(measured, baseline=baseline, metadata=metadata)
 
 
-def _draw(task: Task, shots: int, protocol: Protocol) -> list[Episode]:
+def draw_episodes(task: Task, shots: int, protocol: Protocol) -> list[Episode]:
     """The episodes of one task; they depend on the seed, the shots and their number alone."""
     return [
         draw_episode(
@@ -143,8 +143,8 @@ def _draw(task: Task, shots: int, protocol: Protocol) -> list[Episode]:
     ]
 
 
-def _run(
-    learner: Learner, episodes: Sequence[Episode], device: torch.device | None
+def run_episodes(
+    learner: Learner, episodes: Sequence[Episode], device: torch.device | None = None
 ) -> tuple[list[EpisodePredictions], list[float]]:
     """One learner's predictions for each episode, and the seconds each adaptation took."""
     learner.eval()

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from medshot.errors import InputError, TooFewPatients
 from medshot.tasks.episode import Episode
@@ -79,20 +81,49 @@ def draw_folds(
     return episodes
 
 
-def split_patients(task: Task, fractions: Sequence[float], rng: np.random.Generator) -> list[Task]:
-    """The task as patient-disjoint parts of about these fractions, each class spread over the parts.
+def split_patients(
+    tasks: Sequence[Task], fractions: Sequence[float], rng: np.random.Generator
+) -> list[tuple[Task, ...]]:
+    """The tasks as patient-disjoint parts of about these fractions, each class spread over the parts.
+
+    Patients are dealt once for all tasks: who stands in two tasks, by name within one source or by an image that both
+    hold, is in the same part of both.
+
+    Returns:
+        For each task, its parts.
 
     Raises:
         TooFewPatients: a part would be left without a class.
     """
-    pools = [rng.permutation(list(members)) for members in task.members]
+    people = _people(tasks)
     shares = np.asarray(fractions) / np.sum(fractions)
+    pools = [
+        rng.permutation(np.unique(who[task.labels == c]))
+        for task, who in zip(tasks, people, strict=True)
+        for c in range(len(task.classes))
+    ]
     part_of = _deal(pools, len(shares), rng, shares)
-    parts = np.array([part_of[p] for p in task.patient_codes])
-    for c in range(len(task.classes)):
-        if np.unique(parts[task.labels == c]).size < len(shares):
-            raise _too_few(task, c, len(pools[c]), f"a split into {len(shares)} parts needs more")
-    return [task.select(np.flatnonzero(parts == part)) for part in range(len(shares))]
+    split = []
+    for task, who in zip(tasks, people, strict=True):
+        parts = np.array([part_of[person] for person in who.tolist()])
+        for c in range(len(task.classes)):
+            if np.unique(parts[task.labels == c]).size < len(shares):
+                raise _too_few(task, c, len(task.members[c]), f"a split into {len(shares)} parts needs more")
+        split.append(tuple(task.select(np.flatnonzero(parts == part)) for part in range(len(shares))))
+    return split
+
+
+def _people(tasks: Sequence[Task]) -> list[np.ndarray]:
+    """Who each sample of each task is of: patients of one name in a source, or with a common image, are one person."""
+    if len(tasks) == 1:
+        return [tasks[0].patient_codes]
+    patients = [(task.source, str(patient)) for task in tasks for patient in task.patients]
+    images = [digest for task in tasks for digest in task.hashes()]
+    codes: dict[object, int] = {}
+    ends = [[codes.setdefault(node, len(codes)) for node in nodes] for nodes in (patients, images)]
+    graph = coo_array((np.ones(len(patients)), ends), shape=(len(codes), len(codes)))
+    person = connected_components(graph, directed=False)[1][ends[0]]
+    return np.split(person, np.cumsum([len(task) for task in tasks])[:-1])
 
 
 def _check(task: Task, shots: int, queries: int | None, ways: int | None) -> None:

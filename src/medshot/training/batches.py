@@ -1,10 +1,13 @@
 """Drawing the batches of episodes that the outer loop learns from."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from medshot.errors import InputError, TooFewPatients
 from medshot.imaging import Augmentation, ImageShape, InputShape, augment
@@ -76,6 +79,12 @@ def draw_batch(
         f"No {settings.tasks} draws of {ways} classes with {shots} shots could be made from {len(able)} tasks; "
         "ask for fewer shots or add patients."
     )
+
+
+def task_shares(episodes: Sequence[Episode]) -> Float[Tensor, " episodes"]:
+    """What each episode counts in a mean over tasks that is first a mean over the folds of each task."""
+    folds = Counter(id(episode.task) for episode in episodes)
+    return torch.tensor([1 / (folds[id(episode.task)] * len(folds)) for episode in episodes])
 
 
 def to_tensors(

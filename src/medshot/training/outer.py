@@ -16,7 +16,7 @@ from torch import Tensor
 from medshot.errors import InputError, Interrupted, MedshotError
 from medshot.imaging import Augmentation
 from medshot.tasks import Episode, Episodes, Task
-from medshot.training.batches import BatchSettings, draw_batch, to_tensors
+from medshot.training.batches import BatchSettings, draw_batch, task_shares, to_tensors
 from medshot.training.checkpoint import CHECKPOINT, Progress, load_checkpoint, save_checkpoint
 from medshot.training.engine import Engine, fastest_engine, parse_engine
 from medshot.training.interrupt import StopRequest
@@ -166,13 +166,13 @@ def _step(
 ) -> dict[str, Any]:
     start = time.perf_counter()
     fresh = (step + 1) % settings.refresh == 0
-    batch = _batch(learner, split.new if fresh else split.train, settings, step, device)
+    batch, shares = _batch(learner, split.new if fresh else split.train, settings, step, device)
     rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad()
     losses, accuracies = learner.scores(batch)
-    loss = losses.mean()
+    loss = (losses * shares).sum()
     _check_finite(loss.item(), "meta-loss", step)
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), settings.clip)
@@ -182,7 +182,7 @@ def _step(
         "kind": "step",
         "step": step + 1,
         "loss": loss.item(),
-        "accuracy": accuracies.mean().item(),
+        "accuracy": (accuracies * shares).sum().item(),
         "gradient_norm": norm.item(),
         "learning_rate": rate,
         "new_tasks": fresh,
@@ -198,16 +198,18 @@ def _check_finite(value: float, name: str, step: int) -> None:
 
 def _batch(
     learner: Trainable, tasks: Sequence[Task], settings: OuterSettings, step: int, device: torch.device
-) -> Episodes:
+) -> tuple[Episodes, Tensor]:
+    """The batch of a step, and each episode's share of the loss: tasks count alike, whatever their number of folds."""
     rng = np.random.default_rng([settings.seed, step])
     episodes = draw_batch(tasks, settings.batch, rng, cross_validated=learner.cross_validated)
     augmentation = Augmentation() if settings.batch.augment else None
-    return to_tensors(episodes, learner.shape, device, augmentation, int(rng.integers(2**62)))
+    batch = to_tensors(episodes, learner.shape, device, augmentation, int(rng.integers(2**62)))
+    return batch, task_shares(episodes).to(device)
 
 
 def _measure(learner: Trainable, split: TaskSplit, settings: OuterSettings, device: torch.device) -> Engine:
     """The fastest engine for one outer step's work, tried on a batch like those to come."""
-    batch = _batch(learner, split.train, settings, 0, device)
+    batch, _ = _batch(learner, split.train, settings, 0, device)
 
     def run(engine: Engine) -> None:
         learner.engine = engine
@@ -235,9 +237,10 @@ def _validate(learner: Trainable, validation: list[list[Episode]], device: torch
     for episodes in validation:
         with torch.no_grad():
             loss, accuracy = learner.scores(to_tensors(episodes, learner.shape, device))
-        losses.append(loss)
-        accuracies.append(accuracy)
-    return torch.cat(losses).mean().item(), torch.cat(accuracies).mean().item()
+        shares = task_shares(episodes).to(loss)
+        losses.append((loss * shares).sum().item())
+        accuracies.append((accuracy * shares).sum().item())
+    return float(np.mean(losses)), float(np.mean(accuracies))
 
 
 def _fingerprint(learner: Trainable, split: TaskSplit, settings: OuterSettings) -> str:

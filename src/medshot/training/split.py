@@ -34,8 +34,7 @@ def split_tasks(tasks: Sequence[Task], seed: int = 0) -> TaskSplit:
     """Deal tasks into train (6 parts), new and validation (1 part each).
 
     With eight or more sources, whole sources are dealt, since tasks of one source may share images. With fewer, no task
-    can be spared: each is split into patient-disjoint parts, of which one half trains and the other is halved into new
-    and validation.
+    can be spared: patients are dealt, once for all tasks, into a half that trains and two quarters, new and validation.
 
     Raises:
         InputError: there is no task.
@@ -51,6 +50,6 @@ def split_tasks(tasks: Sequence[Task], seed: int = 0) -> TaskSplit:
         role |= dict.fromkeys(sources[apart : 2 * apart], 2)
         train, new, validation = ([task for task in tasks if role[task.source] == part] for part in range(3))
         return TaskSplit(train, new, validation, by_patients=False)
-    parts = [split_patients(task, (0.5, 0.25, 0.25), rng) for task in tasks]
+    parts = split_patients(tasks, (0.5, 0.25, 0.25), rng)
     train, new, validation = (list(of_part) for of_part in zip(*parts, strict=True))
     return TaskSplit(train, new, validation, by_patients=True)
