@@ -13,9 +13,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from document import replace_part
+
 from medshot.evaluation import Results
 from medshot.reporting import results_markdown
-from medshot.storage import write_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,11 +40,12 @@ REFERENCE = ["--learners", "metal-reference,scratch,logistic", "--shots", "75", 
 
 PREFACE = """# Results on real images
 
-Written by `python benchmarks/results.py`; do not edit. Two meta-trainings, each scored on data sets that it never saw,
-at 64×64 grey pixels, with the same episodes for METAL and both baselines. "Scratch" is METAL's base network trained on
-the support alone; "logistic" is logistic regression on pixels with the support augmented. The first interval is for new
-patients, the second over support draws; "better" is read from the first. Frozen ImageNet features are not among the
-baselines yet; they are known to be stronger than pixels on these data.
+## The main job
+
+Written by `python benchmarks/results.py`; do not edit. Two meta-trainings of METAL on EfficientNet-Lite0 features, each
+scored on data sets that it never saw, with the same episodes for METAL and both baselines. "Scratch" is METAL's base
+network trained on the support alone; "logistic" is logistic regression on the same features. The first interval is for
+new patients, the second over support draws; "better" is read from the first.
 """
 
 
@@ -68,8 +70,8 @@ def main() -> None:
     sections.append(
         section("The reference preset: one draw of 75 patients per class for lung cancer (JSRT), 224 px", out)
     )
-    trained = "\n".join(["## Meta-training", "", "```", *commands, "```", ""])
-    write_bytes(ROOT / "docs" / "results.md", "\n".join([PREFACE, trained, *sections]).encode())
+    trained = "\n".join(["### Meta-training", "", "```", *commands, "```", ""])
+    replace_part(ROOT / "docs" / "results.md", "main job", "\n".join([PREFACE, trained, *sections]))
 
 
 def meta_train(name: str, sources: tuple[str, ...], data: Path, runs: Path, steps: int) -> str:
@@ -93,7 +95,7 @@ def section(title: str, folder: Path) -> str:
     """The table of one evaluation under its own heading."""
     results = Results.from_json(json.loads((folder / "results.json").read_text()))
     _, _, body = results_markdown(results).partition("\n")
-    return f"## {title}\n{body.replace(chr(10) + '## ', chr(10) + '### ')}"
+    return f"### {title}\n{body.replace(chr(10) + '## ', chr(10) + '#### ')}"
 
 
 if __name__ == "__main__":
