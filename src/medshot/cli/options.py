@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +12,11 @@ from medshot.errors import InputError
 Label = Annotated[str, typer.Option(help="Manifest column to take labels from.")]
 Keep = Annotated[list[str] | None, typer.Option(help="Keep only rows with these values: COLUMN=a,b. May be repeated.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Encoder = Annotated[
+    str | None, typer.Option(help="lite0 for its features, none for pixels; lite0 if no size or channels are given.")
+]
+Size = Annotated[int | None, typer.Option(help="Side of the images in pixels, 64 if left out; without an encoder.")]
+Channels = Annotated[int | None, typer.Option(help="1 for grey (if left out), 3 for colour; without an encoder.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every random draw.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -27,9 +32,11 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
     return values
 
 
-def assignments(pairs: Sequence[str] | None, option: str) -> dict[str, str]:
-    """`NAME=VALUE` pairs as a dictionary."""
-    parted = [pair.partition("=") for pair in pairs or []]
+def assignments(
+    pairs: Sequence[str] | None, option: str, part: Callable[[str, str], tuple[str, str, str]] = str.partition
+) -> dict[str, str]:
+    """`NAME=VALUE` pairs as a dictionary; `part` parts them at the first "=", or at the last."""
+    parted = [part(pair, "=") for pair in pairs or []]
     for pair, (name, equals, value) in zip(pairs or [], parted, strict=True):
         if not (name and equals and value):
             raise InputError(f"{option} is '{pair}', but must be NAME=VALUE.")
@@ -44,14 +51,15 @@ def kept(pairs: Sequence[str] | None) -> dict[str, list[str]]:
 
 
 def shares(pairs: Sequence[str] | None) -> dict[str, float] | None:
-    """The `--prevalence` options: for each class, how common it is."""
+    """The `--prevalence` options: for each class, whose name may hold a "=", how common it is."""
     try:
-        return {name: float(value) for name, value in assignments(pairs, "--prevalence").items()} or None
+        parted = assignments(pairs, "--prevalence", str.rpartition)
+        return {name: float(value) for name, value in parted.items()} or None
     except ValueError as error:
         raise InputError(f"--prevalence takes CLASS=NUMBER, for example nodule=0.02 ({error}).") from error
 
 
-def write_out(value: Mapping[str, Any]) -> None:
+def write_out(value: Mapping[str, Any] | Sequence[Any]) -> None:
     """JSON on stdout."""
     json.dump(value, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")

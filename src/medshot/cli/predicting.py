@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medshot.errors import InputError
+from medshot.imaging import FileImages
 from medshot.learners import FewShotClassifier
 from medshot.storage import refuse_existing, shown, write_bytes
 from medshot.tasks import IMAGE_SUFFIXES
@@ -19,9 +20,10 @@ def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, f
     """One row per image: `image`, `predicted`, `p_<class>` for each class, `warning`."""
     classifier = FewShotClassifier.load(model)
     files = [file for path in paths for file in _files(path)]
-    probabilities = classifier.predict_proba(files, prevalence)
+    images = FileImages(files)
+    probabilities, warnings = classifier.predict_proba(images, prevalence), classifier.warnings(images)
     rows: list[Row] = []
-    for file, shares, warning in zip(files, probabilities, classifier.warnings(files), strict=True):
+    for file, shares, warning in zip(files, probabilities, warnings, strict=True):
         row: Row = {"image": shown(file), "predicted": str(classifier.classes_[shares.argmax()])}
         row |= {f"p_{name}": round(float(share), 6) for name, share in zip(classifier.classes_, shares, strict=True)}
         rows.append(row | {"warning": warning})

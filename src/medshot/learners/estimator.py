@@ -1,18 +1,21 @@
-"""`FewShotClassifier`: a meta-trained learner as a scikit-learn estimator, for one task."""
+"""`FewShotClassifier`: a learner as a scikit-learn estimator, for one task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medshot.errors import InputError, StorageError
-from medshot.imaging import ArrayImages, FileImages, ImageSource, InputShape
+from medshot.imaging import ArrayImages, FeatureShape, ImageShape, ImageSource, Vectors
 from medshot.learners.base import Classifier, Learner
+from medshot.learners.inputs import Standardisation, as_source, checked
 from medshot.learners.record import (
     LEARNER,
     ModelRecord,
@@ -21,88 +24,115 @@ from medshot.learners.record import (
     read_folder,
     write_folder,
 )
-from medshot.learners.registry import load_learner, rebuild
+from medshot.learners.registry import LEARNERS, create, load_learner, rebuild
 from medshot.storage import new_folder
 from medshot.tasks import Support
 
 ADAPTED = "adapted.safetensors"
+STANDARDISATION = "standardisation.safetensors"
 BATCH = 64
-Images = Sequence[str | Path] | np.ndarray
+MEASURES = ImageShape(channels=1, size=8).measures(ArrayImages(np.zeros((1, 8, 8), dtype=np.uint8))).keys()
+"""Of images, in whatever form a learner takes them; a table has none."""
 
 
 class FewShotClassifier(ClassifierMixin, BaseEstimator):
-    """Adapts a meta-trained learner to labelled images and classifies new ones.
+    """Adapts a learner to labelled images, or to rows of features, and classifies new ones.
 
     Args:
-        learner: a run folder, or a learner. A baseline that needs no meta-training may be given untrained.
+        learner: a run folder, a learner, or the name of a learner that needs no meta-training.
+
+    Attributes:
+        classes_: the class names, in the order of the columns of `predict_proba`.
+        counts_: number of images of each class in the support.
+        learner_: what adapted.
+        adapted_: what it adapted to, as named tensors.
+        intensity_: the range of each measure of the images in the support.
+        standardisation_: of columns of features; None for images.
+        n_features_in_: number of columns, for features.
+        feature_names_in_: names of the columns, for features in a data frame.
     """
 
-    def __init__(self, learner: str | Path | Learner) -> None:
+    def __init__(self, learner: str | Path | Learner = "logistic") -> None:
         self.learner = learner
 
-    def fit(self, images: Images, labels: Sequence[Any], groups: Sequence[Any] | None = None) -> "FewShotClassifier":
-        """Adapt to labelled images, any number per class and per patient.
+    def fit(self, X: Any, y: Any, groups: Any = None) -> "FewShotClassifier":
+        """Adapt to labelled images or features, any number per class and per patient.
 
         Args:
-            images: paths of image files, or an integer array `(images, height, width)` or
-                `(images, height, width, 3)`.
-            labels: the class of each image; two classes or more.
+            X: images, as paths of files, an integer array `(images, height, width)` or `(images, height, width, 3)`,
+                or an `ImageSource`; or features, as a table of numbers `(images, features)`, whose columns are
+                standardised.
+            y: the class of each image; two classes or more.
             groups: the patient of each image; every image is its own patient where it is left out.
 
         Raises:
-            InputError: an image cannot be read, lengths differ, or there is only one class.
+            InputError: an image cannot be read, lengths differ, there is only one class, or the learner is unknown,
+                not meta-trained, or takes something else than `X`.
+            ValueError: scikit-learn finds that a table is no table of finite numbers, or `y` no list of labels.
         """
-        source = _source(images)
-        classes, codes = np.unique(np.asarray(labels), return_inverse=True)
-        if len(codes) != len(source):
-            raise InputError(f"labels has {len(codes)} entries for {len(source)} images; give one label per image.")
-        if len(classes) < 2:
-            raise InputError(f"labels holds the single class {classes[0]!r}; give images of two classes or more.")
-        if groups is not None and len(groups) != len(codes):
-            raise InputError(f"groups has {len(groups)} entries for {len(codes)} images; give one patient per image.")
-        self.learner_ = self.learner if isinstance(self.learner, Learner) else load_learner(self.learner)
-        inputs = _read(source, self.learner_.shape)
+        classes, codes = _encoded(validate_data(self, y=y))
         patients = np.arange(len(codes)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        given = checked(X, self, fitting=True)
+        for name, entries in (("y", codes), ("groups", patients)):
+            if len(entries) != len(given):
+                raise InputError(f"{name} has {len(entries)} entries for {len(given)} images; give one for each.")
+        standardisation = Standardisation.of(given) if isinstance(given, np.ndarray) else None
+        source = as_source(given, standardisation)
+        learner = _learner(self.learner, source).eval()
+
+        def with_task_axis(array: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(array)[None].to(_device(learner))
+
         support = Support(
-            inputs[None],
-            torch.from_numpy(codes.reshape(1, -1)),
-            torch.ones(1, len(codes)),
+            _read(learner, source, np.arange(len(source))),
+            with_task_axis(codes),
+            with_task_axis(np.ones(len(codes), dtype=np.float32)),
             len(classes),
-            torch.from_numpy(patients.reshape(1, -1)),
+            with_task_axis(patients),
         )
-        self.learner_.eval()
         with torch.no_grad():
-            self.adapted_ = self.learner_.adapt(support).adapted
-        self.classes_ = classes
-        self.counts_ = np.bincount(codes)
-        self.intensity_ = _ranges(self.learner_.shape.measures(source))
+            self.adapted_ = learner.adapt(support).adapted
+        self.learner_, self.standardisation_ = learner, standardisation
+        self.classes_, self.counts_ = classes, np.bincount(codes)
+        self.intensity_ = _ranges(learner.shape.measures(source))
         return self
 
     def predict_proba(
-        self, images: Images, prevalence: Mapping[Any, float] | None = None
+        self, X: Any, prevalence: Mapping[Any, float] | None = None
     ) -> Float[np.ndarray, "images classes"]:
         """Class probabilities, columns in the order of `classes_`.
 
         Args:
-            images: as for `fit`.
+            X: as for `fit`.
             prevalence: how common each class is where the images come from. Supports are balanced by design and real
                 life is not; this moves the probabilities from the support's class frequencies to these (Saerens et
                 al., 2002, equation 4).
 
         Raises:
             InputError: an image cannot be read, or `prevalence` does not give every class a positive share.
+            ValueError: `X` is no table of finite numbers with the columns of the support.
         """
-        return self._probabilities(_read(_source(images), self._fitted().shape), prevalence)
+        source = self._fitted_source(X)
+        device = _device(self.learner_)
+        classifier = Classifier(self.learner_, {name: value.to(device) for name, value in self.adapted_.items()})
+        batches = np.split(np.arange(len(source)), range(BATCH, len(source), BATCH))
+        with torch.no_grad():
+            logits = torch.cat([classifier(_read(self.learner_, source, rows))[0].cpu() for rows in batches])
+        probabilities = logits.double().softmax(1).numpy()
+        if prevalence is not None:
+            probabilities = probabilities * self._shares(prevalence) / (self.counts_ / self.counts_.sum())
+        return probabilities / probabilities.sum(1, keepdims=True)
 
-    def predict(self, images: Images) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each image."""
-        return self.classes_[self.predict_proba(images).argmax(1)]
+        best = self.predict_proba(X).argmax(1)
+        return self.classes_[best]
 
-    def warnings(self, images: Images) -> list[str]:
+    def warnings(self, X: Any) -> list[str]:
         """For each image, how it lies outside what the classifier was fitted on; empty where it does not."""
-        source = _source(images)
+        source = self._fitted_source(X)
         found: list[list[str]] = [[] for _ in range(len(source))]
-        for name, values in self._fitted().shape.measures(source).items():
+        for name, values in self.learner_.shape.measures(source).items():
             low, high = self.intensity_[name]
             for warning, value in zip(found, values, strict=True):
                 if not low <= value <= high:
@@ -115,17 +145,20 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             StorageError: `folder` exists already or cannot be written.
         """
-        learner = self._fitted()
+        check_is_fitted(self, "adapted_")
         adapted = {name: value.detach().cpu().numpy() for name, value in self.adapted_.items()}
+        arrays = {LEARNER: parameters_of(self.learner_), ADAPTED: adapted}
+        if self.standardisation_ is not None:
+            arrays[STANDARDISATION] = asdict(self.standardisation_)
         model = ModelRecord(
             classes=self.classes_.tolist(),
             images_per_class=self.counts_.tolist(),
             intensity=self.intensity_,
+            feature_names=list(getattr(self, "feature_names_in_", [])),
             purpose="for research, not a medical device",
         )
         with new_folder(Path(folder)) as filling:
-            arrays = {LEARNER: parameters_of(learner), ADAPTED: adapted}
-            write_folder(filling, "model", learner.record(), arrays, model)
+            write_folder(filling, "model", self.learner_.record(), arrays, model)
 
     @staticmethod
     def load(folder: str | Path) -> "FewShotClassifier":
@@ -136,32 +169,28 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         """
         folder = Path(folder)
         record = read_folder(folder, "model")
-        learner = rebuild(folder, record)
+        learner, model = rebuild(folder, record), record.model
+        takes_table = type(learner.shape) is FeatureShape
+        if model is None or model.intensity.keys() != (set() if takes_table else MEASURES):
+            raise StorageError(f"{folder}/model.json does not describe a model; it was changed, make it anew.")
         classifier = FewShotClassifier(learner)
-        classifier.learner_ = learner
+        classifier.learner_, classifier.standardisation_ = learner, None
         arrays = read_checked(folder, record, ADAPTED)
         classifier.adapted_ = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
-        model = record.model
-        if model is None:
-            raise StorageError(f"{folder}/model.json does not describe a model; it was changed, make it anew.")
-        classifier.classes_ = np.array(model.classes)
-        classifier.counts_ = np.array(model.images_per_class)
+        classifier.classes_, classifier.counts_ = np.array(model.classes), np.array(model.images_per_class)
         classifier.intensity_ = model.intensity
+        if takes_table:
+            classifier.standardisation_ = Standardisation(**read_checked(folder, record, STANDARDISATION))
+            classifier.n_features_in_ = len(classifier.standardisation_.mean)
+        if model.feature_names:
+            classifier.feature_names_in_ = np.array(model.feature_names, dtype=object)
         return classifier
 
-    def _fitted(self) -> Learner:
+    def _fitted_source(self, X: Any) -> ImageSource:
         check_is_fitted(self, "adapted_")
-        return self.learner_
+        return as_source(checked(X, self), self.standardisation_)
 
-    def _probabilities(self, pixels: torch.Tensor, prevalence: Mapping[Any, float] | None) -> np.ndarray:
-        classifier = Classifier(self.learner_, self.adapted_)
-        parts = [classifier.probabilities(part[None])[0] for part in pixels.split(BATCH)]
-        probabilities = torch.cat(parts).double().numpy()
-        if prevalence is not None:
-            probabilities = probabilities * self._shares(prevalence) / (self.counts_ / self.counts_.sum())
-        return probabilities / probabilities.sum(1, keepdims=True)
-
-    def _shares(self, prevalence: Mapping[Any, float]) -> np.ndarray:
+    def _shares(self, prevalence: Mapping[Any, float]) -> Float[np.ndarray, " classes"]:
         given = {str(name): share for name, share in prevalence.items()}
         names = [str(name) for name in self.classes_]
         if set(given) != set(names) or not all(0 < share < 1e9 for share in given.values()):
@@ -172,14 +201,40 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         return shares / shares.sum()
 
 
-def _source(images: Images) -> ImageSource:
-    if isinstance(images, np.ndarray):
-        return ArrayImages(images)
-    return FileImages([Path(image) for image in images])
+def _encoded(y: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " samples"]]:
+    """The classes, and each label as an index into them."""
+    if y.dtype.kind == "f" and np.any(y % 1):
+        raise InputError("y holds continuous values, and these are no classes; give the class of each image.")
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise InputError(f"y holds {len(classes)} class ({', '.join(map(str, classes))}); give two classes or more.")
+    return classes, codes
 
 
-def _read(source: ImageSource, shape: InputShape) -> Float[torch.Tensor, "images *dimensions"]:
-    return shape.read(source, np.arange(len(source)))
+def _learner(learner: str | Path | Learner, source: ImageSource) -> Learner:
+    """The learner that was given; one that was named is made for what the source holds."""
+    if isinstance(learner, Learner):
+        return learner
+    if Path(learner).is_dir():
+        return load_learner(learner)
+    name = str(learner)
+    if name not in LEARNERS:
+        raise InputError(f"learner is '{name}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it.")
+    made = create(name, shape=FeatureShape(source.array.shape[1:])) if isinstance(source, Vectors) else create(name)
+    if made.gradient is not None:
+        raise InputError(f"Learner '{name}' must be meta-trained first; give the folder of a run, or a learner.")
+    return made
+
+
+def _read(
+    learner: Learner, source: ImageSource, rows: Int[np.ndarray, " samples"]
+) -> Float[torch.Tensor, "1 samples ..."]:
+    """Some images with a task axis, where the learner is."""
+    return learner.shape.read(source, rows)[None].to(_device(learner))
+
+
+def _device(learner: Learner) -> torch.device:
+    return next(chain(learner.parameters(), learner.buffers(), [torch.empty(0)])).device
 
 
 def _ranges(measures: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:

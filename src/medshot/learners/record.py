@@ -129,6 +129,7 @@ class ModelRecord(Strict):
     classes: list[Any] = Field(min_length=2)
     images_per_class: list[int]
     intensity: dict[str, tuple[float, float]]
+    feature_names: list[str] = []
     purpose: str
 
     @model_validator(mode="after")
