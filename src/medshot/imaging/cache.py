@@ -4,11 +4,13 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import numpy as np
 import platformdirs
@@ -22,8 +24,11 @@ from medshot.imaging.resizing import FittedImage, prepare
 from medshot.imaging.shape import ImageShape
 
 FORMAT_VERSION = 1
-_BATCH = 64  # images decoded ahead of the writer, whatever their number
+_AHEAD = 4  # items in work for each thread, whatever their number
 _PATIENCE = 2.0  # seconds before a progress bar appears
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class _SixteenBits(Exception):
@@ -60,13 +65,82 @@ def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: ImageShap
     pixels = _open(place, (len(paths), shape.channels, shape.size, shape.size))
     if pixels is not None:
         return pixels
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+    with writing_into(place.parent):
         _build(place, paths, shape)
         return np.load(place, mmap_mode="r", allow_pickle=False)
+
+
+def decoded_files(paths: Iterable[Path], shape: ImageShape, dtype: np.dtype | None = None) -> Iterator[FittedImage]:
+    """The pixels of image files in order, decoded by threads a little ahead of whoever takes them.
+
+    Args:
+        paths: image files.
+        shape: what the network asks for.
+        dtype: uint8 or uint16; each image's own where it is left out.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    return in_threads(partial(_decode, shape=shape, dtype=dtype), paths, os.cpu_count() or 1)
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """`work` of each item, in order; a few items ahead are in work, so that memory does not grow with their number."""
+    pending: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) == _AHEAD * threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal's stderr once the work has taken two seconds.
+
+    Args:
+        what: what is being done.
+        total: the number of items.
+
+    Returns:
+        Called with the number of items that were done.
+    """
+    began, shown = time.monotonic(), False
+    console = Console(stderr=True)
+    display = Progress(console=console, transient=True)
+    bar = display.add_task(what, total=total)
+
+    def advance(done: int) -> None:
+        nonlocal shown
+        display.advance(bar, done)
+        if not shown and console.is_terminal and time.monotonic() - began > _PATIENCE:
+            display.start()
+            shown = True
+
+    try:
+        yield advance
+    finally:
+        if shown:
+            display.stop()
+
+
+@contextmanager
+def writing_into(folder: Path) -> Iterator[None]:
+    """Make a folder of the cache; what goes wrong while writing becomes a StorageError that says what to do."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except StorageError:
+        raise
     except OSError as error:
         raise StorageError(
-            f"the cache folder {place.parent} could not be written to ({error.strerror or error}); "
+            f"the cache folder {folder} could not be written to ({error.strerror or error}); "
             "set MEDSHOT_CACHE to a folder that you may write to and that has space."
         ) from error
 
@@ -107,36 +181,14 @@ def _write(file: IO[bytes], paths: Sequence[Path], shape: ImageShape, dtype: np.
         "shape": (len(paths), shape.channels, shape.size, shape.size),
     }
     np.lib.format.write_array_header_1_0(file, header)
-    for fitted in _with_progress(_decoded(paths, shape, dtype), len(paths)):
-        file.write(fitted.data)
+    with progress("reading images", len(paths)) as advance:
+        for fitted in decoded_files(paths, shape, dtype):
+            file.write(fitted.data)
+            advance(1)
 
 
-def _decoded(paths: Sequence[Path], shape: ImageShape, dtype: np.dtype) -> Iterator[FittedImage]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), _BATCH):
-            yield from pool.map(partial(_decode, shape=shape, dtype=dtype), paths[start : start + _BATCH])
-
-
-def _decode(path: Path, shape: ImageShape, dtype: np.dtype) -> FittedImage:
+def _decode(path: Path, shape: ImageShape, dtype: np.dtype | None) -> FittedImage:
     image = read_image(path)
-    if image.dtype.itemsize > dtype.itemsize:
+    if dtype is not None and image.dtype.itemsize > dtype.itemsize:
         raise _SixteenBits
-    return prepare(image, shape, dtype)
-
-
-def _with_progress(images: Iterator[FittedImage], total: int) -> Iterator[FittedImage]:
-    """Pass the images on; a bar on a terminal's stderr once that has taken two seconds."""
-    began, shown = time.monotonic(), False
-    console = Console(stderr=True)
-    progress = Progress(console=console, transient=True)
-    bar = progress.add_task("reading images", total=total)
-    try:
-        for image in images:
-            yield image
-            progress.advance(bar)
-            if not shown and console.is_terminal and time.monotonic() - began > _PATIENCE:
-                progress.start()
-                shown = True
-    finally:
-        if shown:
-            progress.stop()
+    return prepare(image, shape, dtype or image.dtype)

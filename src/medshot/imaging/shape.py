@@ -1,12 +1,13 @@
 """What a learner asks for of each image, and what a source of images must answer."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, UInt, UInt8
 from torch import Tensor
 
 from medshot.errors import InputError
@@ -29,6 +30,12 @@ class ImageSource(Protocol):
 
     def pixels(self, shape: "ImageShape") -> Pixels:
         """All images as `(images, channels, size, size)`, read-only, possibly mapped from disk."""
+        ...
+
+    def stream(
+        self, shape: "ImageShape", rows: Int[np.ndarray, " samples"]
+    ) -> Iterator[UInt[np.ndarray, "channels size size"]]:
+        """The images of these rows in order, each of 8 or 16 bits as its source has it, and none of them kept."""
         ...
 
 
@@ -175,3 +182,10 @@ class Vectors:
     def pixels(self, shape: ImageShape) -> Pixels:
         """Refused: InputError."""
         raise InputError("This learner takes images, and X holds feature vectors; give image files or an image array.")
+
+    def stream(
+        self, shape: ImageShape, rows: Int[np.ndarray, " samples"]
+    ) -> Iterator[UInt[np.ndarray, "channels size size"]]:
+        """Refused: InputError."""
+        self.pixels(shape)
+        return iter(())

