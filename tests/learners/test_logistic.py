@@ -20,7 +20,7 @@ def test_without_augmentation_it_is_scikit_learn_on_the_same_features(ways, stre
     batch = episodes(3, ways=ways)
     support, query = one_task(batch.support, 2), one_task(batch.query, 2)
     learner = tiny("logistic", views=1, regularisation=strength)
-    twin = LogisticRegression(C=strength, max_iter=1000)
+    twin = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000)
     twin.fit(features(support.images[0]), support.labels[0].numpy())
     expected = twin.predict_proba(features(query.images[0]))
     said = learner.adapt(support).probabilities(query.images)[0].numpy()

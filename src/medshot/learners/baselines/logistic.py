@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
-from torch.nn import functional
 
 from medshot.imaging import Augmentation, ImageShape, InputShape, augment
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.content import Drawn
+from medshot.learners.vectors import as_vectors, row_space
 from medshot.tasks import Support
 
 
@@ -59,10 +59,13 @@ class Logistic(Learner):
     def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
         """Coefficients and intercepts, one row per class."""
         real = (drawn["weights"] > 0).cpu()
-        features = self._features(drawn["images"]).cpu()[real].double().numpy()
+        vectors = as_vectors(drawn["images"], self.pixels).cpu()[real].double()
+        basis = row_space(vectors)
         labels, weights = drawn["labels"].cpu()[real].numpy(), drawn["weights"].cpu()[real].numpy()
-        model = LogisticRegression(C=self.regularisation, max_iter=1000).fit(features, labels, weights / self._views)
-        coefficients = np.zeros((support.ways, features.shape[1]))
+        model = LogisticRegression(C=self.regularisation, tol=1e-6, max_iter=1000).fit(
+            (vectors @ basis).numpy(), labels, weights / self._views
+        )
+        coefficients = np.zeros((support.ways, basis.shape[1]))
         intercepts = np.zeros(support.ways)
         if len(model.classes_) == 2:
             coefficients[model.classes_[1]] = model.coef_[0]
@@ -70,24 +73,17 @@ class Logistic(Learner):
         else:
             coefficients[model.classes_], intercepts[model.classes_] = model.coef_, model.intercept_
         return {
-            "coefficients": torch.from_numpy(coefficients).to(support.images),
+            "coefficients": (torch.from_numpy(coefficients) @ basis.T).to(support.images),
             "intercepts": torch.from_numpy(intercepts).to(support.images),
         }
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
         """The fitted model's logits."""
-        return self._features(images) @ adapted["coefficients"].T + adapted["intercepts"]
+        return as_vectors(images, self.pixels) @ adapted["coefficients"].T + adapted["intercepts"]
 
     @property
     def _views(self) -> int:
         return self.views if isinstance(self.shape, ImageShape) else 1
-
-    def _features(self, images: Tensor) -> Float[Tensor, "samples features"]:
-        if not isinstance(self.shape, ImageShape):
-            return images
-        shrunk = functional.adaptive_avg_pool2d(images, min(self.pixels, self.shape.size))
-        standardised = functional.group_norm(shrunk, num_groups=1).flatten(1)
-        return standardised / standardised.shape[1] ** 0.5
 
 
 def augmented_views(support: Support, views: int, generator: torch.Generator) -> Drawn:
