@@ -50,6 +50,19 @@ def draw_by_content(support: Support, draw: Callable[[Support, torch.Generator],
     return {name: _stacked([of_task[name] for of_task in drawn]) for name in drawn[0]}
 
 
+def canonical_labels(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Labels that do not depend on how the classes were numbered.
+
+    Args:
+        labels: `(support,)`, of one task without its padding, ordered by content.
+
+    Returns:
+        The labels with classes numbered in the order in which they first appear, and the old label of each new one.
+    """
+    old = torch.tensor(list(dict.fromkeys(labels.tolist())), device=labels.device)
+    return (labels[:, None] == old).int().argmax(1), old
+
+
 def _digests(images: Tensor, weights: Tensor) -> list[bytes]:
     return [
         hashlib.sha256(image.numpy().tobytes()).digest() if weight > 0 else PADDING
