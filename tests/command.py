@@ -9,6 +9,7 @@ from making import write_images
 from medshot.cli import main
 from medshot.tasks import Task
 
+PIXELS = ("--encoder", "none")
 TRAIN = (
     *("--size", "20", "--steps", "3", "--shots", "1,2", "--queries", "1", "--ways", "2", "--batch", "2"),
     *("--engine", "loop"),

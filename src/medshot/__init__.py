@@ -14,39 +14,67 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from medshot.evaluation import Protocol, evaluate
-    from medshot.learners import FewShotClassifier, Learner, create, load, load_learner
+    from medshot.learners import (
+        Adapted,
+        Drawn,
+        FeatureShape,
+        FewShotClassifier,
+        ImageShape,
+        InputShape,
+        Learner,
+        Support,
+        create,
+        load,
+        load_learner,
+        register,
+    )
     from medshot.tasks import load_tasks, simulate
 
 __version__ = version("medshot")
 
 # Imported on first use, so that `medshot --help` does not wait for torch.
 _HOMES = {
-    "FewShotClassifier": "medshot.learners",
-    "Learner": "medshot.learners",
-    "Protocol": "medshot.evaluation",
-    "create": "medshot.learners",
-    "evaluate": "medshot.evaluation",
-    "load": "medshot.learners",
-    "load_learner": "medshot.learners",
-    "load_tasks": "medshot.tasks",
-    "simulate": "medshot.tasks",
+    "medshot.evaluation": ("Protocol", "evaluate"),
+    "medshot.learners": (
+        "Adapted",
+        "Drawn",
+        "FeatureShape",
+        "FewShotClassifier",
+        "ImageShape",
+        "InputShape",
+        "Learner",
+        "Support",
+        "create",
+        "load",
+        "load_learner",
+        "register",
+    ),
+    "medshot.tasks": ("load_tasks", "simulate"),
 }
 
 __all__ = [
+    "Adapted",
+    "Drawn",
+    "FeatureShape",
     "FewShotClassifier",
+    "ImageShape",
+    "InputShape",
     "Learner",
     "Protocol",
+    "Support",
     "__version__",
     "create",
     "evaluate",
     "load",
     "load_learner",
     "load_tasks",
+    "register",
     "simulate",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
     raise AttributeError(f"module 'medshot' has no attribute '{name}'")

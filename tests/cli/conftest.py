@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from command import medshot, write_ward
+from command import PIXELS, medshot, write_ward
 from making import textured
 
 
@@ -14,6 +14,6 @@ def ward(tmp_path: Path) -> Path:
 @pytest.fixture
 def model(tmp_path: Path, ward: Path, capsys: pytest.CaptureFixture) -> Path:
     """A model folder of the baseline, fitted on the ward."""
-    assert medshot("adapt", ward, "--learner", "logistic", "--out", tmp_path / "model") == 0
+    assert medshot("adapt", ward, "--learner", "logistic", *PIXELS, "--out", tmp_path / "model") == 0
     capsys.readouterr()
     return tmp_path / "model"

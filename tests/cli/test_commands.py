@@ -8,13 +8,15 @@ import subprocess
 import sys
 
 import pytest
-from command import TRAIN, medshot, write_ward
-from making import SHAPE
+from command import PIXELS, TRAIN, medshot, write_ward
 from PIL import Image
 
+from medshot.imaging import FeatureShape, ImageShape
+from medshot.learners import create
+from medshot.networks.encoders import EncodedShape
 from medshot.tasks import simulate
 
-COMMANDS = ("quickstart", "meta-train", "adapt", "predict", "evaluate", "info")
+COMMANDS = ("quickstart", "meta-train", "adapt", "predict", "evaluate", "learners", "info")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -29,10 +31,9 @@ def test_the_help_names_every_command(capsys):
     assert all(command in said for command in COMMANDS)
 
 
-@pytest.mark.parametrize("wrong", [["unheard-of"], ["adapt"], ["adapt", "x", "--out", "y", "--speed", "9"]])
-def test_a_wrong_command_line_exits_with_2(wrong, capsys):
-    assert medshot(*wrong) == 2
-    assert "Traceback" not in capsys.readouterr().err
+def test_without_arguments_it_shows_its_help(capsys):
+    assert medshot() == 0
+    assert "quickstart" in capsys.readouterr().out
 
 
 def test_from_meta_training_to_a_report(tmp_path, capsys):
@@ -120,7 +121,7 @@ def test_paths_with_spaces_quotes_and_letters_of_any_language(tmp_path, ward, ca
     place = tmp_path / 'Jürgen\'s "new" 肺 ward'
     ward.rename(place)
     model, table = tmp_path / "mödel 1", tmp_path / "täble 1.csv"
-    assert medshot("adapt", place, "--learner", "logistic", "--out", model) == 0
+    assert medshot("adapt", place, "--learner", "logistic", *PIXELS, "--out", model) == 0
     assert medshot("predict", model, place, "--out", table) == 0
     capsys.readouterr()
     assert str(place) in table.read_text(encoding="utf-8").replace('""', '"')
@@ -131,12 +132,12 @@ def test_names_that_are_no_utf8(tmp_path, ward, model, capsys):
     shutil.copytree(ward, strange / "task")
     (strange / "task" / "direction 1").rename(strange / "task" / os.fsdecode(b"class \xe9"))
     out = strange / "out"
-    assert medshot("adapt", strange / "task", "--learner", "logistic", "--out", out) == 0
+    assert medshot("adapt", strange / "task", "--learner", "logistic", *PIXELS, "--out", out) == 0
     assert medshot("predict", model, strange / "task") == 0
     assert "caf\\xe9" in capsys.readouterr().out
     assert medshot("predict", out, strange / "task", "--out", strange / "table.csv") == 0
     assert "p_class \\xe9" in (strange / "table.csv").read_text(encoding="utf-8")
-    run = ["--learners", "logistic", "--shots", "1", "--episodes", "2", "--out", strange / "evaluation"]
+    run = ["--learners", "logistic", *PIXELS, "--shots", "1", "--episodes", "2", "--out", strange / "evaluation"]
     assert medshot("evaluate", strange / "task", *run) == 0
     assert "caf\\xe9" in json.loads((strange / "evaluation" / "results.json").read_text())["metadata"]["command"]
 
@@ -149,13 +150,30 @@ def test_predictions_go_to_a_file_and_to_stdout_and_hidden_files_are_passed_over
     assert (tmp_path / "table.csv").read_text().count("\n") == 9
 
 
-def test_info_answers_without_torch(model):
+def test_help_and_info_answer_without_torch(model):
     code = (
-        "import sys; from medshot.cli import main; sys.argv = ['medshot', 'info', sys.argv[1]]\n"
+        "import sys; from medshot.cli import main; sys.argv[0] = 'medshot'\n"
         "try: main()\nexcept SystemExit: pass\n"
         "print('torch' in sys.modules, file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True)
-    assert "learner: logistic" in done.stdout
-    assert done.stderr.split() == ["False"]
-    assert f"{SHAPE.channels}×64×64" in done.stdout
+    for words, said in (
+        (["info", str(model)], "learner: logistic, images 1×64×64"),
+        (["evaluate", "--help"], "--from"),
+    ):
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+        assert said in done.stdout
+        assert done.stderr.split() == ["False"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        (ImageShape(channels=3, size=32), "images 3×32×32"),
+        (FeatureShape((6, 4)), "vectors of 10 features"),
+        (EncodedShape("lite0"), f"features of encoder lite0 ({EncodedShape('lite0').sha256[:12]})"),
+    ],
+)
+def test_info_says_what_a_learner_takes(tmp_path, capsys, shape, said):
+    create("logistic", shape=shape).save(tmp_path / "run")
+    assert medshot("info", tmp_path / "run") == 0
+    assert f"learner: logistic, {said}" in capsys.readouterr().out

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from command import TRAIN, medshot, write_ward
+from command import PIXELS, TRAIN, medshot, write_ward
 from making import textured, write_manifest
 
+from medshot.errors import StorageError
 from medshot.learners import create
 from medshot.storage import write_arrays
+
+GREY = {"channels": 1, "size": 64}
 
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 
@@ -36,10 +39,26 @@ def refused(tmp_path, capsys):
 def in_all_ways(data: object, out: Path) -> list[list[object]]:
     """Every command that reads labelled data, on this data."""
     return [
-        ["adapt", data, "--learner", "logistic", "--out", out],
+        ["adapt", data, "--learner", "logistic", *PIXELS, "--out", out],
         ["meta-train", data, *TRAIN, "--out", out],
-        ["evaluate", data, "--learners", "logistic", "--shots", "1", "--episodes", "2", "--out", out],
+        ["evaluate", data, "--learners", "logistic", *PIXELS, "--shots", "1", "--episodes", "2", "--out", out],
     ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["unheard-of"], "No such command 'unheard-of'; see medshot --help."),
+        (["adapt"], "see medshot adapt --help."),
+        (["adapt", "x", "--out", "y", "--speed", "9"], "--speed"),
+        (["evaluate", "x", "--seed", "-1"], "'--seed'"),
+        (["evaluate", "x", "--episodes", "many"], "'--episodes'"),
+        (["--import"], "--import"),
+        (["info", "x", "y"], "(y)"),
+    ],
+)
+def test_a_wrong_command_line(refused, wrong, said):
+    assert said in refused(*wrong)
 
 
 def test_shots_of_zero(refused, ward, tmp_path):
@@ -71,7 +90,7 @@ def test_output_below_a_file(refused, model, ward, tmp_path):
 @pytest.mark.parametrize("below", ["file/out", "n" * 300])
 def test_a_place_that_can_never_be_is_refused_before_any_work(refused, model, ward, tmp_path, monkeypatch, below):
     (tmp_path / "file").write_text("mine")
-    monkeypatch.setattr("medshot.evaluation.protocol._run", lambda *_: pytest.fail("a learner ran"))
+    monkeypatch.setattr("medshot.evaluation.protocol.run_episodes", lambda *_: pytest.fail("a learner ran"))
     monkeypatch.setattr("medshot.cli.predicting.predict_files", lambda *_: pytest.fail("a model ran"))
     monkeypatch.setattr("medshot.cli.evaluating.evaluate", lambda *_, **__: pytest.fail("a learner ran"))
     for command in [*in_all_ways(ward, tmp_path / below), ["predict", model, ward, "--out", tmp_path / below]]:
@@ -179,12 +198,10 @@ def test_damaged_arrays(refused, ward, model, tmp_path, damage):
         ({"learner": None}, "does not describe a"),
         ({"arrays": "none"}, "does not describe a"),
         ({"surprise": 1}, "does not describe a"),
-        ({"learner": {"name": "metall", "settings": {}, "channels": 1, "size": 64}}, "parameters do not fit"),
-        ({"learner": {"name": "metal", "settings": {}, "channels": 1, "size": 64}}, "parameters do not fit"),
-        (
-            {"learner": {"name": "logistic", "settings": {}, "channels": 2, "size": 64}},
-            "parameters do not fit",
-        ),
+        ({"learner": {"name": "metall", "settings": {}, "input": GREY}}, "'metall' learner, which is not known here"),
+        ({"learner": {"name": "metal", "settings": {}, "input": GREY}}, "parameters do not fit"),
+        ({"learner": {"name": "logistic", "settings": {}, "input": GREY | {"channels": 2}}}, "1 or 3 channels, not 2"),
+        ({"learner": {"name": "logistic", "settings": {}, "input": {"encoder": "x"}}}, "does not describe a"),
     ],
 )
 def test_records_of_another_version_or_changed_by_hand(refused, ward, model, tmp_path, changes, said):
@@ -210,6 +227,38 @@ def test_a_model_whose_own_part_was_changed(refused, ward, model):
     for part in (None, {}, record["model"] | {"classes": ["one"]}, record["model"] | {"intensity": {}}):
         path.write_text(json.dumps(record | {"model": part}))
         assert "model.json" in refused("predict", model, ward)
+
+
+def test_evaluating_nothing(refused, ward):
+    assert "nothing to evaluate; give --learners, --from RUN" in refused("evaluate", ward, "--learners", "")
+
+
+def test_encoders_that_do_not_exist_or_are_given_a_size(refused, ward, tmp_path):
+    for command in (
+        ["adapt", ward, "--learner", "logistic", "--out", tmp_path / "out"],
+        ["meta-train", ward, "--out", tmp_path / "out"],
+        ["evaluate", ward, "--out", tmp_path / "out"],
+    ):
+        assert "--encoder is 'lite9', but must be one of lite0" in refused(*command, "--encoder", "lite9")
+        for option in ("--size", "--channels"):
+            assert "are for pixels" in refused(*command, "--encoder", "lite0", option, "3")
+        assert "0 pixels per side are too small" in refused(*command, "--size", "0")
+
+
+def test_resuming_with_a_damaged_history(refused, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    command = ["meta-train", write_ward(tmp_path / "big", textured(2, patients=10)), *TRAIN, "--out", out]
+    with monkeypatch.context() as patch:
+        patch.setattr("medshot.learners.base.Learner.write", raise_full_disk)
+        assert medshot(*command) == 2
+    capsys.readouterr()
+    history = out / "events.jsonl"
+    history.write_bytes(b"\xff\n" + history.read_bytes())
+    assert "events.jsonl is damaged at line 1" in refused(*command, "--resume")
+
+
+def raise_full_disk(*_: object) -> None:
+    raise StorageError("No space is left; free some.")
 
 
 def test_resuming_what_is_not_there_or_done(refused, ward, tmp_path, capsys):

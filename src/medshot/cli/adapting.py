@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from medshot.cli.making import make_ready
 from medshot.cli.options import note
 from medshot.errors import InputError
-from medshot.imaging import ArrayImages, FileImages
-from medshot.learners import FewShotClassifier, Learner, create, load_learner
+from medshot.imaging import ArrayImages, FileImages, InputShape
+from medshot.learners import FewShotClassifier, Learner, load_learner
 from medshot.storage import read_json, refuse_existing
 from medshot.tasks import Task, draw_episode, load_tasks
 
@@ -22,13 +23,17 @@ def adapt_to(
     preset: str | None,
     shots: int | None,
     *,
+    shape: InputShape,
     label: str,
     keep: Mapping[str, Sequence[str]],
     seed: int,
 ) -> dict[str, Any]:
-    """Adapt to the task at `data`, write the model to `out`, and return what its record says."""
+    """Adapt to the task at `data`, write the model to `out`, and return what its record says.
+
+    A learner that is named takes `shape`, and one of a run what it was trained on.
+    """
     refuse_existing(out)
-    made = _learner(run, learner, preset, seed)
+    made = _learner(run, learner, preset, shape, seed)
     tasks = load_tasks(data, label=label, keep=keep)
     if len(tasks) != 1:
         names = ", ".join(task.name for task in tasks)
@@ -47,15 +52,12 @@ def adapt_to(
     return read_json(out / "model.json")
 
 
-def _learner(run: Path | None, learner: str | None, preset: str | None, seed: int) -> Learner:
-    if (run is None) == (learner is None):
-        raise InputError("Give either --from RUN or --learner NAME, and not both.")
-    if run is not None:
+def _learner(run: Path | None, learner: str | None, preset: str | None, shape: InputShape, seed: int) -> Learner:
+    if run is not None and learner is None:
         return load_learner(run)
-    made = create(learner or "", preset=preset, seed=seed)
-    if made.gradient is not None:
-        raise InputError(f"Learner '{learner}' must be meta-trained first; give --from RUN (see medshot meta-train).")
-    return made
+    if learner is not None and run is None:
+        return make_ready(learner, shape, preset=preset, seed=seed)
+    raise InputError("Give either --from RUN or --learner NAME, and not both.")
 
 
 def _images(task: Task, samples: np.ndarray) -> list[Path] | np.ndarray:

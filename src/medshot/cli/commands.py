@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from medshot.cli.options import Device, Json, Keep, Label, Seed, kept, note, numbers, shares, write_out
+from medshot.cli.options import (
+    Channels,
+    Device,
+    Encoder,
+    Json,
+    Keep,
+    Label,
+    Seed,
+    Size,
+    kept,
+    note,
+    numbers,
+    shares,
+    write_out,
+)
 
 Out = Annotated[Path, typer.Option(help="New folder to write to.")]
 
@@ -36,8 +50,9 @@ def meta_train(
     queries: Annotated[int, typer.Option(help="Query patients per class.")] = 10,
     ways: Annotated[int, typer.Option(help="Classes at most; each batch draws from 2 to this.")] = 4,
     batch: Annotated[int, typer.Option(help="Tasks in a batch.")] = 4,
-    size: Annotated[int, typer.Option(help="Side of the images in pixels.")] = 64,
-    channels: Annotated[int, typer.Option(help="1 for grey, 3 for colour.")] = 1,
+    encoder: Encoder = None,
+    size: Size = None,
+    channels: Channels = None,
     learning_rate: Annotated[float, typer.Option(help="Of the outer loop.")] = 0.001,
     label: Label = "label",
     keep: Keep = None,
@@ -51,8 +66,7 @@ def meta_train(
 
     Example: medshot meta-train tasks/ --learner metal --out run
     """
-    from medshot.imaging import ImageShape
-    from medshot.learners import create
+    from medshot.cli.making import input_shape, make
     from medshot.learners.runs import meta_train_into
     from medshot.tasks import load_tasks
     from medshot.training import BatchSettings, OuterSettings
@@ -63,7 +77,7 @@ def meta_train(
         seed=seed,
         batch=BatchSettings(tasks=batch, ways=ways, shots=numbers(shots, "--shots"), queries=queries),
     )
-    made = create(learner, seed=seed, shape=ImageShape(channels=channels, size=size))
+    made = make(learner, input_shape(encoder, size, channels), seed=seed)
     loaded = [task for path in tasks for task in load_tasks(path, label=label, keep=kept(keep))]
     for task in loaded:
         note(task.describe())
@@ -85,6 +99,9 @@ def adapt(
         str | None, typer.Option(help="reference: METAL exactly as published (with --learner metal).")
     ] = None,
     shots: Annotated[int | None, typer.Option(help="Draw this many patients per class; all if left out.")] = None,
+    encoder: Encoder = None,
+    size: Size = None,
+    channels: Channels = None,
     label: Label = "label",
     keep: Keep = None,
     seed: Seed = 0,
@@ -92,11 +109,15 @@ def adapt(
 ) -> None:
     """Adapt a learner to a new task from a few labelled images and write a model folder.
 
+    With --from, the learner takes what it was trained on, and --encoder, --size and --channels change nothing.
+
     Example: medshot adapt new_task/ --from run --shots 5 --out model
     """
     from medshot.cli.adapting import adapt_to
+    from medshot.cli.making import input_shape
 
-    model = adapt_to(data, out, run, learner, preset, shots, label=label, keep=kept(keep), seed=seed)
+    shape = input_shape(encoder, size, channels)
+    model = adapt_to(data, out, run, learner, preset, shots, shape=shape, label=label, keep=kept(keep), seed=seed)
     if as_json:
         write_out(model)
     else:
@@ -140,8 +161,9 @@ def evaluate(
     shots: Annotated[str, typer.Option(help="Labelled patients per class, each evaluated by itself.")] = "1,5,10",
     episodes: Annotated[int, typer.Option(help="Draws per task and shots.")] = 100,
     queries: Annotated[int, typer.Option(help="Query patients per class and episode at most.")] = 25,
-    size: Annotated[int, typer.Option(help="Side of the images where no --from run decides it.")] = 64,
-    channels: Annotated[int, typer.Option(help="1 for grey, 3 for colour, where no --from run decides it.")] = 1,
+    encoder: Encoder = None,
+    size: Size = None,
+    channels: Channels = None,
     out: Annotated[Path | None, typer.Option(help="New folder for results.json, results.md and report.html.")] = None,
     label: Label = "label",
     keep: Keep = None,
@@ -151,9 +173,12 @@ def evaluate(
 ) -> None:
     """Score learners on tasks that they never saw: the same episodes for all, intervals by default.
 
+    With --from, all learners take what the first run takes, and --encoder, --size and --channels change nothing.
+
     Example: medshot evaluate held_out/ --from run --learners scratch,logistic --shots 1,5,10 --out evaluation
     """
     from medshot.cli.evaluating import evaluate_paths, report_on
+    from medshot.cli.making import input_shape
     from medshot.evaluation import Protocol
 
     protocol = Protocol(
@@ -164,14 +189,30 @@ def evaluate(
         runs or [],
         [name for name in learners.split(",") if name],
         protocol,
-        size=size,
-        channels=channels,
+        shape=input_shape(encoder, size, channels),
         label=label,
         keep=kept(keep),
         device=device,
         out=out,
     )
     report_on(results, cells, out, as_json=as_json)
+
+
+def learners(as_json: Json = False) -> None:
+    """List all learners: what they do, where they were published, and what adapting them costs.
+
+    Example: medshot learners --json
+    """
+    from medshot.cli.listing import learner_facts, print_learners
+    from medshot.learners import LEARNERS
+
+    found = learner_facts(LEARNERS)
+    for sentence in LEARNERS.broken:
+        note(sentence)
+    if as_json:
+        write_out(found)
+    else:
+        print_learners(found)
 
 
 def info(

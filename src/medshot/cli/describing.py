@@ -33,7 +33,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     learner = found["learner"]
     lines = [
         f"{found['kind']} of medshot {found['version']} (format {found['format']})",
-        f"learner: {learner['name']}, images {learner['channels']}×{learner['size']}×{learner['size']}",
+        f"learner: {learner['name']}, {_input(learner['input'])}",
         "settings: " + ", ".join(f"{name} {value}" for name, value in learner["settings"].items()),
     ]
     training = learner["training"]
@@ -52,3 +52,12 @@ def _lines(found: dict[str, Any]) -> list[str]:
         lines.append("fitted on: " + ", ".join(f"{name} ({count} images)" for name, count in classes))
         lines.append(found["model"]["purpose"])
     return lines
+
+
+def _input(taken: dict[str, Any]) -> str:
+    """What the learner takes of each image."""
+    if "encoder" in taken:
+        return f"features of encoder {taken['encoder']} ({taken['sha256'][:12]})"
+    if "blocks" in taken:
+        return f"vectors of {sum(taken['blocks'])} features"
+    return f"images {taken['channels']}×{taken['size']}×{taken['size']}"

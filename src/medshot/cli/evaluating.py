@@ -7,11 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from medshot.cli.making import make_ready
 from medshot.cli.options import note, write_out
 from medshot.errors import InputError
 from medshot.evaluation import Cell, Protocol, Results, evaluate
-from medshot.imaging import ImageShape, InputShape
-from medshot.learners import Learner, create, load_learner
+from medshot.imaging import InputShape
+from medshot.learners import Learner, load_learner
 from medshot.reporting import results_table, write_evaluation
 from medshot.storage import new_folder, refuse_existing, shown
 from medshot.tasks import load_tasks
@@ -24,18 +25,17 @@ def evaluate_paths(
     names: Sequence[str],
     protocol: Protocol,
     *,
-    size: int,
-    channels: int,
+    shape: InputShape,
     label: str,
     keep: Mapping[str, Sequence[str]],
     device: str,
     out: Path | None,
 ) -> tuple[Results, list[Cell]]:
-    """Evaluate the learners of the runs and the named baselines on every task at the paths."""
+    """Evaluate the learners of the runs and the named ones on every task at the paths."""
     if out is not None:
         refuse_existing(out)
     place = resolve_device(device)
-    learners = load_learners(runs, names, ImageShape(channels=channels, size=size))
+    learners = load_learners(runs, names, shape)
     tasks = [task for path in paths for task in load_tasks(path, label=label, keep=keep)]
     for task in tasks:
         note(task.describe())
@@ -46,7 +46,9 @@ def evaluate_paths(
 
 
 def load_learners(runs: Sequence[Path], names: Sequence[str], shape: InputShape) -> dict[str, Learner]:
-    """The learners by name; baselines take images of the shape that the first run takes."""
+    """The learners by name; those that are named take what the first run takes, or `shape` where there is no run."""
+    if not (runs or names):
+        raise InputError("There is nothing to evaluate; give --learners, --from RUN, or both.")
     learners: dict[str, Learner] = {}
     for run in runs:
         learner = load_learner(run)
@@ -56,12 +58,7 @@ def load_learners(runs: Sequence[Path], names: Sequence[str], shape: InputShape)
         learners[name] = learner
     if learners:
         shape = next(iter(learners.values())).shape
-    for name in names:
-        made = create(name) if name == "metal-reference" else create(name, shape=shape)
-        if made.gradient is not None:
-            raise InputError(f"Learner '{name}' must be meta-trained first; give --from RUN (see medshot meta-train).")
-        learners[name] = made
-    return learners
+    return learners | {name: make_ready(name, shape) for name in names if name not in learners}
 
 
 def report_on(results: Results, cells: Sequence[Cell], out: Path | None, *, as_json: bool) -> None:

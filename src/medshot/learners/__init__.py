@@ -1,9 +1,42 @@
-"""Learners: what is meta-trained, and how it adapts to a new task. One file per idea; `base` is the contract."""
+"""Learners: what is meta-trained, and how it adapts to a new task. One file per idea; `base` is the contract.
 
-from medshot.learners.base import Classifier, Learner
+All that a learner in a file of its own needs is here; docs/your-own-learner.md makes one.
+"""
+
+from medshot.imaging import FeatureShape, ImageShape, InputShape
+from medshot.learners.base import Adapted, Classifier, Learner, weighted_cross_entropy, weighted_mean
+from medshot.learners.content import Drawn
 from medshot.learners.estimator import FewShotClassifier
-from medshot.learners.registry import LEARNERS, create, load_learner
+from medshot.learners.head import apply_head, new_head
+from medshot.learners.prototypes import class_means, log_frequencies, memberships, squared_distances
+from medshot.learners.registry import LEARNERS, create, load_learner, register
+from medshot.networks import base_network
+from medshot.tasks import Support
 
 load = FewShotClassifier.load
 
-__all__ = ["LEARNERS", "Classifier", "FewShotClassifier", "Learner", "create", "load", "load_learner"]
+__all__ = [
+    "LEARNERS",
+    "Adapted",
+    "Classifier",
+    "Drawn",
+    "FeatureShape",
+    "FewShotClassifier",
+    "ImageShape",
+    "InputShape",
+    "Learner",
+    "Support",
+    "apply_head",
+    "base_network",
+    "class_means",
+    "create",
+    "load",
+    "load_learner",
+    "log_frequencies",
+    "memberships",
+    "new_head",
+    "register",
+    "squared_distances",
+    "weighted_cross_entropy",
+    "weighted_mean",
+]

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from medshot.errors import StorageError
-from medshot.storage import write_bytes
+from medshot.storage import read_bytes, write_bytes
 
 EVENTS = "events.jsonl"
 FORGETTING = 0.95
@@ -78,9 +78,9 @@ class Reporter:
             )
 
     def _write(self, path: Path, event: dict[str, Any]) -> None:
+        if event["kind"] == "start":
+            _forget_after(path, event["step"])
         try:
-            if event["kind"] == "start":
-                _forget_after(path, event["step"])
             if self._file is None:
                 self._file = path.open("a", encoding="utf-8")
             self._file.write(json.dumps(event) + "\n")
@@ -92,15 +92,20 @@ class Reporter:
 
 
 def _forget_after(path: Path, step: int) -> None:
-    """Drop what a killed run wrote after its last checkpoint; those steps are made again."""
-    if not path.exists():
-        return
+    """Drop what a killed run wrote after its last checkpoint; those steps are made again.
+
+    Raises:
+        StorageError: a line is damaged, other than the last, which a kill may tear.
+    """
+    lines = read_bytes(path).splitlines() if path.exists() else []
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(lines, start=1):
         try:
-            event = json.loads(line)
-        except ValueError:
-            break
-        if event["step"] <= step:
-            kept.append(line)
-    write_bytes(path, "".join(line + "\n" for line in kept).encode())
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, TypeError, KeyError) as error:
+            if number < len(lines):
+                raise StorageError(
+                    f"{path} is damaged at line {number}; put it back as it was, or start anew in another folder."
+                ) from error
+    write_bytes(path, b"".join(line + b"\n" for line in kept))

@@ -15,7 +15,7 @@ def simulate(family: str, *, seed: int, patients: int = 20, size: int = 64, diff
 
     Args:
         family: a key of `FAMILIES`.
-        seed: decides everything; two seeds are two hospitals.
+        seed: 0 or more; decides everything, and two seeds are two hospitals.
         patients: per class, one image each.
         size: longer side of the images in pixels.
         difficulty: 0 is obvious, at 1 the finding is invisible.
@@ -25,10 +25,10 @@ def simulate(family: str, *, seed: int, patients: int = 20, size: int = 64, diff
     """
     if family not in FAMILIES:
         raise InputError(f"'{family}' is no simulated family; choose one of {', '.join(FAMILIES)}.")
-    if patients < 1 or size < 16 or not 0 <= difficulty <= 1:
+    if seed < 0 or patients < 1 or size < 16 or not 0 <= difficulty <= 1:
         raise InputError(
-            f"patients={patients}, size={size}, difficulty={difficulty} cannot be simulated; give at least 1 patient, "
-            "16 pixels, and a difficulty from 0 to 1."
+            f"seed={seed}, patients={patients}, size={size}, difficulty={difficulty} cannot be simulated; give a seed "
+            "of 0 or more, at least 1 patient and 16 pixels, and a difficulty from 0 to 1."
         )
     module = FAMILIES[family]
     rendered = module.render(seed=seed, patients=patients, size=size, difficulty=difficulty)
