@@ -40,10 +40,11 @@ def before_any_command(
     ] = None,
 ) -> None:
     """Make the learners in the user's own files known."""
-    from medshot.cli.importing import import_file
+    if imports:
+        from medshot.cli.importing import import_file
 
-    for path in imports or []:
-        import_file(path)
+        for path in imports:
+            import_file(path)
 
 
 def main() -> None:

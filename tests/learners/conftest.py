@@ -1,0 +1,9 @@
+"""Learners in files of one's own stand before the laws like all others: MEDSHOT_IMPORT=my_learner.py pytest …"""
+
+import os
+from pathlib import Path
+
+from medshot.cli.importing import import_file
+
+for file in filter(None, os.environ.get("MEDSHOT_IMPORT", "").split(os.pathsep)):
+    import_file(Path(file))
