@@ -5,13 +5,15 @@ Usage: python benchmarks/learner_table.py [DATA] [--runs FOLDER] [--budget SHARE
 benchmarks/folds.json says which data sets each fold holds out. A learner is meta-trained on all others, on cached
 EfficientNet-Lite0 features (those of "on_pixels" on pixels at 64 px as well), and then scored on the held-out sets, the
 same episodes for all. What is done is kept under --runs, also inside a learner, so the command goes on where it was
-stopped. At --budget 1 each meta-training has four CPU-minutes and each cell 100 episodes; other budgets scale both.
+stopped. At --budget 1 each meta-training has four CPU-minutes and each cell 100 episodes; other budgets scale both, the
+episodes down to 50.
 When all is there, the table is written to docs/results.md.
 """
 
 import argparse
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,7 +40,7 @@ BASELINE = "logistic"
 LEFT_OUT = {"metal-reference"}  # two classes only, and minutes for one adaptation
 SECONDS = 240
 EPISODES = 100
-PILOT = 6
+PILOT = 8
 OUTER = OuterSettings(batch=BatchSettings(shots=(1, 2, 3, 5, 10)))
 
 
@@ -59,7 +61,7 @@ class Unit:
 
     @property
     def protocol(self) -> Protocol:
-        return Protocol(episodes=max(20, round(EPISODES * min(1.0, self.budget))))
+        return Protocol(episodes=max(50, round(EPISODES * min(1.0, self.budget))))
 
     def cell(self, name: str, shots: int) -> Path:
         return self.folder / f"{name}-{shots}.safetensors"
@@ -109,17 +111,17 @@ def trained(unit: Unit) -> Learner:
 
 
 def settings_for(unit: Unit, tasks: list[Task]) -> OuterSettings:
-    """As many outer steps as the budget allows by the time that a few take; decided once, so that runs can resume."""
+    """As many outer steps as the budget of CPU time allows; decided once, by a few steps, so that runs can resume."""
     path = unit.folder / "settings.json"
     if not path.exists():
-        seconds: list[float] = []
+        marks: list[float] = []
         pilot = create(unit.learner, shape=INPUTS[unit.kind])
         pilot.meta_fit(
             tasks,
             settings=OuterSettings(steps=PILOT, validate_every=PILOT, validation_batches=1, batch=OUTER.batch),
-            report=lambda event: seconds.append(event["seconds"]) if event["kind"] == "step" else None,
+            report=lambda event: marks.append(time.process_time()) if event["kind"] == "step" else None,
         )
-        steps = int(0.8 * SECONDS * unit.budget / np.median(seconds))
+        steps = int(0.8 * SECONDS * unit.budget / np.median(np.diff(marks)))
         write_json(path, {"steps": min(max(steps, 20), 3000)})
     return OuterSettings(**(asdict(OUTER) | read_json(path) | {"batch": OUTER.batch}))
 

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from jaxtyping import Int64, UInt
 
+from medshot.errors import StorageError
 from medshot.imaging import ImageSource, cache_folder, fingerprints
 from medshot.imaging.cache import in_threads, progress, writing_into
 from medshot.imaging.intensity import measures
 from medshot.networks.encoders.encoder import Encode, Encoder, load_encoder
-from medshot.networks.encoders.store import Embeddings, EmbeddingStore
+from medshot.networks.encoders.store import LOCK, Embeddings, EmbeddingStore
 
 MEASURES = ("brightness", "contrast", "colourfulness")
 _BATCH = 8  # images: more of them leave the processor's caches, and each then costs more
@@ -43,7 +44,7 @@ def embedded(images: ImageSource, encoder: Encoder) -> Embedded:
 
     Raises:
         InputError: an image cannot be read, or what is given are no images.
-        StorageError: the cache folder cannot be written to.
+        StorageError: the cache folder cannot be written to, or was emptied meanwhile.
     """
     of_source = _embedded.setdefault(images, {})
     if encoder not in of_source:
@@ -52,16 +53,22 @@ def embedded(images: ImageSource, encoder: Encoder) -> Embedded:
         hashes = [bytes.fromhex(digest) for digest in images.hashes()]
         if (store.find(hashes) < 0).any():
             _embed_missing(images, hashes, encoder, store)
-        of_source[encoder] = Embedded(rows=store.find(hashes), stored=store.read())
+        there = Embedded(rows=store.find(hashes), stored=store.read())
+        if not 0 <= there.rows.min() <= there.rows.max() < len(there.stored.features):
+            raise StorageError(f"{folder} was changed by another program in the middle of the work; run it again.")
+        of_source[encoder] = there
     return of_source[encoder]
 
 
 def _embed_missing(images: ImageSource, hashes: Sequence[bytes], encoder: Encoder, store: EmbeddingStore) -> None:
     with writing_into(store.folder):
-        encode = load_encoder(encoder, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        (store.folder / LOCK).touch()  # where that is refused, it is before the work and not after
+    encode = load_encoder(encoder, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     missing = _missing(hashes, range(len(hashes)), store)
+    chunks = list(_in_batches(missing, _CHUNK))
+    SystemRandom().shuffle(chunks)  # so that processes with the same images share the work, whatever their seeds
     with progress("embedding images", len(missing)) as advance:
-        for chunk in _in_batches(_from_somewhere(missing), _CHUNK):
+        for chunk in chunks:
             rows = _missing(hashes, chunk, store)
             advance(len(chunk) - len(rows))
             parts = []
@@ -78,12 +85,6 @@ def _missing(hashes: Sequence[bytes], rows: Sequence[int], store: EmbeddingStore
     """Of these rows, one for each image that is not stored yet."""
     places = store.find([hashes[row] for row in rows])
     return list({hashes[row]: row for row, place in zip(rows, places, strict=True) if place < 0}.values())
-
-
-def _from_somewhere(rows: list[int]) -> list[int]:
-    """Start at any chunk, so that processes with the same images do not go in step, and skip what others have done."""
-    start = SystemRandom().randrange(0, len(rows), _CHUNK)
-    return rows[start:] + rows[:start]
 
 
 def _in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import onnxruntime
@@ -52,10 +53,11 @@ def load_encoder(encoder: Encoder, device: torch.device) -> Encode:
 
 def _in_torch(encoder: Encoder, device: torch.device) -> Encode:
     network = encoder.build().to(device)
+    alone = Lock()  # the flags of cuDNN are global
 
     @torch.inference_mode()
     def encode(pixels: Float[np.ndarray, "images channels size size"]) -> Float[np.ndarray, "images features"]:
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        with alone, torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             return network(torch.from_numpy(pixels).to(device)).cpu().numpy()
 
     return encode
@@ -89,6 +91,7 @@ def _exported(encoder: Encoder) -> bytes:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript|The feature will be removed")
         warnings.filterwarnings("ignore", "Constant folding")  # what it leaves ONNX Runtime folds
+        warnings.filterwarnings("ignore", "Converting a tensor")  # in shape checks, where they are on
         torch.onnx.export(
             encoder.build(),
             (pixels,),

@@ -11,6 +11,8 @@ from jaxtyping import Float32, Int64, UInt8
 
 from medshot.imaging.cache import writing_into
 
+LOCK = "lock"
+
 
 @dataclass(frozen=True)
 class Embeddings:
@@ -66,7 +68,7 @@ class EmbeddingStore:
         Raises:
             StorageError: the folder cannot be written to.
         """
-        with writing_into(self.folder), FileLock(self.folder / "lock"):
+        with writing_into(self.folder), FileLock(self.folder / LOCK):
             there = self._whole_rows()
             for name in self._columns:
                 with (self.folder / name).open("ab") as file:
