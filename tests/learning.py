@@ -9,10 +9,23 @@ from medshot.tasks import Episodes, Support, collate, draw_episode
 
 SMALL = {
     "metal": {"width": 8, "steps": 2, "max_steps": 4, "adapt_parameters": "all"},
+    **dict.fromkeys(("maml", "fomaml", "anil", "meta-sgd", "reptile", "proto-maml"), {"width": 8, "steps": 2})
+    | {"maml": {"width": 8, "steps": 2, "learning_rate": 0.03}},
+    "imaml": {"width": 8, "steps": 4},
+    **dict.fromkeys(("finetune", "finetune-last"), {"width": 8, "steps": 4, "views": 2}),
     "scratch": {"width": 8, "steps": 4, "views": 2},
+    **dict.fromkeys(("protonet", "ridge", "film", "context", "matching", "relation"), {"width": 8}),
     "logistic": {"pixels": 10, "views": 3},
+    "meta-svm": {"width": 8},
+    "svm-prior": {"pixels": 10},
+    "svm": {"pixels": 10},
+    "meta-forest": {"pixels": 10, "trees": 20, "trials": 3, "trial_trees": 3},
+    "forest": {"pixels": 10, "trees": 12},
+    "boosting": {"pixels": 10, "rounds": 5},
+    "knn": {"pixels": 10},
 }
 VARIANTS = {
+    "protonet-cosine": ("protonet", {"distance": "cosine"}),
     "metal-second-order": ("metal", {"order": 2}),
     "metal-head": ("metal", {"adapt_parameters": "head"}),
     "metal-head-second-order": ("metal", {"adapt_parameters": "head", "order": 2}),

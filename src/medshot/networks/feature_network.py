@@ -10,12 +10,19 @@ from torch.nn import functional
 from medshot.imaging import FeatureShape
 from medshot.networks.modulation import Modulation, modulate
 
+WEIGHTS_PACE, BOTTLENECK_PACE = 10.0, 0.03
+"""How fast the weights of the blocks and the bottleneck learn beside the rest, by the way they are parametrised.
+
+Which depths serve is soon learned from a dozen data sets; a free map of thousands of features overfits them.
+"""
+
 
 class FeatureNetwork(nn.Module):
     """A learned weight for each block of features, and a bottleneck beside it (Houlsby et al., 2019).
 
-    z = w ⊙ x + U relu(V (w ⊙ x)). The weights start at 1 and U at zero, so that meta-training begins at the encoder's
-    own features and departs from them only as far as other tasks say.
+    z = w ⊙ x + a U relu(V (w ⊙ x)) with w = exp(b ω). The weights start at 1 and U at zero, so that meta-training
+    begins at the encoder's own features and departs from them only as far as other tasks say; ω, U and V are learned,
+    and b is large and a small, so that under Adam the weights learn fast and the bottleneck slowly.
 
     Args:
         shape: the features it takes.
@@ -36,11 +43,12 @@ class FeatureNetwork(nn.Module):
         self, features: Float[Tensor, "batch features"], modulation: Modulation | None = None
     ) -> Float[Tensor, "batch features"]:
         """The weighted features, moved by the bottleneck."""
-        weights = self.log_weights.exp()
+        weights = (WEIGHTS_PACE * self.log_weights).exp()
         first, second = modulation or (None, None)
         weights = modulate(weights[None], first)[0]
         weighted = features * self._spread(weights)
-        return weighted + self.up(functional.relu(modulate(self.down(weighted), second)))
+        moved = self.up(functional.relu(modulate(self.down(weighted), second)))
+        return weighted + BOTTLENECK_PACE * moved
 
     def _spread(self, weights: Float[Tensor, " blocks"]) -> Float[Tensor, " features"]:
         """Each block's weight once for each of its features."""

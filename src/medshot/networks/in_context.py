@@ -1,4 +1,4 @@
-"""A transformer that reads a labelled set in its context and answers for further samples, one channel per class."""
+"""A transformer that reads a labelled set in its context and answers for further samples, whatever the classes."""
 
 import math
 
@@ -6,96 +6,104 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Memory = Float[Tensor, "layers 2 ways samples width"]
+SHARPNESS = 5.0
 
 
 class InContextTransformer(nn.Module):
-    """Attention over labelled samples, class by class with the same weights, in one stream of tokens per class.
+    """Attention over labelled samples along their likeness, in one stream of tokens for each class and block.
 
-    In the stream of class k, the token of a labelled sample is its projected features plus one of two learned vectors,
-    by whether it is of class k; that of a query is its projected features alone. So any number of classes works, and
-    they may stand in any order. Labelled samples attend to each other, queries to labelled samples alone: what they
-    attend to is computed once, and queries cost as many times more as there are. In every layer each stream also takes
-    in the mean of all streams. The output starts at zero.
+    A sample's features are never tokens: they enter as its likeness to the labelled samples, block by block, which is
+    added to the attention. In the streams of class k the token of a labelled sample starts as one of two learned
+    vectors, by whether it is of class k, and that of a query as a third. All streams have the same weights, so any
+    number of classes works, in any order. Every layer attends over the labelled samples (never to oneself), then
+    takes in the mean over classes and over blocks. Queries attend to labelled samples alone; what they attend to is
+    computed once, so the cost is linear in the queries. The output starts at zero.
 
     Args:
-        features: of each sample.
+        blocks: of features.
         width: of a token.
         layers: number of layers.
         heads: of each layer's attention.
     """
 
-    def __init__(self, features: int, width: int = 64, layers: int = 2, heads: int = 4) -> None:
+    def __init__(self, blocks: int, width: int = 16, layers: int = 2, heads: int = 4) -> None:
         super().__init__()
-        self.project = nn.Linear(features, width, bias=False)
-        self.member = nn.Parameter(torch.randn(2, width) / 2)
+        self.starts = nn.Parameter(torch.randn(3, width))
+        self.blocks = nn.Parameter(0.1 * torch.randn(blocks, 1, width))
         self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
         self.normalise = nn.LayerNorm(width)
         self.output = nn.Linear(width, 1, bias=False)
         nn.init.zeros_(self.output.weight)
 
     def remember(
-        self, features: Float[Tensor, "samples features"], members: Float[Tensor, "samples ways"]
-    ) -> Memory:
+        self, likeness: Float[Tensor, "blocks samples samples"], members: Float[Tensor, "samples ways"]
+    ) -> Float[Tensor, "layers 2 ways blocks samples width"]:
         """What queries attend to in each layer.
 
         Args:
-            features: of the labelled samples.
+            likeness: of the labelled samples to each other.
             members: each one's weight in the column of its class.
         """
-        tokens = self.project(features) + self.member[(members.T > 0).long()]
+        tokens = self.starts[(members.T > 0).long()][:, None] + self.blocks
+        others = (members.sum(1) - torch.eye(len(members)).to(members)).clamp(min=0)
         memory = []
         for layer in self.layers:
             memory.append(layer.remember(tokens))
-            tokens = layer(tokens, memory[-1], members.sum(1))
+            tokens = layer(tokens, memory[-1], likeness, others)
         return torch.stack(memory)
 
     def forward(
-        self, features: Float[Tensor, "queries features"], memory: Memory, weights: Float[Tensor, " samples"]
+        self,
+        likeness: Float[Tensor, "blocks queries samples"],
+        memory: Float[Tensor, "layers 2 ways blocks samples width"],
+        weights: Float[Tensor, " samples"],
     ) -> Float[Tensor, "queries ways"]:
         """A number for each query and class.
 
         Args:
-            features: of the queries.
+            likeness: of the queries to the labelled samples.
             memory: what `remember` returned.
             weights: of the labelled samples; 0 is not attended to.
         """
-        tokens = self.project(features).expand(memory.shape[2], -1, -1)
+        blocks, queries, _ = likeness.shape
+        tokens = (self.starts[2] + self.blocks).expand(memory.shape[2], blocks, queries, -1)
         for layer, remembered in zip(self.layers, memory, strict=True):
-            tokens = layer(tokens, remembered, weights)
-        return self.output(self.normalise(tokens))[..., 0].T
+            tokens = layer(tokens, remembered, likeness, weights)
+        return self.output(self.normalise(tokens).mean(1))[..., 0].T
 
 
 class _Layer(nn.Module):
-    """Attention to a memory, then the mean over classes and a network of one hidden layer, each added to its input.
-
-    Queries and keys start as the same projection, so that attention starts at samples that are alike.
-    """
+    """Attention to a memory, then a network of one hidden layer that also sees the means, each added to its input."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
+        self.sharpness = nn.Parameter(SHARPNESS * torch.rand(heads, 1, 1))
         self.normalise = nn.LayerNorm(width)
         self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
-        self.key.load_state_dict(self.query.state_dict())
-        self.mix = nn.Sequential(nn.LayerNorm(2 * width), nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, width))
+        self.mix = nn.Sequential(
+            nn.LayerNorm(3 * width), nn.Linear(3 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
 
-    def remember(self, tokens: Float[Tensor, "ways samples width"]) -> Float[Tensor, "2 ways samples width"]:
+    def remember(self, tokens: Float[Tensor, "ways blocks samples width"]) -> Float[Tensor, "2 ways blocks samples width"]:
         """Keys and values."""
         tokens = self.normalise(tokens)
         return torch.stack([self.key(tokens), self.value(tokens)])
 
     def forward(
         self,
-        tokens: Float[Tensor, "ways queries width"],
-        memory: Float[Tensor, "2 ways samples width"],
-        weights: Float[Tensor, " samples"],
-    ) -> Float[Tensor, "ways queries width"]:
+        tokens: Float[Tensor, "ways blocks queries width"],
+        memory: Float[Tensor, "2 ways blocks samples width"],
+        likeness: Float[Tensor, "blocks queries samples"],
+        weights: Float[Tensor, "*queries samples"],
+    ) -> Float[Tensor, "ways blocks queries width"]:
         queries, keys, values = (self._split(part) for part in (self.query(self.normalise(tokens)), *memory))
-        likeness = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1])
-        attended = (likeness + weights.log()).softmax(-1) @ values
+        content = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1])
+        attention = content + self.sharpness * likeness[:, None] + weights.log()
+        attended = attention.softmax(-1) @ values
         tokens = tokens + self.out(attended.transpose(-2, -3).flatten(-2))
-        return tokens + self.mix(torch.cat([tokens, tokens.mean(0).expand_as(tokens)], -1))
+        means = tokens.mean(0, keepdim=True), tokens.mean(1, keepdim=True)
+        return tokens + self.mix(torch.cat([tokens, *(mean.expand_as(tokens) for mean in means)], -1))
 
-    def _split(self, parts: Float[Tensor, "ways samples width"]) -> Float[Tensor, "ways heads samples depth"]:
+    def _split(self, parts: Float[Tensor, "ways blocks samples width"]) -> Float[Tensor, "ways blocks heads samples depth"]:
         return parts.unflatten(-1, (self.heads, -1)).transpose(-2, -3)

@@ -7,15 +7,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from medshot.imaging import ImageShape, InputShape
+from medshot.imaging import FeatureShape, ImageShape, InputShape
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.content import Drawn
-from medshot.learners.prototypes import class_means, log_frequencies, memberships, squared_distances
+from medshot.learners.neural.blocks import block_sums
+from medshot.learners.neural.ridge import PENALTY, SCALE, ridge_regression
+from medshot.learners.prototypes import SMALLEST, log_frequencies, memberships
 from medshot.networks import base_network
 from medshot.networks.in_context import InContextTransformer
 from medshot.tasks import Support
-
-SCALE = 1.0
 
 
 class Context(Learner):
@@ -42,7 +42,9 @@ class Context(Learner):
         super().__init__(shape)
         self.width = width
         self.network = base_network(shape, width)
-        self.transformer = InContextTransformer(self.network.features, width)
+        self.blocks = shape.blocks if isinstance(shape, FeatureShape) else (self.network.features,)
+        self.transformer = InContextTransformer(len(self.blocks))
+        self.log_penalty = nn.Parameter(torch.tensor(math.log(PENALTY)))
         self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
 
     def settings(self) -> dict[str, Any]:
@@ -54,22 +56,37 @@ class Context(Learner):
         return self.network(images)
 
     def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The class means, and what the transformer remembers of the support."""
-        labelled = support.labels, support.weights, support.ways
-        means = class_means(support.images, *labelled)
-        centre = means.mean(0)
-        return {
-            "means": means,
+        """The ridge regression of the support, and what the transformer remembers of it."""
+        members = memberships(support.labels, support.weights, support.ways)
+        coefficients, centre = ridge_regression(support.images, members, self.log_penalty.exp())
+        centred = support.images - centre
+        spread = weighted_spread(centred, support.weights, self.blocks)
+        adapted = {
+            "coefficients": coefficients,
             "centre": centre,
-            "memory": self.transformer.remember(support.images - centre, memberships(*labelled)),
+            "support": centred / spread,
             "weights": support.weights,
-            "prior": log_frequencies(*labelled),
+            "prior": log_frequencies(support.labels, support.weights, support.ways),
         }
+        likeness = block_products(centred, adapted["support"], self.blocks)
+        return adapted | {"memory": self.transformer.remember(likeness, members)}
 
     def predict_one(
         self, adapted: Adapted, images: Float[Tensor, "queries features"]
     ) -> Float[Tensor, "queries ways"]:
-        """Scaled nearness to each prototype, and what the transformer adds to it."""
-        said = self.transformer(images - adapted["centre"], adapted["memory"], adapted["weights"])
-        nearness = -squared_distances(images, adapted["means"])
-        return self.log_scale.exp() * nearness + said + adapted["prior"]
+        """The ridge regression's logits, and what the transformer adds to them."""
+        centred = images - adapted["centre"]
+        likeness = block_products(centred, adapted["support"], self.blocks)
+        said = self.transformer(likeness, adapted["memory"], adapted["weights"])
+        return self.log_scale.exp() * centred @ adapted["coefficients"] + said + adapted["prior"]
+
+
+def weighted_spread(centred: Tensor, weights: Tensor, blocks: tuple[int, ...]) -> Tensor:
+    """Each feature's block's mean square norm over the support."""
+    spread = weights @ block_sums(centred.square(), blocks) / weights.sum() + SMALLEST
+    return torch.cat([of_block.expand(size) for of_block, size in zip(spread, blocks, strict=True)])
+
+
+def block_products(queries: Tensor, samples: Tensor, blocks: tuple[int, ...]) -> Float[Tensor, "blocks queries samples"]:
+    pairs = zip(queries.split(blocks, -1), samples.split(blocks, -1), strict=True)
+    return torch.stack([of_queries @ of_samples.T for of_queries, of_samples in pairs])

@@ -11,12 +11,11 @@ from medshot.imaging import ImageShape, InputShape
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.content import Drawn
 from medshot.learners.neural.blocks import block_sizes, block_sums
-from medshot.learners.prototypes import SMALLEST, class_means, log_frequencies, memberships, squared_distances
+from medshot.learners.neural.ridge import PENALTY, SCALE, ridge_regression
+from medshot.learners.prototypes import SMALLEST, class_means, log_frequencies, memberships
 from medshot.networks import base_network
 from medshot.networks.set_encoder import SetEncoder
 from medshot.tasks import Support
-
-SCALE = 1.0
 
 
 class Film(Learner):
@@ -45,6 +44,7 @@ class Film(Learner):
         self.network = base_network(shape, width)
         self.blocks = block_sizes(self.network)
         self.set_encoder = SetEncoder(2 * len(self.blocks) + 1, self.network.modulated)
+        self.log_penalty = nn.Parameter(torch.tensor(math.log(PENALTY)))
         self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
 
     def settings(self) -> dict[str, Any]:
@@ -55,8 +55,9 @@ class Film(Learner):
         """The modulation of every layer, and the class means under it."""
         labelled = support.labels, support.weights, support.ways
         modulation = self.set_encoder(describe(self.network(support.images), support, self.blocks))
-        means = class_means(self.network(support.images, modulation), *labelled)
-        adapted = {"means": means, "prior": log_frequencies(*labelled)}
+        features = self.network(support.images, modulation)
+        coefficients, centre = ridge_regression(features, memberships(*labelled), self.log_penalty.exp())
+        adapted = {"coefficients": coefficients, "centre": centre, "prior": log_frequencies(*labelled)}
         for layer, (gamma, delta) in enumerate(modulation):
             adapted |= {f"gamma.{layer}": gamma, f"delta.{layer}": delta}
         return adapted
@@ -66,8 +67,8 @@ class Film(Learner):
         modulation = [
             (adapted[f"gamma.{layer}"], adapted[f"delta.{layer}"]) for layer in range(len(self.network.modulated))
         ]
-        distances = squared_distances(self.network(images, modulation), adapted["means"])
-        return adapted["prior"] - self.log_scale.exp() * distances
+        features = self.network(images, modulation) - adapted["centre"]
+        return self.log_scale.exp() * features @ adapted["coefficients"] + adapted["prior"]
 
 
 def describe(

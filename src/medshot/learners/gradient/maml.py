@@ -1,0 +1,125 @@
+"""MAML and what differs from it in one thing: the order of its gradients, the part that adapts, or its rates."""
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from medshot.imaging import ImageShape, InputShape
+from medshot.learners.base import Adapted
+from medshot.learners.content import Drawn
+from medshot.learners.gradient.base import HEAD, GradientLearner
+from medshot.learners.gradient.inner_loop import Parameters, inner_loop
+from medshot.learners.gradient.rates import first_rates, key, learned_logarithms
+from medshot.learners.head import WEIGHT
+from medshot.tasks import Support
+
+
+class Maml(GradientLearner):
+    """Model-agnostic meta-learning (Finn et al., 2017, algorithm 2), back-propagated through the inner loop.
+
+    θ ← θ − η ∇_θ L_task(θ) for `steps` steps from the learned θ₀; the meta-gradient is that of the query loss at the
+    end. η is learned, one rate for each parameter tensor, after MAML++ (Antoniou et al., 2019, where each step has its
+    own as well). The head starts at zero and hands no gradient on to the network, so the first step changes the head
+    alone. Inductive; `adapt` costs `steps` forward and backward passes over the support.
+
+    Args:
+        shape: what it takes of each image.
+        width: channels of the base network, or units of its bottleneck.
+        steps: inner steps.
+        learning_rate: where η starts for the base network; the head's starts at 100 times that on pixels and 300 times
+            on features.
+    """
+
+    name = "maml"
+    summary = "a few gradient steps from learned initial parameters, with learned rates"
+    paper = "Finn et al., ICML 2017"
+    cost = "5 gradient steps of network and head"
+    gradient = "exact"
+    order = 2
+    first: Collection[str] | None = HEAD
+
+    def __init__(
+        self,
+        shape: InputShape = ImageShape(channels=1, size=64),
+        *,
+        width: int = 64,
+        steps: int = 5,
+        learning_rate: float = 0.01,
+    ) -> None:
+        super().__init__(shape, width=width, steps=steps)
+        self.learning_rate = learning_rate
+        self.first_rates = first_rates(self.adapting(), shape, learning_rate)
+        self.learn_rates()
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments that build this learner again."""
+        return super().settings() | {"learning_rate": self.learning_rate}
+
+    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+        """Network and head after the inner loop, and the support's mean feature."""
+        start, loss = self.start(support), self.task_loss(support)
+        ended = inner_loop(loss, self.updates, start, steps=self.steps, order=self.order, first=self.first)
+        return self.with_centre(ended, support)
+
+    def updates(self, gradients: Parameters) -> Parameters:
+        """η ∇_θ L_task."""
+        return {name: self.rate(name) * gradient for name, gradient in gradients.items()}
+
+    def learn_rates(self) -> None:
+        """Make the parameters that `rate` reads."""
+        self.log_rates = learned_logarithms(self.first_rates)
+
+    def rate(self, name: str) -> Tensor:
+        """η of the parameter tensor of that name."""
+        return self.log_rates[key(name)].exp()
+
+
+class Fomaml(Maml):
+    """First-order MAML (Finn et al., 2017, section 5.2): the meta-gradient takes the inner gradients as constants.
+
+    With the rates learned as in `Maml`. Inductive; `adapt` costs the same.
+    """
+
+    name = "fomaml"
+    summary = "MAML back-propagated past the inner gradients"
+    gradient = "first-order"
+    order = 1
+
+
+class Anil(Maml):
+    """Almost no inner loop (Raghu et al., 2020): MAML whose inner loop changes the head alone.
+
+    The base network is learned across tasks only, so each image is embedded once. The head's rates are learned.
+    Inductive; `adapt` costs one forward pass over the support and `steps` gradient steps of the head.
+    """
+
+    name = "anil"
+    summary = "MAML of the head alone, on features learned across tasks"
+    paper = "Raghu et al., ICLR 2020"
+    cost = "5 gradient steps of the head"
+    adapt_parameters = "head"
+
+
+class MetaSgd(Maml):
+    """Meta-SGD (Li et al., 2017): MAML with a learned rate for every single parameter, of either sign.
+
+    θ ← θ − α ∘ ∇_θ L_task(θ). Of the head, which is made for each task, every feature has a rate, shared by all
+    classes, and so has the bias. What is learned is α in units of the rate at which it starts. Inductive; `adapt` costs
+    as much as MAML's.
+    """
+
+    name = "meta-sgd"
+    summary = "MAML with a learned rate for every parameter"
+    paper = "Li et al., 2017"
+
+    def learn_rates(self) -> None:
+        """Ones: α in units of the rate at which it starts."""
+        shapes = {name: value.shape for name, value in self.adapting().items()}
+        shapes |= dict.fromkeys(HEAD, torch.Size()) | {WEIGHT: torch.Size([self.network.features])}
+        self.rates = nn.ParameterDict({key(name): nn.Parameter(torch.ones(shape)) for name, shape in shapes.items()})
+
+    def rate(self, name: str) -> Tensor:
+        """α of the parameter tensor of that name; of the head's weight one for each feature."""
+        return self.first_rates[name] * self.rates[key(name)]

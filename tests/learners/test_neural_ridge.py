@@ -1,0 +1,45 @@
+"""The closed-form head is scikit-learn's `Ridge` (law 5), in whichever space is the smaller."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from featuring import of_features, support_of, vectors
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import linear_model
+from sklearn.utils.class_weight import compute_sample_weight
+
+from medshot.learners.neural.ridge import solve
+
+
+@pytest.mark.parametrize("blocks", [(2, 1), (20, 30)], ids=["fewer features", "more features"])
+@pytest.mark.parametrize("penalty", [0.1, 1.0, 30.0])
+def test_it_is_scikit_learn_where_all_classes_weigh_the_same(blocks, penalty):
+    labels, features = [0, 0, 1, 2, 2, 2, 2], vectors(0, 7, sum(blocks))
+    learner = of_features("ridge", blocks, stir=False)
+    learner.log_penalty.data.fill_(math.log(penalty))
+    learner.log_scale.data.zero_()
+    twin = linear_model.Ridge(alpha=penalty)
+    twin.fit(features.numpy(), np.eye(3)[labels], compute_sample_weight("balanced", labels))
+    queries = vectors(1, 5, sum(blocks))
+    said = learner.adapt(support_of(labels, features))(queries[None])[0].detach().numpy()
+    frequencies = np.bincount(labels) / len(labels)
+    np.testing.assert_allclose(said, twin.predict(queries.numpy()) - 1 / 3 + np.log(frequencies), atol=1e-8)
+
+
+@given(samples=st.integers(1, 7), features=st.integers(1, 7), penalty=st.floats(0.01, 100))
+def test_both_spaces_give_the_least_squares_solution(samples, features, penalty):
+    rows, targets = vectors(0, samples, features), vectors(1, samples, 2)
+    expected = torch.linalg.solve(rows.T @ rows + penalty * torch.eye(features), rows.T @ targets)
+    found = solve(rows, targets, torch.tensor(penalty, dtype=torch.float64))
+    torch.testing.assert_close(found, expected, atol=1e-8, rtol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3)])
+def test_the_smaller_system_is_the_one_that_is_solved(shape, monkeypatch):
+    solved, cholesky = [], torch.linalg.cholesky
+    monkeypatch.setattr(torch.linalg, "cholesky", lambda matrix: solved.append(tuple(matrix.shape)) or cholesky(matrix))
+    solve(torch.ones(shape), torch.ones(shape[0], 2), torch.tensor(1.0))
+    assert solved == [(3, 3)]
