@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, default=Path("../shared/data"), help="folder of the data sets")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs and evaluations go")
-    parser.add_argument("--steps", type=int, default=1200, help="outer steps of each meta-training")
+    parser.add_argument("--steps", type=int, default=600, help="outer steps of each meta-training")
     arguments = parser.parse_args()
     arguments.runs.mkdir(parents=True, exist_ok=True)
     commands = [
@@ -78,7 +78,7 @@ def meta_train(name: str, sources: tuple[str, ...], data: Path, runs: Path, step
     """Meta-train METAL on the sources, going on with an unfinished run; returns the command."""
     out = runs / name
     command = ["meta-train", *(str(data / source) for source in sources), "--out", str(out)]
-    command += ["--steps", str(steps), "--learning-rate", "0.003"]
+    command += ["--steps", str(steps)]
     medshot(command + (["--resume"] if out.exists() else []), out / "run.json")
     return shlex.join(["medshot", *command])
 
