@@ -112,7 +112,7 @@ def test_before_meta_training_an_inner_step_is_plain_gradient_descent(adapted):
 def test_the_head_starts_with_equal_rows_for_any_number_of_classes():
     learner = tiny("metal")
     for ways in (2, 3, 5):
-        start = learner._start(one_task(episodes(1, ways=ways).support, 0).of_task(0))
+        start = learner.start(one_task(episodes(1, ways=ways).support, 0).of_task(0))
         assert start[WEIGHT].shape == (ways, 8)
         assert torch.equal(start[WEIGHT], start[WEIGHT][:1].expand(ways, -1))
         assert torch.equal(start[BIAS], start[BIAS][:1].expand(ways))
@@ -133,7 +133,7 @@ def test_adapting_stops_for_each_task_by_itself(monkeypatch):
         short, long = few.adapt(flat).adapted[WEIGHT], many.adapt(flat).adapted[WEIGHT]
         assert torch.equal(short[0], long[0]), "a task with nothing to learn went on"
         assert not torch.equal(short[1], long[1]), "a task with much to learn stopped"
-    monkeypatch.setattr("medshot.learners.gradient.metal.CONVERGED", 1e9)
+    monkeypatch.setattr("medshot.learners.gradient.inner_loop.CONVERGED", 1e9)
     stopped = tiny("metal", steps=3, max_steps=12).adapt(support)
     trained_for = tiny("metal", steps=3).train().adapt(support)
     assert torch.equal(stopped.adapted[WEIGHT], trained_for.adapted[WEIGHT]), "adapting stopped before `steps`"

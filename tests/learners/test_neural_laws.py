@@ -53,7 +53,9 @@ def test_a_weight_counts_an_image_as_often(name, counts):
 @pytest.mark.parametrize("name", NEURAL)
 def test_the_cost_of_queries_is_linear(name):
     learner = of_features(name).requires_grad_(False)
-    adapted = {key: value[0] for key, value in learner.adapt(support_of([0, 1, 2] * 2, vectors(0, 6, 10))).adapted.items()}
+    adapted = {
+        key: value[0] for key, value in learner.adapt(support_of([0, 1, 2] * 2, vectors(0, 6, 10))).adapted.items()
+    }
 
     def cost(queries: int) -> int:
         with FlopCounterMode(display=False) as counter:
@@ -67,9 +69,7 @@ def test_the_cost_of_queries_is_linear(name):
 @pytest.mark.parametrize(("name", "simpler"), STARTS_AS.items())
 def test_untrained_it_is_the_simpler_learner(name, simpler):
     support, queries = support_of([0, 1, 2, 0], vectors(0, 4, 10)), vectors(1, 1, 4, 10)
-    said, expected = (
-        of_features(of, stir=False).adapt(support).probabilities(queries) for of in (name, simpler)
-    )
+    said, expected = (of_features(of, stir=False).adapt(support).probabilities(queries) for of in (name, simpler))
     torch.testing.assert_close(said, expected, atol=1e-12, rtol=0)
     assert (of_features(name).adapt(support).probabilities(queries) - said).abs().max() > 1e-3
 

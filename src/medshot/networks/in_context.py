@@ -85,7 +85,9 @@ class _Layer(nn.Module):
             nn.LayerNorm(3 * width), nn.Linear(3 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
 
-    def remember(self, tokens: Float[Tensor, "ways blocks samples width"]) -> Float[Tensor, "2 ways blocks samples width"]:
+    def remember(
+        self, tokens: Float[Tensor, "ways blocks samples width"]
+    ) -> Float[Tensor, "2 ways blocks samples width"]:
         """Keys and values."""
         tokens = self.normalise(tokens)
         return torch.stack([self.key(tokens), self.value(tokens)])
@@ -105,5 +107,7 @@ class _Layer(nn.Module):
         means = tokens.mean(0, keepdim=True), tokens.mean(1, keepdim=True)
         return tokens + self.mix(torch.cat([tokens, *(mean.expand_as(tokens) for mean in means)], -1))
 
-    def _split(self, parts: Float[Tensor, "ways blocks samples width"]) -> Float[Tensor, "ways blocks heads samples depth"]:
+    def _split(
+        self, parts: Float[Tensor, "ways blocks samples width"]
+    ) -> Float[Tensor, "ways blocks heads samples part"]:
         return parts.unflatten(-1, (self.heads, -1)).transpose(-2, -3)

@@ -13,9 +13,9 @@ CHILDREN, FEATURES, THRESHOLDS, VALUES = "trees.children", "trees.features", "tr
 
 def tree_tensors(
     trees: Sequence[BaseDecisionTree],
-    values: Sequence[Float[np.ndarray, "nodes outputs"]],
+    values: Sequence[Float[np.ndarray, "_ outputs"]],
     *,
-    columns: Sequence[Int[np.ndarray, " features"]],
+    columns: Sequence[Int[np.ndarray, " _"]],
     support: Float[Tensor, "support features"],
 ) -> dict[str, Tensor]:
     """Trees as four tensors, each filled up to the longest tree that so many samples can grow.
@@ -53,7 +53,7 @@ def tree_tensors(
 
 def class_values(
     trees: Sequence[BaseDecisionTree], classes: Int[Tensor, " present"], ways: int
-) -> list[Float[np.ndarray, "nodes ways"]]:
+) -> list[Float[np.ndarray, "_ ways"]]:
     """The class probabilities at every node of classification trees.
 
     Args:

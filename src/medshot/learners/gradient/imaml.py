@@ -96,5 +96,6 @@ def moved(start: Parameters, units: Parameters, u: Tensor) -> Parameters:
     """θ = θ₀ + u / √λ, with the coordinates of u in the order of the parameters."""
     parts = u.split([value.numel() for value in start.values()])
     return {
-        name: value + units[name] * part.view_as(value) for (name, value), part in zip(start.items(), parts, strict=True)
+        name: value + units[name] * part.view_as(value)
+        for (name, value), part in zip(start.items(), parts, strict=True)
     }

@@ -61,9 +61,7 @@ class MatchingNetwork(Learner):
             "centre": centre,
         }
 
-    def predict_one(
-        self, adapted: Adapted, images: Float[Tensor, "queries features"]
-    ) -> Float[Tensor, "queries ways"]:
+    def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
         """The logarithm of each class's share of the attention, up to a constant of the query."""
         cosines = functional.normalize(images - adapted["centre"]) @ adapted["directions"].T
         attention = self.log_sharpness.exp() * cosines[:, :, None] + adapted["members"].log()

@@ -70,9 +70,7 @@ class ProtoNet(Learner):
         means = class_means(support.images, *labelled)
         return {"means": means, "centre": means.mean(0), "prior": log_frequencies(*labelled)}
 
-    def predict_one(
-        self, adapted: Adapted, images: Float[Tensor, "queries features"]
-    ) -> Float[Tensor, "queries ways"]:
+    def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
         """Scaled nearness to each prototype."""
         queries, means = images - adapted["centre"], adapted["means"] - adapted["centre"]
         if self.distance == "cosine":

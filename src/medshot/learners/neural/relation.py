@@ -43,10 +43,9 @@ class RelationNetwork(Learner):
         self.width = width
         self.network = base_network(shape, width)
         self.blocks = block_sizes(self.network)
-        self.relation = nn.Sequential(
-            nn.Linear(2 * len(self.blocks), HIDDEN), nn.GELU(), nn.Linear(HIDDEN, 1, bias=False)
-        )
-        nn.init.zeros_(self.relation[2].weight)
+        output = nn.Linear(HIDDEN, 1, bias=False)
+        nn.init.zeros_(output.weight)
+        self.relation = nn.Sequential(nn.Linear(2 * len(self.blocks), HIDDEN), nn.GELU(), output)
         self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
 
     def settings(self) -> dict[str, Any]:
@@ -63,9 +62,7 @@ class RelationNetwork(Learner):
         means = class_means(support.images, *labelled)
         return {"means": means, "centre": means.mean(0), "prior": log_frequencies(*labelled)}
 
-    def predict_one(
-        self, adapted: Adapted, images: Float[Tensor, "queries features"]
-    ) -> Float[Tensor, "queries ways"]:
+    def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
         """Scaled nearness to each prototype, and what the relation adds to it."""
         means = adapted["means"] - adapted["centre"]
         queries = (images - adapted["centre"])[:, None]

@@ -59,9 +59,7 @@ class Ridge(Learner):
         coefficients, centre = ridge_regression(support.images, memberships(*labelled), self.log_penalty.exp())
         return {"coefficients": coefficients, "centre": centre, "prior": log_frequencies(*labelled)}
 
-    def predict_one(
-        self, adapted: Adapted, images: Float[Tensor, "queries features"]
-    ) -> Float[Tensor, "queries ways"]:
+    def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
         """The linear classifier's logits."""
         return self.log_scale.exp() * (images - adapted["centre"]) @ adapted["coefficients"] + adapted["prior"]
 

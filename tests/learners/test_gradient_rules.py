@@ -1,0 +1,103 @@
+"""The parts of the inner loop: rules, solvers, and the minimum as a function."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from medshot.learners.gradient.adam import Adam
+from medshot.learners.gradient.implicit import BarzilaiBorwein, Minimum, conjugate_gradients
+from medshot.learners.gradient.inner_loop import inner_loop
+
+SEEDS = st.integers(0, 2**31)
+
+
+def curved(seed: int, size: int = 6) -> tuple[Tensor, Tensor]:
+    """A positive definite matrix whose smallest curvature is 1 or more, and a vector."""
+    generator = torch.Generator().manual_seed(seed)
+    root = torch.randn(size, size, generator=generator, dtype=torch.float64)
+    return root @ root.T + torch.eye(size), torch.randn(size, generator=generator, dtype=torch.float64)
+
+
+@given(SEEDS)
+def test_adam_takes_the_steps_of_torch(seed):
+    matrix, target = curved(seed)
+    start = {"x": target.clone(), "y": torch.ones(2, dtype=torch.float64)}
+
+    def loss(parameters: dict[str, Tensor], step: int = 0) -> Tensor:
+        return parameters["x"] @ matrix @ parameters["x"] + (step + 1) * parameters["y"].cos().sum()
+
+    ended = inner_loop(loss, Adam(0.03), start, steps=7)
+    theirs = {name: value.clone().requires_grad_() for name, value in start.items()}
+    optimizer = torch.optim.Adam(theirs.values(), lr=0.03)
+    for step in range(7):
+        optimizer.zero_grad()
+        loss(theirs, step).backward()
+        optimizer.step()
+    for name, value in theirs.items():
+        torch.testing.assert_close(ended[name], value.detach(), atol=1e-8, rtol=1e-6)
+
+
+@given(SEEDS)
+def test_conjugate_gradients_solve_and_stay_where_they_are(seed):
+    matrix, target = curved(seed)
+    for steps in (12, 40):
+        solution = conjugate_gradients(lambda vector: matrix @ vector, target, steps)
+        torch.testing.assert_close(matrix @ solution, target, atol=1e-8, rtol=0)
+
+
+def test_conjugate_gradients_stop_at_a_direction_of_negative_curvature():
+    target = torch.ones(3, dtype=torch.float64)
+    assert torch.equal(conjugate_gradients(lambda vector: -vector, target, 5), torch.zeros(3, dtype=torch.float64))
+
+
+@given(SEEDS)
+def test_barzilai_borwein_steps_find_the_minimum(seed):
+    matrix, target = curved(seed)
+    matrix = matrix / torch.linalg.matrix_norm(matrix, 2) * 20 + torch.eye(6)
+
+    def loss(parameters: dict[str, Tensor], step: int) -> Tensor:
+        return 0.5 * parameters["x"] @ matrix @ parameters["x"] - target @ parameters["x"]
+
+    ended = inner_loop(loss, BarzilaiBorwein(0.1), {"x": torch.zeros_like(target)}, steps=150)
+    torch.testing.assert_close(matrix @ ended["x"], target, atol=1e-6, rtol=0)
+
+
+@given(SEEDS)
+def test_a_minimum_has_the_derivative_of_the_formula(seed):
+    matrix, target = curved(seed)
+    matrix = matrix / torch.linalg.matrix_norm(matrix, 2) * 20 + torch.eye(6)
+    matrix.requires_grad_()
+    target.requires_grad_()
+
+    def objective(u: Tensor, matrix: Tensor, target: Tensor) -> Tensor:
+        return 0.5 * u @ (matrix + matrix.T) @ u / 2 - target @ u
+
+    weight = torch.linspace(-1, 1, 6, dtype=torch.float64)
+    for solved in (
+        Minimum.apply(objective, 6, 200, 20, matrix, target),
+        torch.linalg.solve((matrix + matrix.T) / 2, target),
+    ):
+        solved.dot(weight).backward()
+    # both have now added their gradients, so each half is the formula's
+    half = matrix.grad / 2, target.grad / 2
+    matrix.grad = target.grad = None
+    torch.linalg.solve((matrix + matrix.T) / 2, target).dot(weight).backward()
+    for found, expected in zip(half, (matrix.grad, target.grad), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_second_order_inner_loop_alone_has_a_gradient_through_its_gradients(order):
+    start = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    ended = inner_loop(
+        lambda parameters, step: parameters["x"] ** 3,
+        lambda gradients: {name: 0.1 * value for name, value in gradients.items()},
+        {"x": start},
+        steps=1,
+        order=order,
+    )
+    ended["x"].backward()
+    assert start.grad.item() == pytest.approx(1 - 0.1 * 6 * 2.0 if order == 2 else 1.0)
+    assert ended["x"].item() == pytest.approx(2.0 - 0.1 * 3 * 4.0)
