@@ -9,12 +9,12 @@ from medshot.tasks import Episodes, Support, collate, draw_episode
 
 SMALL = {
     "metal": {"width": 8, "steps": 2, "max_steps": 4, "adapt_parameters": "all"},
-    **dict.fromkeys(("maml", "fomaml", "anil", "meta-sgd", "reptile", "proto-maml"), {"width": 8, "steps": 2})
-    | {"maml": {"width": 8, "steps": 2, "learning_rate": 0.03}},
+    **{name: {"width": 8, "steps": 2} for name in ("fomaml", "anil", "meta-sgd", "reptile", "proto-maml")},
+    "maml": {"width": 8, "steps": 2, "learning_rate": 0.03},
     "imaml": {"width": 8, "steps": 4},
-    **dict.fromkeys(("finetune", "finetune-last"), {"width": 8, "steps": 4, "views": 2}),
+    **{name: {"width": 8, "steps": 4, "views": 2} for name in ("finetune", "finetune-last")},
     "scratch": {"width": 8, "steps": 4, "views": 2},
-    **dict.fromkeys(("protonet", "ridge", "film", "context", "matching", "relation"), {"width": 8}),
+    **{name: {"width": 8} for name in ("protonet", "ridge", "film", "context", "matching", "relation")},
     "logistic": {"pixels": 10, "views": 3},
     "meta-svm": {"width": 8},
     "svm-prior": {"pixels": 10},

@@ -1,4 +1,4 @@
-"""Meta-gradients of the learners that adapt by gradient steps, against formulas written out and against other libraries.
+"""Meta-gradients of learners that adapt by gradient steps, against formulas written out and against other libraries.
 
 All is in double precision, on one small network.
 """

@@ -35,6 +35,7 @@ from medshot.tasks import Episodes, Support, Task
 from medshot.training import Engine, OuterSettings, Report, resolve_device
 
 Adapted = dict[str, Tensor]
+Gradient = Literal["exact", "first-order", "implicit"] | None
 
 
 class Learner(nn.Module, ABC):
@@ -62,7 +63,7 @@ class Learner(nn.Module, ABC):
     summary: ClassVar[str]
     cost: ClassVar[str]
     paper: ClassVar[str]
-    gradient: Literal["exact", "first-order", "implicit"] | None = None
+    gradient: Gradient = None
     inductive: ClassVar[bool] = True
     randomised: ClassVar[bool] = False
     batchable: ClassVar[bool] = True

@@ -12,9 +12,9 @@ import torch
 from medshot.errors import InputError, StorageError
 from medshot.learners.base import Learner
 from medshot.learners.baselines.boosting import Boosting
+from medshot.learners.baselines.finetune import Finetune, FinetuneLast
 from medshot.learners.baselines.forest import Forest
 from medshot.learners.baselines.linear_svm import LinearSVM
-from medshot.learners.baselines.finetune import Finetune, FinetuneLast
 from medshot.learners.baselines.logistic import Logistic
 from medshot.learners.baselines.neighbours import Neighbours
 from medshot.learners.baselines.scratch import Scratch

@@ -1,6 +1,8 @@
 """A transformer that reads a labelled set in its context and answers for further samples, whatever the classes."""
 
 import math
+from collections.abc import Iterable
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -47,7 +49,7 @@ class InContextTransformer(nn.Module):
         tokens = self.starts[(members.T > 0).long()][:, None] + self.blocks
         others = (members.sum(1) - torch.eye(len(members)).to(members)).clamp(min=0)
         memory = []
-        for layer in self.layers:
+        for layer in cast(Iterable[_Layer], self.layers):
             memory.append(layer.remember(tokens))
             tokens = layer(tokens, memory[-1], likeness, others)
         return torch.stack(memory)

@@ -3,8 +3,10 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from sklearn.tree import BaseDecisionTree
 from torch import Tensor, nn
 
 from medshot.imaging import ImageShape, InputShape
@@ -46,7 +48,7 @@ class MetaForest(Learner):
 
     name = "meta-forest"
     family = "Meta-RF"
-    summary = "a random forest whose settings and calibration are predicted from the support by what earlier tasks taught"
+    summary = "a random forest whose settings and calibration earlier tasks taught"
     paper = "Breiman, Machine Learning 2001; settings learned across tasks here"
     cost = "growing 240 trees"
     gradient = "exact"
@@ -118,17 +120,27 @@ class MetaForest(Learner):
         probabilities = torch.einsum("t,tqk->qk", adapted[WEIGHTS], leaf_values(adapted, images))
         return calibrated(probabilities, adapted["temperature"], adapted["smoothing"])
 
-    def _grow(self, of_tree, vectors, labels, seed):
-        rows = vectors.cpu().float().numpy()
-        trees, columns = [], []
-        for number, (settings, count) in enumerate(zip(*torch.unique_consecutive(of_tree, dim=0, return_counts=True))):
-            forest, seen = self.space.grow(settings.tolist(), rows, labels.cpu().numpy(), trees=int(count), seed=seed + number)
+    def _grow(
+        self,
+        of_tree: Int[Tensor, "trees axes"],
+        vectors: Float[Tensor, "support features"],
+        labels: Int[Tensor, " support"],
+        seed: int,
+    ) -> tuple[list[BaseDecisionTree], list[Int[np.ndarray, " seen"]]]:
+        """Every tree, and the columns that it sees; trees of the same settings in a row are one forest."""
+        rows, classes = vectors.cpu().float().numpy(), labels.cpu().numpy()
+        forests = zip(*torch.unique_consecutive(of_tree, dim=0, return_counts=True), strict=True)
+        trees: list[BaseDecisionTree] = []
+        columns: list[Int[np.ndarray, " seen"]] = []
+        for number, (settings, count) in enumerate(forests):
+            forest, seen = self.space.grow(settings.tolist(), rows, classes, trees=int(count), seed=seed + number)
             trees += forest.estimators_
             columns += [seen] * len(forest.estimators_)
         return trees, columns
 
 
-def _prior(start):
+def _prior(start: Float[Tensor, " values"]) -> nn.Linear:
+    """A linear function of the meta-features that starts near `start`, whatever they are."""
     linear = nn.Linear(len(META_FEATURES), len(start))
     nn.init.normal_(linear.weight, std=SPREAD)
     linear.bias = nn.Parameter(start)

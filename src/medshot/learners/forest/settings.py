@@ -1,6 +1,7 @@
 """The settings a forest may have, and how probable each is for a task."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from medshot.imaging import FeatureShape, InputShape
 
-Forest = RandomForestClassifier | ExtraTreesClassifier
+Forest: TypeAlias = RandomForestClassifier | ExtraTreesClassifier
 Value = str | int | float | None
 AXES: Mapping[str, Mapping[Value, float]] = {
     "splits": {"best": 0.5, "random": 0.5},
@@ -84,7 +85,7 @@ class SettingsSpace:
         """A forest with these settings, and the columns of the vectors that it sees."""
         chosen = {name: list(axis)[value] for (name, axis), value in zip(self.axes.items(), settings, strict=True)}
         columns = np.arange(vectors.shape[1])[self.blocks[str(chosen["blocks"])]]
-        kind = RandomForestClassifier if chosen["splits"] == "best" else ExtraTreesClassifier
+        kind: type[Forest] = RandomForestClassifier if chosen["splits"] == "best" else ExtraTreesClassifier
         forest = kind(
             trees,
             bootstrap=chosen["sampling"] != "all",
@@ -99,9 +100,9 @@ class SettingsSpace:
 
 def joint(log_probabilities: Mapping[str, Tensor], settings: Int[Tensor, "count axes"]) -> Float[Tensor, " count"]:
     """The log-probability of each setting: the sum over its axes."""
-    return torch.stack(
-        [axis[values] for axis, values in zip(log_probabilities.values(), settings.T, strict=True)]
-    ).sum(0)
+    return torch.stack([axis[values] for axis, values in zip(log_probabilities.values(), settings.T, strict=True)]).sum(
+        0
+    )
 
 
 def _dealt(shares: Float[Tensor, " values"], count: int, offset: Tensor | float) -> Int[Tensor, " count"]:

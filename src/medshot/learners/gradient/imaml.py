@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from medshot.errors import InputError
@@ -80,7 +79,8 @@ class Imaml(GradientLearner):
 
         def objective(u: Tensor, images: Tensor, labels: Tensor, weights: Tensor, *tensors: Tensor) -> Tensor:
             """L_task + |u|²/2, of tensors alone: what a closure holds has no derivative and no task axis here."""
-            values, scales = (dict(zip(start, part)) for part in (tensors[: len(start)], tensors[len(start) :]))
+            halves = tensors[: len(start)], tensors[len(start) :]
+            values, scales = (dict(zip(start, half, strict=True)) for half in halves)
             loss = self.task_loss(Support(images, labels, weights, support.ways))
             return loss(moved(values, scales, u), 0) + 0.5 * u.square().sum()
 

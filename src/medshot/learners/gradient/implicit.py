@@ -83,8 +83,8 @@ class BarzilaiBorwein:
         if self.last:
             before, updates = self.last
             changes = {name: gradient - before[name] for name, gradient in gradients.items()}
-            curvature = -sum((updates[name] * change).sum() for name, change in changes.items())
-            square = sum(change.square().sum() for change in changes.values())
+            curvature = -torch.stack([(updates[name] * change).sum() for name, change in changes.items()]).sum()
+            square = torch.stack([change.square().sum() for change in changes.values()]).sum()
             length = torch.where(curvature > 0, curvature / (square + SMALLEST), self.first).clamp(max=1.0)
         updates = {name: length * gradient for name, gradient in gradients.items()}
         self.last = gradients, updates

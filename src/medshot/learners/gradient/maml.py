@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from medshot.imaging import ImageShape, InputShape
-from medshot.learners.base import Adapted
+from medshot.learners.base import Adapted, Gradient
 from medshot.learners.content import Drawn
 from medshot.learners.gradient.base import HEAD, GradientLearner
 from medshot.learners.gradient.inner_loop import Parameters, inner_loop
@@ -36,7 +36,7 @@ class Maml(GradientLearner):
     summary = "a few gradient steps from learned initial parameters, with learned rates"
     paper = "Finn et al., ICML 2017"
     cost = "5 gradient steps of network and head"
-    gradient = "exact"
+    gradient: Gradient = "exact"
     order = 2
     first: Collection[str] | None = HEAD
 

@@ -17,6 +17,9 @@ from medshot.networks import base_network
 from medshot.networks.set_encoder import SetEncoder
 from medshot.tasks import Support
 
+FLOOR = 1e-3
+"""Of the mean spread: blocks without any, as dead channels are, then differ little in the logarithm."""
+
 
 class Film(Learner):
     """CNAPs (Requeima et al., 2019) with the prototype head of Simple CNAPs (Bateni et al., 2020), spherical.
@@ -85,5 +88,6 @@ def describe(
     between = block_sums((means - means.mean(0)).square(), blocks).mean(0)
     residuals = block_sums((features - means[support.labels]).square(), blocks)
     within = ((members / counts).T @ residuals).mean(0)
-    spread = between + within + SMALLEST
+    spread = between + within
+    spread = spread + FLOOR * spread.mean() + SMALLEST
     return torch.cat([(spread / spread.mean()).log(), between / spread, counts.mean().log()[None]])
