@@ -38,6 +38,7 @@ Reader = Callable[[Path], tuple[list[EpisodePredictions], list[float]]]
 
 def write_report(cells: Sequence[Cell], read: Reader, docs: Path, jobs: int, budget: float, folds: str) -> None:
     """Measure all cells and write the table into docs/results.md, its picture, and the numbers as JSON."""
+    (docs / "results").mkdir(parents=True, exist_ok=True)
     parts = []
     for kind, title in TITLES.items():
         groups: dict[tuple[str, int], dict[str, Path]] = {}
@@ -89,9 +90,10 @@ regression on the same input. Intervals: for new patients, then over episodes; i
 sets as well. ▲ and ▼ mark where the interval for new patients leaves zero. All numbers are also in
 `docs/results/*.json`, with AUROC, Brier score and calibration error.
 
-These data sets are not untouched. The starting values of ridge, meta-svm, svm-prior, meta-forest and of the head's rate,
-how fast block weights and the bottleneck learn, and the design of film and context were settled while looking at scores
-on them, and logistic regression was left at C = 1: differences of a point in favour of a learner may be owed to that."""
+These data sets are not untouched. The starting values of ridge, meta-svm, svm-prior, meta-forest and of the head's
+rate, how fast block weights and the bottleneck learn, and the design of film and context were settled while looking at
+scores on them, and logistic regression was left at C = 1: differences of a point in favour of a learner may be owed to
+that."""
 
 
 def _section(kind: str, title: str, results: Results) -> str:

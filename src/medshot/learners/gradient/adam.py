@@ -1,7 +1,5 @@
 """Adam as a rule of the inner loop."""
 
-import math
-
 from torch import Tensor
 
 from medshot.learners.gradient.inner_loop import Parameters
@@ -22,10 +20,10 @@ class Adam:
     def __call__(self, gradients: Parameters) -> Parameters:
         """The updates of the next step."""
         self.step += 1
-        rate = self.learning_rate * math.sqrt(1 - 0.999**self.step) / (1 - 0.9**self.step)
         updates = {}
         for name, gradient in gradients.items():
             first = self.first[name] = 0.9 * self.first.get(name, 0.0) + 0.1 * gradient
             second = self.second[name] = 0.999 * self.second.get(name, 0.0) + 0.001 * gradient.square()
-            updates[name] = rate * first / (second.sqrt() + 1e-8)
+            root = (second / (1 - 0.999**self.step)).sqrt() + 1e-8
+            updates[name] = self.learning_rate / (1 - 0.9**self.step) * first / root
         return updates
