@@ -15,7 +15,6 @@ from medshot.learners.vectors import as_vectors
 from medshot.tasks import Support
 
 NEAREST = 1e-4
-FAR = 1e6
 
 
 class Neighbours(Learner):
@@ -59,7 +58,7 @@ class Neighbours(Learner):
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
         """The logarithm of each class's share of the vote, smoothed by one more vote."""
         distances = squared_distances(images, adapted["vectors"]).clamp(min=NEAREST**2).sqrt()
-        distances = torch.where(adapted["real"] > 0, distances, FAR)
+        distances = torch.where(adapted["real"] > 0, distances, torch.inf)
         count = min(self.neighbours, len(adapted["vectors"]))
         nearest, rows = distances.topk(count, largest=False)
         votes = adapted["real"][rows] / nearest

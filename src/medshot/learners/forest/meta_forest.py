@@ -22,6 +22,7 @@ from medshot.tasks import Support
 TEMPERATURE, SMOOTHING = 2.0, 0.05
 SPREAD = 0.01
 PACE = 5.0
+"""How fast the probabilities of settings learn beside the calibration, by the way they are parametrised."""
 WEIGHTS, SETTINGS = "trees.weights", "trees.settings"
 
 
@@ -32,11 +33,13 @@ class MetaForest(Learner):
     softmax(A m + a) over the values of that setting, that of settings j together, p_j, their product. A forest grows
     its trees with settings j in proportion to p_j: it is the mixture Σ_j p_j f_j of forests f_j. Its probabilities are
     `calibrated` with log τ = b·m + b₀ and log ε = c·m + c₀. A and a, b and c are learned by the meta-loss; trees have
-    no gradient and need none, since the mixture is linear in p. While meta-training, the mixture is over `trials`
-    settings drawn for each task, each with a small forest of its own; drawing does not depend on what is learned, so
-    that the gradient of that loss is exact. The settings of each tree are among what `adapt_one` returns, with the
-    probabilities of all values, τ and ε. Inductive; `adapt` costs growing `trees` trees, about 0.7 ms each on 40
-    samples.
+    no gradient and need none, since the mixture is linear in p. While meta-training, it is over `trials` settings drawn
+    by the probabilities q_j that all tasks start with, each with a small forest of its own and the weight p_j / q_j:
+    drawing does not depend on what is learned, so that the gradient of that loss is exact. (Settings drawn uniformly
+    would teach to spread p, since a few small forests that count alike err less than one.) Otherwise all trees count
+    alike and p decides how many of them have which settings, so that p has no gradient. The settings of each tree are
+    among what `adapt_one` returns, with the probabilities of all values, τ and ε. Inductive; `adapt` costs growing
+    `trees` trees, about a millisecond each.
 
     Args:
         shape: the images it takes.
