@@ -84,7 +84,8 @@ def with_medshot(learner: Learner, batch: Batch, engine: Engine) -> Step:
 def numbers(loss: Tensor | float, network: nn.Module) -> Tensor:
     """The loss and the norm of the network's gradient; zero where it has none."""
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    return torch.tensor([float(loss), float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0])
+    norm = nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
+    return torch.stack([torch.as_tensor(loss).detach().double(), norm.double()])
 
 
 def with_higher(network: nn.Module, batch: Batch, order: int) -> Step:

@@ -15,7 +15,7 @@ WIDTH = 6
 def samples(seed: int, count: int, spread: float) -> np.ndarray:
     """Float32 numbers; with a small `spread` all are one of a few neighbouring ones, so that rounding decides."""
     drawn = np.random.default_rng(seed).normal(size=(count, WIDTH))
-    return (1 + spread * drawn).astype(np.float32)
+    return (8 * (1 + spread * drawn)).astype(np.float32)
 
 
 def as_tensors(forest, support: torch.Tensor, ways: int, columns: np.ndarray | None = None) -> dict[str, torch.Tensor]:
@@ -43,9 +43,9 @@ def test_every_tree_says_of_any_query_what_scikit_learn_says(seed, count, spread
 
 
 def test_neighbouring_numbers_are_told_apart_on_both_sides_of_a_threshold():
-    low = np.float32(1)
-    high = np.nextafter(low, np.float32(2))
-    for below, above in ((low, high), (high, np.nextafter(high, np.float32(2)))):
+    low = np.float32(8)
+    high = np.nextafter(low, np.float32(9))
+    for below, above in ((low, high), (high, np.nextafter(high, np.float32(9)))):
         support = np.repeat(np.array([[below], [above]], dtype=np.float32), WIDTH, axis=1)
         forest = RandomForestClassifier(1, bootstrap=False).fit(support, [0, 1])
         said = leaf_values(as_tensors(forest, torch.from_numpy(support), 2), torch.from_numpy(support))
@@ -67,7 +67,9 @@ def test_trees_that_saw_some_columns_take_them_from_the_whole_vector():
 def test_a_class_without_samples_has_no_probability_and_the_others_keep_theirs(classes):
     support = samples(0, 10, 1.0)
     forest = RandomForestClassifier(4, random_state=0).fit(support, np.arange(10) % 2)
-    for tree, values in zip(forest.estimators_, class_values(forest.estimators_, torch.tensor(classes), 4), strict=True):
+    for tree, values in zip(
+        forest.estimators_, class_values(forest.estimators_, torch.tensor(classes), 4), strict=True
+    ):
         np.testing.assert_array_equal(values[:, classes], tree.tree_.value[:, 0])
         np.testing.assert_allclose(values.sum(1), 1)
 
