@@ -234,9 +234,9 @@ def line(row: Row) -> str:
     return f"| {row.title} | " + " | ".join(cells) + f" | {ratio} |"
 
 
-HEADING = """Milliseconds for one batch of tasks of 5 classes, 5 shots and 15 queries per class: the median of the turns,
-in brackets the way through the tasks that was fastest for that library. The last column says how many times as fast
-as the best peer medshot is, with the range over the turns."""
+HEADING = """Milliseconds for one batch of tasks of 5 classes, 5 shots and 15 queries per class: the median of the
+turns, in brackets the way through the tasks that was fastest for that library. The last column says how many times as
+fast as the best peer medshot is, with the range over the turns."""
 
 NOTES = """MAML: eight tasks of grey images at 28 px, five inner steps of the whole network, forward and backward pass
 of the meta-loss, which first order takes past the inner gradients. *Same network*: all have medshot's (four

@@ -46,7 +46,7 @@ def test_boosting_is_scikit_learns(ways):
 
 @pytest.mark.parametrize("name", ["forest", "boosting"])
 def test_another_support_grows_other_trees_and_the_same_support_the_same(name):
-    (support, queries), (other, _) = data(4), data(4)
+    (support, _), (other, _) = data(4), data(4)
     learner = of_features(name)
     first = learner.adapt(support).adapted
     again = learner.adapt(other).adapted

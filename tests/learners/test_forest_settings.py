@@ -65,7 +65,7 @@ def test_the_blocks_a_tree_may_see_are_all_or_parts_that_share_no_feature(blocks
     parts = [columns[part].tolist() for part in found.values()]
     assert len(parts) == (min(4, len(blocks)) if len(blocks) > 1 else 0)
     if parts:
-        assert sum(parts, []) == columns.tolist()
+        assert [column for part in parts for column in part] == columns.tolist()
         assert parts[0] == columns[: blocks[0]].tolist()
 
 
