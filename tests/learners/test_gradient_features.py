@@ -101,7 +101,7 @@ def test_with_its_defaults_and_untrained_it_tells_classes_apart_that_differ(name
         classifier = learner.adapt(support)
         correct = classifier.probabilities(queries.float())[0].argmax(1) == labels
         assert correct.double().mean() > 0.8
-        assert cross_entropy(classifier(queries.float())[0], labels) < 0.8
+        assert cross_entropy(classifier(queries.float())[0], labels) < 0.85  # chance is 1.1
 
 
 def test_scratch_starts_at_the_features_themselves():
