@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import torch
@@ -51,10 +52,23 @@ def write_report(cells: Sequence[Cell], read: Reader, docs: Path, jobs: int, bud
         results = collect(
             [each for group in measured for each in group], baseline=BASELINE, metadata=_metadata(budget, folds)
         )
-        write_json(docs / "results" / f"learners-{kind}.json", results.to_json())
+        write_json(docs / "results" / f"learners-{kind}.json", _rounded(results.to_json()))
         _picture(results, docs / "images" / f"learners-{kind}.svg", title)
         parts.append(_section(kind, title, results))
     replace_part(docs / "results.md", "learners", "\n\n".join([_preface(budget), *parts]))
+
+
+def _rounded(value: Any) -> Any:
+    """The same objects with floats of five decimals, which is more than the intervals allow to be read."""
+    match value:
+        case float():
+            return round(value, 5)
+        case dict():
+            return {name: _rounded(inner) for name, inner in value.items()}
+        case list():
+            return [_rounded(inner) for inner in value]
+        case _:
+            return value
 
 
 def _measure(task: str, shots: int, paths: dict[str, Path], read: Reader) -> list[Measurement]:
