@@ -1,0 +1,52 @@
+"""What one file, series or archive holds: numbers, where they lie in the patient, and what had to be assumed."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+
+Kind = Literal["picture", "volume", "frames", "waveform"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """A picture, a volume, frames over time, or a waveform, as `medshot.imaging.read` returns it.
+
+    Args:
+        array: `(slices, rows, columns)` or, for colour, `(slices, rows, columns, 3)`; a picture has one slice, frames
+            have their moments in place of slices, and a waveform is `(1, leads, samples)`. Greater is brighter. Values
+            are after the modality transform: Hounsfield units in CT, otherwise what `units` says.
+        kind: what the first axis means.
+        affine: from an index `(slice, row, column, 1)` to millimetres to the right, front and top of the patient (RAS);
+            None where the file does not tell the place.
+        spacing: millimetres from slice to slice, row to row, column to column, each None where it is not known. In a
+            waveform the last is milliseconds from sample to sample.
+        modality: as DICOM abbreviates it ("CT", "MR", "DX", …); "" where it is not known.
+        body_part: as DICOM names it, in capitals; "" where it is not known.
+        units: "HU", "PET counts", …; "" where the numbers have no unit.
+        patient: key of the patient, a hash unless identity was asked for; "" where it is not known.
+        study: key of the study, likewise.
+        series: key of the series, likewise.
+        window: the darkest and the brightest value that the file asks to show; None where it does not.
+        overlays: masks that the file draws over its pixels, never burnt into `array`; None where there are none.
+        burnt_in: whether the file says that text is burnt into its pixels; None where it does not say.
+        leads: names of the leads of a waveform.
+        assumed: a sentence for everything that was not in the file or contradicted itself, and what was taken instead.
+    """
+
+    array: Shaped[np.ndarray, "slices rows columns *colours"]
+    kind: Kind
+    affine: Float[np.ndarray, "4 4"] | None = None
+    spacing: tuple[float | None, float | None, float | None] = (None, None, None)
+    modality: str = ""
+    body_part: str = ""
+    units: str = ""
+    patient: str = ""
+    study: str = ""
+    series: str = ""
+    window: tuple[float, float] | None = None
+    overlays: Bool[np.ndarray, "slices rows columns"] | None = None
+    burnt_in: bool | None = None
+    leads: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
