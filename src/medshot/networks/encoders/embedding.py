@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int64, UInt
 
 from medshot.errors import StorageError
-from medshot.imaging import ImageSource, cache_folder, fingerprints
+from medshot.imaging import Cut, CutImages, ImageSource, cache_folder, fingerprints
 from medshot.imaging.cache import in_threads, progress, writing_into
 from medshot.imaging.intensity import measures
 from medshot.networks.encoders.encoder import Encode, Encoder, load_encoder
@@ -25,19 +25,21 @@ _CHUNK = 256  # images embedded between two writes
 
 Item = TypeVar("Item")
 
-_embedded: WeakKeyDictionary[ImageSource, dict[Encoder, "Embedded"]] = WeakKeyDictionary()
+_embedded: WeakKeyDictionary[ImageSource, dict[tuple[Encoder, Cut | None], "Embedded"]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Where the images of a source are: `stored.features[rows[k]]` are the features of image k."""
+    """Where the pictures of a source are: `stored.features[rows[k]]` are the features of picture k."""
 
     stored: Embeddings
-    rows: Int64[np.ndarray, " images"]
+    rows: Int64[np.ndarray, " pictures"]
 
 
-def embedded(images: ImageSource, encoder: Encoder) -> Embedded:
+def embedded(images: ImageSource, encoder: Encoder, cut: Cut | None = None) -> Embedded:
     """The embeddings of all images of a source, made now where the store lacks them, and mapped from disk.
+
+    With a `cut`, those of the pictures that each image is cut into, image after image.
 
     What is embedded is known by content hash, so a second time no pixel is touched. Memory does not grow with the
     number of images. Processes that embed the same images at once share most of the work.
@@ -47,17 +49,18 @@ def embedded(images: ImageSource, encoder: Encoder) -> Embedded:
         StorageError: the cache folder cannot be written to, or was emptied meanwhile.
     """
     of_source = _embedded.setdefault(images, {})
-    if encoder not in of_source:
+    if (encoder, cut) not in of_source:
         folder = cache_folder() / f"encoder-{encoder.sha256[:16]}"
         store = EmbeddingStore(folder, features=sum(encoder.blocks), measures=len(MEASURES))
-        hashes = [bytes.fromhex(digest) for digest in images.hashes()]
+        pictures = images if cut is None else CutImages(images, cut)
+        hashes = [bytes.fromhex(digest) for digest in pictures.hashes()]
         if (store.find(hashes) < 0).any():
-            _embed_missing(images, hashes, encoder, store)
+            _embed_missing(pictures, hashes, encoder, store)
         there = Embedded(rows=store.find(hashes), stored=store.read())
         if not 0 <= there.rows.min() <= there.rows.max() < len(there.stored.features):
             raise StorageError(f"{folder} was changed by another program in the middle of the work; run it again.")
-        of_source[encoder] = there
-    return of_source[encoder]
+        of_source[encoder, cut] = there
+    return of_source[encoder, cut]
 
 
 def _embed_missing(images: ImageSource, hashes: Sequence[bytes], encoder: Encoder, store: EmbeddingStore) -> None:

@@ -1,0 +1,164 @@
+"""Cutting one image into the pictures that an encoder of pictures takes: slices of a volume, patches of a film."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from itertools import groupby
+
+import cv2
+import numpy as np
+from jaxtyping import Int
+
+from medshot.imaging.arrays import FittedImage
+from medshot.imaging.cache import in_threads
+from medshot.imaging.resizing import prepare
+from medshot.imaging.shape import GridShape, ImageShape, ImageSource
+from medshot.imaging.volume_shape import VolumeShape
+
+PLANES = ("axial", "coronal", "sagittal")
+SLICES, SLICED = 8, 128  # slices in each plane, of a cube of so many voxels a side
+FILM, PATCH, PATCHES = 4096, 512, 16  # pixels of the film, side of a patch of it, and how many are taken
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One way of cutting.
+
+    Args:
+        name: what it is called on the command line; with `version` part of the key under which features are kept.
+        version: changes whenever the pictures may change.
+        shape: the form in which the whole image is taken.
+        kinds: what each picture is, one for each.
+        pictures: from the whole image to the pictures, grey `(height, width)` or RGB `(height, width, 3)`.
+    """
+
+    name: str
+    version: int
+    shape: GridShape
+    kinds: tuple[str, ...]
+    pictures: Callable[[FittedImage], list[np.ndarray]] = field(compare=False)
+
+    def __len__(self) -> int:
+        """Pictures of an image."""
+        return len(self.kinds)
+
+
+class CutImages:
+    """The pictures of all images of a source: picture k of image i is image `i · len(cut) + k` of this one.
+
+    At most one whole image a thread is in memory, whatever their number.
+
+    Args:
+        images: what is cut.
+        cut: how.
+    """
+
+    axes = 2
+
+    def __init__(self, images: ImageSource, cut: Cut) -> None:
+        self.images, self.cut = images, cut
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.images) * len(self.cut)
+
+    def hashes(self) -> list[str]:
+        """SHA-256 of the image's own, the cut and the number of the picture."""
+        name = f"{self.cut.name} {self.cut.version}"
+        return [
+            sha256(f"{digest} {name} {number}".encode()).hexdigest()
+            for digest in self.images.hashes()
+            for number in range(len(self.cut))
+        ]
+
+    def pixels(self, shape: GridShape) -> np.ndarray:
+        """All pictures in memory."""
+        return np.stack(list(self.stream(shape, np.arange(len(self)))))
+
+    def stream(self, shape: GridShape, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
+        """The pictures of these rows in order; each image is decoded once for all of its pictures that follow it."""
+        wanted = [
+            (image, [row % len(self.cut) for row in of_image])
+            for image, of_image in groupby(rows.tolist(), lambda row: row // len(self.cut))
+        ]
+        for pictures in in_threads(partial(self._pictures, shape), wanted, cv2.getNumberOfCPUs()):
+            yield from pictures
+
+    def _pictures(self, shape: GridShape, wanted: tuple[int, list[int]]) -> list[FittedImage]:
+        image, numbers = wanted
+        (whole,) = self.images.stream(self.cut.shape, np.array([image]))
+        pictures = self.cut.pictures(whole)
+        return [_eight_bits(pictures[number], shape) for number in numbers]
+
+
+def _eight_bits(picture: np.ndarray, shape: GridShape) -> FittedImage:
+    """The picture fitted; the window of its whole image was applied before, so it is not stretched once more."""
+    if picture.dtype == np.uint16:
+        picture = (picture >> 8).astype(np.uint8)
+    return prepare(picture, shape, np.dtype(np.uint8))
+
+
+def slices(cube: FittedImage) -> list[np.ndarray]:
+    """Slices in three planes, evenly through what is not background, in the order of `PLANES`.
+
+    Args:
+        cube: `(1, depth, height, width)`.
+    """
+    volume = cube[0]
+    low, high = _extent(volume)
+    cropped = volume[tuple(map(slice, low, high))]
+    side = max(cropped.shape)
+    return [
+        np.take(cropped, min(int((number + 0.5) / SLICES * cropped.shape[axis]), cropped.shape[axis] - 1), axis)
+        for axis in range(3)
+        for number in range(SLICES)
+        if side
+    ]
+
+
+def _extent(volume: np.ndarray) -> tuple[list[int], list[int]]:
+    """Where the voxels lie that are brighter than a twentieth of the brightest; all of it where none are."""
+    inside = volume > volume.max() / 20
+    if not inside.any():
+        return [0, 0, 0], list(volume.shape)
+    along = [np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis))) for axis in range(3)]
+    return [int(places[0]) for places in along], [int(places[-1]) + 1 for places in along]
+
+
+def patches(film: FittedImage) -> list[np.ndarray]:
+    """The whole film, then the patches of which its overview loses most, from most to least.
+
+    What an overview of 224 pixels loses of a patch is the variation within each of its pixels.
+
+    Args:
+        film: `(1, FILM, FILM)`.
+    """
+    whole = film[0]
+    grid = whole.reshape(FILM // PATCH, PATCH, FILM // PATCH, PATCH).swapaxes(1, 2).reshape(-1, PATCH, PATCH)
+    lost = [_lost(patch) for patch in grid]
+    return [whole, *(grid[number] for number in np.argsort(lost, kind="stable")[::-1][:PATCHES])]
+
+
+def _lost(patch: np.ndarray) -> float:
+    """The mean square of what is left of a patch when its overview is taken off."""
+    side = round(PATCH * 224 / FILM)
+    overview = cv2.resize(patch.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    return float(np.square(patch - cv2.resize(overview, patch.shape, interpolation=cv2.INTER_LINEAR)).mean())
+
+
+SLICED_VOLUME = Cut(
+    name="slices",
+    version=1,
+    shape=VolumeShape(size=SLICED),
+    kinds=tuple(plane for plane in PLANES for _ in range(SLICES)),
+    pictures=slices,
+)
+PATCHED_FILM = Cut(
+    name="patches",
+    version=1,
+    shape=ImageShape(channels=1, size=FILM),
+    kinds=("overview", *("patch" for _ in range(PATCHES))),
+    pictures=patches,
+)
+CUTS = {cut.name: cut for cut in (SLICED_VOLUME, PATCHED_FILM)}

@@ -1,0 +1,93 @@
+"""A base network over bags: several instances of one sample, pooled by attention into one vector of features."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from medshot.imaging import FeatureShape
+from medshot.networks.feature_network import FeatureNetwork
+from medshot.networks.modulation import Modulation
+
+
+@dataclass(frozen=True)
+class BagShape(FeatureShape):
+    """What a learner of bags declares: `(instances, 1 + features)`, the first column 1 where an instance is there.
+
+    Args:
+        blocks: number of features in each block of an instance.
+        kinds: for each instance what it is; equal kinds are treated alike.
+    """
+
+    kinds: tuple[str, ...] = ("instance",)
+
+    @property
+    def dimensions(self) -> tuple[int, ...]:
+        """The instances, and the features of one with its presence before them."""
+        return len(self.kinds), 1 + sum(self.blocks)
+
+
+class AttentionPooling(nn.Module):
+    """The mean of the instances that are there, weighted by attention that is learned across tasks.
+
+    z = Σ a_i x_i, a = softmax over them of wᵀ tanh(V x_i) + b_kind(i) (Ilse, Tomczak & Welling, Attention-based Deep
+    Multiple Instance Learning, ICML 2018, equations 7 and 8, with a bias for each kind). w and b start at zero, so that
+    meta-training begins at the plain mean. An instance that is missing counts for nothing, and the weights of the
+    others still sum to 1: what stays has the scale that it had.
+
+    Args:
+        shape: the bags it takes.
+        width: rows of V.
+    """
+
+    def __init__(self, shape: BagShape, width: int = 32) -> None:
+        super().__init__()
+        names = list(dict.fromkeys(shape.kinds))
+        self.kinds = [names.index(kind) for kind in shape.kinds]
+        self.hidden = nn.Linear(sum(shape.blocks), width, bias=False)
+        self.output = nn.Linear(width, 1, bias=False)
+        self.bias = nn.Parameter(torch.zeros(len(names)))
+        nn.init.zeros_(self.output.weight)
+
+    def forward(self, bags: Float[Tensor, "batch instances entries"]) -> Float[Tensor, "batch features"]:
+        """The pooled features of each bag."""
+        there, instances = bags[..., 0], bags[..., 1:]
+        scores = self.output(torch.tanh(self.hidden(instances)))[..., 0] + self.bias[self.kinds]
+        return (weights(scores, there)[..., None] * instances).sum(-2)
+
+
+def weights(
+    scores: Float[Tensor, "batch instances"], there: Float[Tensor, "batch instances"]
+) -> Float[Tensor, "batch instances"]:
+    """The softmax over the instances that are there; all zero where none is, as in padding."""
+    powers = (scores - scores.amax(-1, keepdim=True)).exp() * there
+    return powers / powers.sum(-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
+
+
+class BagNetwork(nn.Module):
+    """Bags pooled by attention, then what `FeatureNetwork` makes of features.
+
+    Args:
+        shape: the bags it takes.
+        width: units of the bottleneck.
+    """
+
+    def __init__(self, shape: BagShape, width: int = 64) -> None:
+        super().__init__()
+        self.shape = shape
+        self.pooling = AttentionPooling(shape)
+        self.network = FeatureNetwork(shape, width)
+        self.features, self.modulated = self.network.features, self.network.modulated
+
+    def forward(
+        self, bags: Float[Tensor, "batch instances entries"], modulation: Modulation | None = None
+    ) -> Float[Tensor, "batch features"]:
+        """The weighted features of each bag, moved by the bottleneck."""
+        return self.network(self.pooling(bags), modulation)
+
+
+def mean_of_present(bags: Float[Tensor, "batch instances entries"]) -> Float[Tensor, "batch features"]:
+    """The plain mean of the instances that are there, for learners that have no network."""
+    there, instances = bags[..., 0], bags[..., 1:]
+    return (weights(torch.zeros_like(there), there)[..., None] * instances).sum(-2)

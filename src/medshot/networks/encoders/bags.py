@@ -1,0 +1,155 @@
+"""Bags of an encoder's features: of the slices of a volume, the patches of a film, the several images of a sample."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from medshot.errors import InputError
+from medshot.imaging import CUTS, MISSING, Cut, ImageSource, SeveralImages
+from medshot.networks.bag_network import BagShape
+from medshot.networks.encoders.embedding import MEASURES, Embedded, embedded
+from medshot.networks.encoders.encoded import ENCODERS, normalised
+
+WHOLE = "whole"
+DROPPED = 0.3
+Taken = Literal["whole", "slices", "patches"]
+
+
+@dataclass(frozen=True)
+class EncodedBagShape(BagShape):
+    """Each sample comes as the features of all its pictures, normalised; they are computed once and kept.
+
+    Args:
+        encoder: its name in `ENCODERS`.
+        cut: "whole", or the key in `CUTS` by which every image is cut into pictures.
+        images: how many images a sample has at most; it may have fewer, and any may be missing.
+
+    Raises:
+        InputError: there is no such encoder or cut, or no image.
+    """
+
+    blocks: tuple[int, ...] = field(init=False)
+    kinds: tuple[str, ...] = field(init=False)
+    encoder: str = "lite0"
+    cut: str = WHOLE
+    images: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("encoder", self.encoder, ENCODERS), ("cut", self.cut, (WHOLE, *CUTS))):
+            if value not in known:
+                raise InputError(f"{name} is '{value}', but must be one of: {', '.join(known)}.")
+        if self.images < 1:
+            raise InputError(f"images is {self.images}, but must be 1 or more.")
+        object.__setattr__(self, "blocks", ENCODERS[self.encoder].blocks)
+        object.__setattr__(self, "kinds", self._pictures * self.images)
+
+    @property
+    def sha256(self) -> str:
+        """Changes whenever the features of a picture may change."""
+        return ENCODERS[self.encoder].sha256
+
+    def prepare(self, images: ImageSource) -> None:
+        """Embed all pictures that are not in the store yet.
+
+        Raises:
+            InputError: an image cannot be read, or a sample has more images than are taken.
+            StorageError: the cache folder cannot be written to.
+        """
+        for source, _ in self._images(images):
+            self._embedded(source)
+
+    def read(self, images: ImageSource, rows: Int[np.ndarray, " samples"]) -> Float[Tensor, "samples instances entries"]:
+        """The bags of these rows; nothing else is read from disk."""
+        bags = np.zeros((len(rows), self.images, len(self._pictures), self.dimensions[1]), dtype=np.float32)
+        for number, (source, of_source) in enumerate(self._images(images)):
+            chosen = of_source[rows]
+            there = chosen != MISSING
+            stored = self._embedded(source)
+            pictures = stored.rows.reshape(-1, len(self._pictures))[chosen[there]]
+            features = normalised(stored.stored.features[pictures.ravel()], self.blocks)
+            bags[there, number, :, 0] = 1
+            bags[there, number, :, 1:] = features.reshape(*pictures.shape, -1)
+        return torch.from_numpy(bags.reshape(len(rows), *self.dimensions))
+
+    def fingerprints(self, images: ImageSource) -> UInt8[np.ndarray, "images 32"]:
+        """The perceptual fingerprint of each sample's first image that is there.
+
+        Of pictures of one kind the middle one is taken; of the slices of a volume a third of the bits comes from the
+        middle slice of each plane.
+        """
+        prints = np.zeros((len(images), 32), dtype=np.uint8)
+        places = self._middles()
+        for source, of_source, first in self._first(images):
+            stored = self._embedded(source)
+            pictures = stored.rows.reshape(-1, len(self._pictures))[of_source[first]]
+            parts = [stored.stored.fingerprints[pictures[:, place]] for place in places]
+            share = np.array_split(np.arange(32), len(parts))
+            prints[first] = np.concatenate([part[:, : len(of)] for part, of in zip(parts, share, strict=True)], axis=1)
+        return prints
+
+    def measures(self, images: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
+        """Brightness, contrast and colourfulness of each sample's first image that is there, mean over its pictures."""
+        found = np.zeros((len(images), len(MEASURES)))
+        for source, of_source, first in self._first(images):
+            stored = self._embedded(source)
+            pictures = stored.rows.reshape(-1, len(self._pictures))[of_source[first]]
+            found[first] = stored.stored.measures[pictures].mean(1)
+        return dict(zip(MEASURES, found.T, strict=True))
+
+    def dropped(
+        self, bags: Float[Tensor, "samples instances entries"], generator: torch.Generator
+    ) -> Float[Tensor, "samples instances entries"]:
+        """Modality dropout: each image of a sample is taken away three times in ten, but never the last that is there.
+
+        That is how, while meta-training, fusion learns not to lean on any one of them (Neverova et al., ModDrop, 2016).
+        """
+        if self.images == 1:
+            return bags
+        of_images = bags.unflatten(1, (self.images, -1))
+        there = of_images[..., 0].amax(-1)
+        draws = torch.rand(there.shape, generator=generator, device=generator.device).to(bags.device) * there
+        kept = (draws >= DROPPED) | (draws == draws.amax(1, keepdim=True))
+        return (of_images * kept[..., None, None]).flatten(1, 2)
+
+    @property
+    def _pictures(self) -> tuple[str, ...]:
+        return (WHOLE,) if self._cut is None else self._cut.kinds
+
+    @property
+    def _cut(self) -> Cut | None:
+        return CUTS.get(self.cut)
+
+    def _middles(self) -> list[int]:
+        """The middle place of each kind of picture; the first kind alone where a film is cut."""
+        kinds = list(dict.fromkeys(self._pictures))[: 3 if self.cut == "slices" else 1]
+        places = [[place for place, of in enumerate(self._pictures) if of == kind] for kind in kinds]
+        return [of_kind[len(of_kind) // 2] for of_kind in places]
+
+    def _images(self, images: ImageSource) -> list[tuple[ImageSource, Int[np.ndarray, " samples"]]]:
+        """The sources that a sample's images come from, and the row of each sample in them."""
+        if not isinstance(images, SeveralImages):
+            return [(images, np.arange(len(images)))]
+        if len(images.names) > self.images:
+            raise InputError(
+                f"samples have up to {len(images.names)} images ({', '.join(images.names)}), and this learner takes "
+                f"{self.images}; meta-train one with --images {len(images.names)}, or leave columns out."
+            )
+        return [(images.sources[name], images.rows[:, column]) for column, name in enumerate(images.names)]
+
+    def _first(
+        self, images: ImageSource
+    ) -> list[tuple[ImageSource, Int[np.ndarray, " samples"], Bool[np.ndarray, " samples"]]]:
+        """For each source, the samples whose first image that is there comes from it."""
+        found, done = [], np.zeros(len(images), dtype=bool)
+        for source, of_source in self._images(images):
+            first = (of_source != MISSING) & ~done
+            done |= first
+            found.append((source, of_source, first))
+        return found
+
+    def _embedded(self, source: ImageSource) -> Embedded:
+        return embedded(source, ENCODERS[self.encoder], self._cut)
