@@ -58,7 +58,7 @@ def test_a_second_reading_decodes_nothing(tmp_path: Path, empty_cache: Path, mon
     paths, _ = write_images(tmp_path, 3)
     first = FileImages(paths).pixels(SHAPE)
     moved = [path.rename(path.with_stem(f"moved {path.stem}")) for path in paths]
-    monkeypatch.setattr(cache, "read_image", None)
+    monkeypatch.setattr(cache, "decoded", None)
     np.testing.assert_array_equal(FileImages(moved).pixels(SHAPE), first)
     with pytest.raises(TypeError):
         FileImages(moved).pixels(ImageShape(3, 16))
@@ -214,13 +214,6 @@ def test_equal_images_have_equal_hashes_and_others_do_not() -> None:
     first, second, third = ArrayImages(array).hashes()
     assert first == third == ArrayImages(array.transpose(0, 2, 1).copy().transpose(0, 2, 1)).hashes()[0]
     assert first != second
-
-
-def test_volumes_are_kept_but_give_no_2d_pixels() -> None:
-    volumes = ArrayImages(np.zeros((2, 8, 8, 8), np.uint8))
-    assert len(volumes.hashes()) == len(volumes) == 2
-    with pytest.raises(InputError, match="2D"):
-        volumes.pixels(SHAPE)
 
 
 @pytest.mark.parametrize(

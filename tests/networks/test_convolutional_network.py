@@ -67,7 +67,7 @@ def test_second_order_gradients_over_tasks_are_those_of_a_loop():
 
 
 def test_too_deep_for_the_images_is_refused_in_one_sentence():
-    with pytest.raises(InputError, match="depth 5 needs images of more than 32 pixels, and they have 32"):
+    with pytest.raises(InputError, match="depth 5 needs images of more than 32 a side, and they have 32"):
         ConvolutionalNetwork(ImageShape(1, 32), depth=5)
     with pytest.raises(InputError, match="width 0"):
         ConvolutionalNetwork(ImageShape(1, 32), width=0)

@@ -119,7 +119,7 @@ def test_a_second_run_touches_no_pixel(tmp_path: Path, shape: EncodedShape, monk
     paths = write_images(tmp_path, random_images(5))
     first = whole(shape, FileImages(paths))
     moved = [path.rename(path.with_stem(f"moved {path.stem}")) for path in paths][::-1]
-    monkeypatch.setattr(cache, "read_image", None)
+    monkeypatch.setattr(cache, "decoded", None)
     monkeypatch.setattr(embedding, "load_encoder", None)
     again = FileImages(moved)
     shape.prepare(again)
@@ -127,7 +127,7 @@ def test_a_second_run_touches_no_pixel(tmp_path: Path, shape: EncodedShape, monk
     assert len(shape.fingerprints(again)) == len(shape.measures(again)["contrast"]) == 5
     monkeypatch.undo()
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "another"))
-    monkeypatch.setattr(cache, "read_image", None)
+    monkeypatch.setattr(cache, "decoded", None)
     monkeypatch.setitem(ENCODERS, "corners", CORNERS)
     with pytest.raises(TypeError):  # what the first run did, and this one cannot
         shape.prepare(FileImages(moved))
@@ -281,7 +281,7 @@ def test_vectors_and_volumes_are_refused(shape: EncodedShape) -> None:
     for use in (shape.prepare, shape.fingerprints, shape.measures, lambda source: shape.read(source, np.arange(1))):
         with pytest.raises(InputError, match="feature vectors"):
             use(Vectors(np.ones((2, 5))))
-        with pytest.raises(InputError, match="2D"):
+        with pytest.raises(InputError, match="this learner takes pictures"):
             use(ArrayImages(np.zeros((2, 8, 8, 8), np.uint8)))
 
 

@@ -8,6 +8,7 @@ import typer
 from medshot.cli.options import (
     Channels,
     Device,
+    Dimensions,
     Encoder,
     Json,
     Keep,
@@ -53,6 +54,7 @@ def meta_train(
     encoder: Encoder = None,
     size: Size = None,
     channels: Channels = None,
+    dimensions: Dimensions = None,
     learning_rate: Annotated[float, typer.Option(help="Of the outer loop.")] = 0.001,
     label: Label = "label",
     keep: Keep = None,
@@ -77,7 +79,7 @@ def meta_train(
         seed=seed,
         batch=BatchSettings(tasks=batch, ways=ways, shots=numbers(shots, "--shots"), queries=queries),
     )
-    made = make(learner, input_shape(encoder, size, channels), seed=seed)
+    made = make(learner, input_shape(encoder, size, channels, dimensions), seed=seed)
     loaded = [task for path in tasks for task in load_tasks(path, label=label, keep=kept(keep))]
     for task in loaded:
         note(task.describe())
@@ -102,6 +104,7 @@ def adapt(
     encoder: Encoder = None,
     size: Size = None,
     channels: Channels = None,
+    dimensions: Dimensions = None,
     label: Label = "label",
     keep: Keep = None,
     seed: Seed = 0,
@@ -109,14 +112,15 @@ def adapt(
 ) -> None:
     """Adapt a learner to a new task from a few labelled images and write a model folder.
 
-    With --from, the learner takes what it was trained on, and --encoder, --size and --channels change nothing.
+    With --from, the learner takes what it was trained on, and --encoder, --size, --channels and --dimensions
+    change nothing.
 
     Example: medshot adapt new_task/ --from run --shots 5 --out model
     """
     from medshot.cli.adapting import adapt_to
     from medshot.cli.making import input_shape
 
-    shape = input_shape(encoder, size, channels)
+    shape = input_shape(encoder, size, channels, dimensions)
     model = adapt_to(data, out, run, learner, preset, shots, shape=shape, label=label, keep=kept(keep), seed=seed)
     if as_json:
         write_out(model)
@@ -126,7 +130,9 @@ def adapt(
 
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files, or folders of them; volumes where the model takes volumes.")
+    ],
     out: Annotated[Path | None, typer.Option(help="New CSV file; stdout if left out.")] = None,
     prevalence: Annotated[
         list[str] | None,
@@ -164,6 +170,7 @@ def evaluate(
     encoder: Encoder = None,
     size: Size = None,
     channels: Channels = None,
+    dimensions: Dimensions = None,
     out: Annotated[Path | None, typer.Option(help="New folder for results.json, results.md and report.html.")] = None,
     label: Label = "label",
     keep: Keep = None,
@@ -173,7 +180,8 @@ def evaluate(
 ) -> None:
     """Score learners on tasks that they never saw: the same episodes for all, intervals by default.
 
-    With --from, all learners take what the first run takes, and --encoder, --size and --channels change nothing.
+    With --from, all learners take what the first run takes, and --encoder, --size, --channels and --dimensions
+    change nothing.
 
     Example: medshot evaluate held_out/ --from run --learners scratch,logistic --shots 1,5,10 --out evaluation
     """
@@ -189,7 +197,7 @@ def evaluate(
         runs or [],
         [name for name in learners.split(",") if name],
         protocol,
-        shape=input_shape(encoder, size, channels),
+        shape=input_shape(encoder, size, channels, dimensions),
         label=label,
         keep=kept(keep),
         device=device,

@@ -60,4 +60,5 @@ def _input(taken: dict[str, Any]) -> str:
         return f"features of encoder {taken['encoder']} ({taken['sha256'][:12]})"
     if "blocks" in taken:
         return f"vectors of {sum(taken['blocks'])} features"
-    return f"images {taken['channels']}×{taken['size']}×{taken['size']}"
+    kind, axes = ("volumes", 3) if "dimensions" in taken else ("images", 2)
+    return f"{kind} {taken['channels']}" + f"×{taken['size']}" * axes

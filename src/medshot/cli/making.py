@@ -1,31 +1,39 @@
 """Making the learner that a command names, for what the command says it takes of each image."""
 
 from medshot.errors import InputError
-from medshot.imaging import ImageShape, InputShape
+from medshot.imaging import ImageShape, InputShape, VolumeShape
 from medshot.learners import Learner, create
 from medshot.networks.encoders import ENCODERS, EncodedShape
 
 PIXELS = "none"
 DEFAULT_ENCODER = "lite0"
 REFERENCE = "metal-reference"
+SHAPES: dict[int, tuple[type[ImageShape | VolumeShape], int]] = {2: (ImageShape, 64), 3: (VolumeShape, 32)}
+"""What is taken of pictures and of volumes, and the size where none is given."""
 
 
-def input_shape(encoder: str | None, size: int | None, channels: int | None) -> InputShape:
-    """What a learner takes: features of the encoder, or pixels where it is "none" or a size or channels are given.
+def input_shape(encoder: str | None, size: int | None, channels: int | None, dimensions: int | None) -> InputShape:
+    """What a learner takes: features of the encoder, or pixels where it is "none" or any of the others is given.
 
     Raises:
-        InputError: there is no such encoder, it is given a size or channels, or there are no such images.
+        InputError: there is no such encoder, it is given a size, channels or dimensions, or there are no such images.
     """
-    pixels = size is not None or channels is not None
+    given = {"size": size, "channels": channels, "dimensions": dimensions}
+    pixels = any(value is not None for value in given.values())
     if encoder is None:
         encoder = PIXELS if pixels else DEFAULT_ENCODER
     if encoder not in (PIXELS, *ENCODERS):
         raise InputError(f"--encoder is '{encoder}', but must be one of {', '.join(ENCODERS)} or {PIXELS}.")
-    if encoder == PIXELS:
-        return ImageShape(channels=1 if channels is None else channels, size=64 if size is None else size)
-    if pixels:
-        raise InputError(f"--size and --channels are for pixels; leave them out, or --encoder {encoder}.")
-    return EncodedShape(encoder)
+    if encoder != PIXELS:
+        if pixels:
+            raise InputError(
+                f"--size, --channels and --dimensions are for pixels; leave them out, or --encoder {encoder}."
+            )
+        return EncodedShape(encoder)
+    if dimensions not in (None, *SHAPES):
+        raise InputError(f"--dimensions is {dimensions}, but must be 2 for pictures or 3 for volumes.")
+    shape, usual = SHAPES[dimensions or 2]
+    return shape(channels=1 if channels is None else channels, size=usual if size is None else size)
 
 
 def make(name: str, shape: InputShape, *, preset: str | None = None, seed: int = 0) -> Learner:

@@ -13,10 +13,14 @@ Label = Annotated[str, typer.Option(help="Manifest column to take labels from.")
 Keep = Annotated[list[str] | None, typer.Option(help="Keep only rows with these values: COLUMN=a,b. May be repeated.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Encoder = Annotated[
-    str | None, typer.Option(help="lite0 for its features, none for pixels; lite0 if no size or channels are given.")
+    str | None,
+    typer.Option(help="lite0 for its features, none for pixels; lite0 if no size, channels or dimensions are given."),
 ]
-Size = Annotated[int | None, typer.Option(help="Side of the images in pixels, 64 if left out; without an encoder.")]
+Size = Annotated[int | None, typer.Option(help="Side in pixels or voxels, 64 or 32 if left out; without an encoder.")]
 Channels = Annotated[int | None, typer.Option(help="1 for grey (if left out), 3 for colour; without an encoder.")]
+Dimensions = Annotated[
+    int | None, typer.Option(help="2 for pictures (if left out), 3 for volumes; without an encoder.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every random draw.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

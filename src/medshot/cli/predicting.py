@@ -3,11 +3,11 @@
 import csv
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from medshot.errors import InputError
-from medshot.imaging import FileImages
+from medshot.imaging import VOLUME_SUFFIXES, FileImages, VolumeShape
 from medshot.learners import FewShotClassifier
 from medshot.storage import refuse_existing, shown, write_bytes
 from medshot.tasks import IMAGE_SUFFIXES
@@ -19,7 +19,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, float] | None) -> list[Row]:
     """One row per image: `image`, `predicted`, `p_<class>` for each class, `warning`."""
     classifier = FewShotClassifier.load(model)
-    files = [file for path in paths for file in _files(path)]
+    volumes = isinstance(classifier.learner_.shape, VolumeShape)
+    files = [file for path in paths for file in _files(path, VOLUME_SUFFIXES if volumes else IMAGE_SUFFIXES)]
     images = FileImages(files)
     probabilities, warnings = classifier.predict_proba(images, prevalence), classifier.warnings(images)
     rows: list[Row] = []
@@ -41,16 +42,16 @@ def print_rows(rows: Sequence[Row]) -> None:
     sys.stdout.write(_csv(rows))
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path, suffixes: Collection[str]) -> list[Path]:
     if not path.is_dir():
         return [path]
     found = sorted(
         file
         for file in path.rglob("*")
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and file.is_file()
+        if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
     )
     if not found:
-        raise InputError(f"{path} holds no PNG, JPEG or TIFF image; check the path.")
+        raise InputError(f"{path} holds no {', '.join(sorted(suffixes))} file; check the path.")
     return found
 
 

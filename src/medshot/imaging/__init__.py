@@ -6,26 +6,34 @@ from medshot.imaging.fingerprint import fingerprints, near_duplicates
 from medshot.imaging.intensity import percentile_window, window
 from medshot.imaging.medmnist import read_medmnist
 from medshot.imaging.reading import read_image
-from medshot.imaging.resizing import fit
-from medshot.imaging.shape import FeatureShape, ImageShape, ImageSource, InputShape, Vectors
+from medshot.imaging.resizing import fit, fit_cube
+from medshot.imaging.shape import FeatureShape, GridShape, ImageShape, ImageSource, InputShape, Vectors
 from medshot.imaging.sources import ArrayImages, FileImages
+from medshot.imaging.volume_shape import VolumeShape
+from medshot.imaging.volumes import VOLUME_SUFFIXES, parted, read_volume
 
 __all__ = [
+    "VOLUME_SUFFIXES",
     "ArrayImages",
     "Augmentation",
     "FeatureShape",
     "FileImages",
+    "GridShape",
     "ImageShape",
     "ImageSource",
     "InputShape",
     "Vectors",
+    "VolumeShape",
     "augment",
     "cache_folder",
     "fingerprints",
     "fit",
+    "fit_cube",
     "near_duplicates",
+    "parted",
     "percentile_window",
     "read_image",
     "read_medmnist",
+    "read_volume",
     "window",
 ]

@@ -9,4 +9,6 @@ Image = (
     | UInt8[np.ndarray, "height width 3"]
     | UInt16[np.ndarray, "height width 3"]
 )
-Pixels = UInt8[np.ndarray, "images channels size size"] | UInt16[np.ndarray, "images channels size size"]
+Volume = UInt8[np.ndarray, "depth height width"] | UInt16[np.ndarray, "depth height width"]
+FittedImage = UInt8[np.ndarray, "channels *sides"] | UInt16[np.ndarray, "channels *sides"]
+Pixels = UInt8[np.ndarray, "images channels *sides"] | UInt16[np.ndarray, "images channels *sides"]

@@ -1,7 +1,8 @@
-"""Random but mild changes of training images, one draw per image, on the device where the images are."""
+"""Random but mild changes of training pictures and volumes, one draw per image, on the device where they are."""
 
 import math
 from dataclasses import dataclass, fields
+from itertools import combinations
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,7 @@ from torch.nn import functional
 
 from medshot.errors import InputError
 
-Images = Float[Tensor, "batch channels height width"]
+Images = Float[Tensor, "batch channels *sides"]
 Draws = Float[Tensor, " batch"]
 
 
@@ -19,10 +20,10 @@ class Augmentation:
     """How strongly images are changed; 0 switches a change off. The defaults are mild.
 
     Args:
-        rotation: largest angle in degrees, either way.
-        translation: largest shift as a fraction of the side, in both directions.
+        rotation: largest angle in degrees, either way; of volumes in each of the three planes.
+        translation: largest shift as a fraction of the side, along each axis.
         scale: largest relative change of size, below 1.
-        shear: largest shear angle in degrees, below 90.
+        shear: largest shear angle in degrees, below 90, in each plane.
         flip_probability: how often an image is mirrored left to right, where the task allows it at all.
         brightness: largest value added or subtracted.
         contrast: largest relative change of the distance to the image's mean, at most 1.
@@ -59,7 +60,8 @@ def augment(images: Images, augmentation: Augmentation, *, flip: bool, generator
     All random numbers come from `generator` and are drawn on its device: the same seed gives the same images.
 
     Args:
-        images: values in [0, 1].
+        images: values in [0, 1]; pictures `(batch, channels, height, width)` or volumes `(batch, channels, depth,
+            height, width)`. Left and right lie along the width, as in a volume whose orientation is canonical.
         augmentation: the strengths; all zero returns the images unchanged, bit for bit.
         flip: whether mirroring keeps the label's meaning (a chest has its heart on the left).
         generator: source of all random numbers.
@@ -69,65 +71,76 @@ def augment(images: Images, augmentation: Augmentation, *, flip: bool, generator
         sample = torch.randn if normal else torch.rand
         return sample(shape, generator=generator, device=generator.device, dtype=images.dtype).to(images.device)
 
-    uniform = draw(11, len(images))
-    flipped = (uniform[0] < augmentation.flip_probability) & flip
-    images = _moved(images, augmentation, flipped, 2 * uniform[1:7] - 1)
+    axes = images.ndim - 2
+    flips, moves, blurs, colours = draw(5 + axes * (axes + 1), len(images)).split([1, axes * (axes + 1), 1, 3])
+    images = _moved(images, augmentation, (flips[0] < augmentation.flip_probability) & flip, 2 * moves - 1)
     if augmentation.blur > 0:
-        images = _blurred(images, augmentation.blur * uniform[7], augmentation.blur)
-    images = _recoloured(images, augmentation, 2 * uniform[8:11] - 1)
+        images = _blurred(images, augmentation.blur * blurs[0], augmentation.blur)
+    images = _recoloured(images, augmentation, 2 * colours - 1)
     if augmentation.noise > 0:
-        strength = augmentation.noise * draw(len(images), 1, 1, 1)
+        strength = _per_image(augmentation.noise * draw(len(images)), images)
         images = images + strength * draw(*images.shape, normal=True)
     return images.clamp(0, 1)
 
 
-def _moved(images: Images, augmentation: Augmentation, flipped: Tensor, draws: Float[Tensor, "6 batch"]) -> Images:
-    """Flip, scale, shear, rotation and shift as one affine map, bilinear; outside is black."""
+def _moved(images: Images, augmentation: Augmentation, flipped: Tensor, draws: Float[Tensor, "_ batch"]) -> Images:
+    """Flip, scale, shear, rotation and shift as one affine map, interpolated linearly; outside is black."""
     strengths = (augmentation.rotation, augmentation.translation, augmentation.scale, augmentation.shear)
     if not any(strengths) and not flipped.any():
         return images
-    height, width = images.shape[-2:]
-    angle = math.radians(augmentation.rotation) * draws[0]
-    shear = torch.tan(math.radians(augmentation.shear) * draws[1])
-    grow_x, grow_y = 1 + augmentation.scale * draws[2:4]
-    mirror = 1 - 2 * flipped.to(images.dtype)
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    # From a place in the result, in half sides, to the place in the image that it shows.
-    rows = [
-        [
-            mirror * grow_x * cos,
-            mirror * grow_x * (shear * cos - sin) * height / width,
-            2 * augmentation.translation * draws[4],
-        ],
-        [
-            grow_y * sin * width / height,
-            grow_y * (shear * sin + cos),
-            2 * augmentation.translation * draws[5],
-        ],
-    ]
-    affine = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+    sides = images.shape[:1:-1]  # width, height and, of volumes, depth: the order in which places are given
+    axes, planes = len(sides), list(combinations(range(len(sides)), 2))
+    angles, shears, growths, shifts = draws.split([len(planes), len(planes), axes, axes])
+    # From a place in the result to the place in the image that it shows: both in voxels from the middle.
+    turned = torch.eye(axes, device=images.device, dtype=images.dtype).expand(len(images), -1, -1)
+    for plane, angle, shear in zip(planes, angles, shears, strict=True):
+        turned = turned @ _in_plane(plane, axes, math.radians(augmentation.rotation) * angle, shear, augmentation)
+    grown = 1 + augmentation.scale * growths.T
+    grown[:, 0] *= 1 - 2 * flipped.to(images.dtype)
+    lengths = torch.tensor(sides, device=images.device, dtype=images.dtype)
+    linear = grown[:, :, None] * turned * lengths / lengths[:, None]  # in half sides
+    affine = torch.cat([linear, 2 * augmentation.translation * shifts.T[:, :, None]], dim=2)
     grid = functional.affine_grid(affine, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
+def _in_plane(
+    plane: tuple[int, int], axes: int, angle: Draws, shear: Draws, augmentation: Augmentation
+) -> Float[Tensor, "batch axes axes"]:
+    """A shear, then a rotation, in the plane of two axes."""
+    slant = torch.tan(math.radians(augmentation.shear) * shear)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    rows = torch.stack([torch.stack([cos, slant * cos - sin], 1), torch.stack([sin, slant * sin + cos], 1)], 1)
+    matrix = torch.eye(axes, device=angle.device, dtype=angle.dtype).repeat(len(angle), 1, 1)
+    both = torch.tensor(plane, device=angle.device)
+    matrix[:, both[:, None], both] = rows
+    return matrix
+
+
 def _blurred(images: Images, deviations: Draws, largest: float) -> Images:
     """A separable Gaussian of its own width for each image, tap by tap; borders are repeated."""
-    height, width = images.shape[-2:]
     radius = math.ceil(3 * largest)
     offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     kernels = torch.exp(-0.5 * (offsets / deviations.clamp(min=1e-3)[:, None]) ** 2)
-    taps = (kernels / kernels.sum(1, keepdim=True)).T[..., None, None, None]
-    planes = functional.pad(images, (radius,) * 4, mode="replicate")
-    planes = sum(tap * planes[..., place : place + width] for place, tap in enumerate(taps))
-    return sum(tap * planes[..., place : place + height, :] for place, tap in enumerate(taps))
+    taps = [_per_image(tap, images) for tap in (kernels / kernels.sum(1, keepdim=True)).T]
+    sides = images.shape[2:]
+    blurred = functional.pad(images, (radius,) * 2 * len(sides), mode="replicate")
+    for axis, side in reversed(list(enumerate(sides, start=2))):
+        blurred = sum((tap * blurred.narrow(axis, at, side) for at, tap in enumerate(taps)), blurred.new_zeros(()))
+    return blurred
 
 
 def _recoloured(images: Images, augmentation: Augmentation, draws: Float[Tensor, "3 batch"]) -> Images:
     """Gamma, then contrast about each image's mean, then brightness."""
-    exponents, factors, shifts = draws[:, :, None, None, None]
+    exponents, factors, shifts = (_per_image(draw, images) for draw in draws)
     if augmentation.gamma > 0:
         images = images.clamp(0, 1) ** torch.exp(augmentation.gamma * exponents)
     if augmentation.contrast > 0:
-        mean = images.mean((1, 2, 3), keepdim=True)
+        mean = _per_image(images.flatten(1).mean(1), images)
         images = mean + (images - mean) * (1 + augmentation.contrast * factors)
     return images + augmentation.brightness * shifts if augmentation.brightness > 0 else images
+
+
+def _per_image(values: Draws, images: Images) -> Float[Tensor, "batch *_"]:
+    """One value for each image, ready to be combined with all its pixels."""
+    return values.view(-1, *[1] * (images.ndim - 1))

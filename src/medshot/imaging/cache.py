@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from medshot.errors import StorageError
-from medshot.imaging.arrays import Pixels
-from medshot.imaging.reading import read_image
-from medshot.imaging.resizing import FittedImage, prepare
-from medshot.imaging.shape import ImageShape
+from medshot.imaging.arrays import FittedImage, Pixels
+from medshot.imaging.resizing import prepare
+from medshot.imaging.shape import GridShape
+from medshot.imaging.volumes import decoded
 
 FORMAT_VERSION = 1
 _AHEAD = 4  # items in work for each thread, whatever their number
@@ -41,7 +41,7 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else platformdirs.user_cache_path("medshot", appauthor=False)
 
 
-def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: ImageShape) -> Pixels:
+def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: GridShape) -> Pixels:
     """The pixels of image files, decoded once and then mapped into memory, read-only.
 
     The cache file is named by the files' contents, so a changed file is decoded anew and a moved one is not.
@@ -49,7 +49,7 @@ def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: ImageShap
     leaves nothing that would be taken for whole. Peak memory does not grow with the number of images.
 
     Args:
-        paths: at least one image file.
+        paths: at least one file, all pictures or all volumes.
         hashes: SHA-256 of each file.
         shape: what the network asks for.
 
@@ -60,9 +60,9 @@ def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: ImageShap
         InputError: an image cannot be read.
         StorageError: the cache folder cannot be written to.
     """
-    key = hashlib.sha256("\n".join([f"{FORMAT_VERSION} {shape.channels} {shape.size}", *hashes]).encode())
+    key = hashlib.sha256("\n".join([f"{FORMAT_VERSION} {shape.dimensions}", *hashes]).encode())
     place = cache_folder() / f"{key.hexdigest()}.npy"
-    pixels = _open(place, (len(paths), shape.channels, shape.size, shape.size))
+    pixels = _open(place, (len(paths), *shape.dimensions))
     if pixels is not None:
         return pixels
     with writing_into(place.parent):
@@ -70,7 +70,7 @@ def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: ImageShap
         return np.load(place, mmap_mode="r", allow_pickle=False)
 
 
-def decoded_files(paths: Iterable[Path], shape: ImageShape, dtype: np.dtype | None = None) -> Iterator[FittedImage]:
+def decoded_files(paths: Iterable[Path], shape: GridShape, dtype: np.dtype | None = None) -> Iterator[FittedImage]:
     """The pixels of image files in order, decoded by threads a little ahead of whoever takes them.
 
     Args:
@@ -155,8 +155,8 @@ def _open(place: Path, expected: tuple[int, ...]) -> Pixels | None:
     return pixels if whole and place.stat().st_size == pixels.offset + pixels.nbytes else None
 
 
-def _build(place: Path, paths: Sequence[Path], shape: ImageShape) -> None:
-    dtype = read_image(paths[0]).dtype
+def _build(place: Path, paths: Sequence[Path], shape: GridShape) -> None:
+    dtype = decoded(paths[0], shape).dtype
     file = tempfile.NamedTemporaryFile(suffix=".part", dir=place.parent, delete=False)  # noqa: SIM115
     temporary = Path(file.name)
     try:
@@ -173,12 +173,12 @@ def _build(place: Path, paths: Sequence[Path], shape: ImageShape) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _write(file: IO[bytes], paths: Sequence[Path], shape: ImageShape, dtype: np.dtype) -> None:
+def _write(file: IO[bytes], paths: Sequence[Path], shape: GridShape, dtype: np.dtype) -> None:
     """Write the .npy header, then image after image: a full disk is then an error and kills no process."""
     header = {
         "descr": np.lib.format.dtype_to_descr(dtype),
         "fortran_order": False,
-        "shape": (len(paths), shape.channels, shape.size, shape.size),
+        "shape": (len(paths), *shape.dimensions),
     }
     np.lib.format.write_array_header_1_0(file, header)
     with progress("reading images", len(paths)) as advance:
@@ -187,8 +187,8 @@ def _write(file: IO[bytes], paths: Sequence[Path], shape: ImageShape, dtype: np.
             advance(1)
 
 
-def _decode(path: Path, shape: ImageShape, dtype: np.dtype | None) -> FittedImage:
-    image = read_image(path)
+def _decode(path: Path, shape: GridShape, dtype: np.dtype | None) -> FittedImage:
+    image = decoded(path, shape)
     if dtype is not None and image.dtype.itemsize > dtype.itemsize:
         raise _SixteenBits
     return prepare(image, shape, dtype or image.dtype)

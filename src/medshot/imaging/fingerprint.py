@@ -10,11 +10,12 @@ from medshot.imaging.arrays import Pixels
 THRESHOLD = 22
 _THUMBNAIL = 32
 _FREQUENCIES = 16
+_OF_PROJECTION = slice(8, 93)  # from the lowest frequency up; the eight lowest say of what kind a volume is
 _BLOCK_BYTES = 1 << 24
 
 
 def fingerprints(pixels: Pixels) -> UInt8[np.ndarray, "images 32"]:
-    """A 256-bit perceptual hash of each image.
+    """A 256-bit perceptual hash of each picture or volume.
 
     The grey image is averaged down to 32×32; bit k says whether the k-th of the 16×16 lowest frequencies of
     its cosine transform lies above their median. The constant term has no bit (its place is 0), so brightness
@@ -22,18 +23,36 @@ def fingerprints(pixels: Pixels) -> UInt8[np.ndarray, "images 32"]:
     all pages of one format would look alike. The hash is pHash (Zauner, Implementation and Benchmarking of
     Perceptual Image Hash Functions, 2010) with more frequencies.
 
+    A volume is hashed by its mean projections along each of its three axes, 85 bits from each. The eight lowest
+    frequencies are left out, in which any two volumes of one organ are alike.
+
     An image without structure gets 32 zero bytes, which no other image has; `near_duplicates` never pairs it.
 
     Args:
-        pixels: as `ImageSource.pixels` gives them; 64 pixels per side are enough.
+        pixels: as `ImageSource.pixels` gives them; 64 pixels per side, or 32 voxels, are enough.
     """
-    thumbnails = np.stack([_thumbnail(image) for image in pixels])
+    return _of_volumes(pixels) if pixels.ndim == 5 else _of_pictures(pixels)
+
+
+def _of_pictures(pixels: Pixels) -> UInt8[np.ndarray, "images 32"]:
+    thumbnails = np.stack([_thumbnail(_without_bars(_grey(image))) for image in pixels])
     thumbnails -= thumbnails.mean((1, 2), keepdims=True)
     spectrum = dctn(thumbnails, axes=(1, 2), norm="ortho")[:, :_FREQUENCIES, :_FREQUENCIES]
     coefficients = spectrum.reshape(len(pixels), -1)
     bits = coefficients > np.median(coefficients[:, 1:], axis=1, keepdims=True)
     bits[:, 0] = False
     return np.packbits(bits, axis=1)
+
+
+def _of_volumes(pixels: Pixels) -> UInt8[np.ndarray, "images 32"]:
+    thumbnails = np.stack([[_thumbnail(volume[0].mean(axis)) for axis in range(3)] for volume in pixels])
+    thumbnails -= thumbnails.mean((2, 3), keepdims=True)
+    spectrum = dctn(thumbnails, axes=(2, 3), norm="ortho")
+    down, across = np.indices(spectrum.shape[2:]).reshape(2, -1)
+    chosen = np.argsort(down**2 + across**2, kind="stable")[_OF_PROJECTION]
+    coefficients = spectrum.reshape(len(pixels), 3, -1)[..., chosen]
+    bits = coefficients > np.median(coefficients, axis=2, keepdims=True)
+    return np.packbits(bits.reshape(len(pixels), -1), axis=1)
 
 
 def near_duplicates(
@@ -48,6 +67,10 @@ def near_duplicates(
     The five films that MedNIST shares with NIH ChestX-ray14 differ in 4 to 12. Different images differ in
     more: JSRT against NIH 56 and up, Kermany against NIH 62, two films of one NIH patient 34, two hands 40,
     and two of 491 ECG pages of one layout 24. Neighbouring slices of one scan can be nearer.
+
+    Volumes were measured at 28 to 96 voxels. One brain differs in at most 24 bits, nineteen of twenty in at most 16,
+    and two brains in 36 and up. One adrenal gland differs in at most 12, and two of 400 in 18 and up: 9 of their 79,800
+    pairs lie within the threshold.
 
     A crop is not seen through: 2 % of each side move 40 bits. MedMNIST cropped Kermany's films to squares for
     PneumoniaMNIST, so of their common films only the few that were nearly square are found, from 10 bits up.
@@ -71,13 +94,13 @@ def near_duplicates(
     return np.concatenate(pairs)
 
 
-def _thumbnail(image: np.ndarray) -> np.ndarray:
-    grey = (
-        image[0]
-        if len(image) == 1
-        else cv2.cvtColor(np.ascontiguousarray(image.transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY)
-    )
-    grey = _without_bars(grey)
+def _grey(image: np.ndarray) -> np.ndarray:
+    if len(image) == 1:
+        return image[0]
+    return cv2.cvtColor(np.ascontiguousarray(image.transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY)
+
+
+def _thumbnail(grey: np.ndarray) -> np.ndarray:
     if grey.min() == grey.max():  # resizing would add rounding noise, and its pattern would be the hash
         return np.zeros((_THUMBNAIL, _THUMBNAIL))
     method = cv2.INTER_AREA if max(grey.shape) > _THUMBNAIL else cv2.INTER_LINEAR

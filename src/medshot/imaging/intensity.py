@@ -4,17 +4,17 @@ import numpy as np
 from jaxtyping import Float
 
 from medshot.errors import InputError
-from medshot.imaging.arrays import Image, Pixels
+from medshot.imaging.arrays import Image, Pixels, Volume
 
 
-def window(image: Image, low: float, high: float) -> Image:
+def window(image: Image | Volume, low: float, high: float) -> Image | Volume:
     """Stretch the values from `low` to `high` over the full range of the image's integer type.
 
     Values below `low` become 0, values above `high` the type's maximum. With `low == high` the window is the
     threshold that it tends to: values above it become the maximum, all others 0.
 
     Args:
-        image: grey or RGB, uint8 or uint16.
+        image: grey, RGB or a volume, uint8 or uint16.
         low: grey level that becomes black.
         high: grey level that becomes white.
 
@@ -30,7 +30,7 @@ def window(image: Image, low: float, high: float) -> Image:
     return np.rint(stretched).astype(image.dtype)[image]
 
 
-def percentile_window(image: Image, low: float = 0.5, high: float = 99.5) -> Image:
+def percentile_window(image: Image | Volume, low: float = 0.5, high: float = 99.5) -> Image | Volume:
     """Stretch an image between two percentiles of its own values, over all channels together.
 
     A 16-bit container says nothing of the range in use (a detector may fill 10, 12 or 14 of the bits), so
@@ -38,7 +38,7 @@ def percentile_window(image: Image, low: float = 0.5, high: float = 99.5) -> Ima
     constant image becomes 0 everywhere.
 
     Args:
-        image: grey or RGB, uint8 or uint16.
+        image: grey, RGB or a volume, uint8 or uint16.
         low: percentile that becomes black, 0 to 100.
         high: percentile that becomes white, 0 to 100.
 

@@ -1,13 +1,13 @@
 """MedMNIST archives (Yang et al., Scientific Data 2023): one .npz of images and labels in three splits."""
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 
 from medshot.errors import InputError
+from medshot.imaging.archive import members, opened, read_array
 
 SIZE_LIMIT = 8_000_000_000  # bytes once unpacked
 _SPLITS = ("train", "val", "test")
@@ -34,13 +34,8 @@ def read_medmnist(path: Path | str) -> tuple[StackedImages, Int64[np.ndarray, " 
             images outside 0..1 or NaN, splits that do not fit each other, or several labels per image.
     """
     path = Path(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            arrays = _read_arrays(path, archive)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; check the path.") from None
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{path} is not a readable .npz archive ({error}); download it again.") from error
+    with opened(path) as archive:
+        arrays = _read_arrays(path, archive)
     splits = [split for split in _SPLITS if f"{split}_images" in arrays]
     if not splits:
         raise InputError(f"{path} holds no train_images, val_images or test_images; give a MedMNIST archive.")
@@ -64,36 +59,7 @@ def _read_arrays(path: Path, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
             f"{path} would unpack to {unpacked / 1e9:.1f} GB, more than {SIZE_LIMIT / 1e9:.0f} GB; split it."
         )
     wanted = {f"{split}_{kind}" for split in _SPLITS for kind in ("images", "labels")}
-    return {
-        member.filename.removesuffix(".npy"): _read_array(path, archive, member)
-        for member in archive.infolist()
-        if member.filename.removesuffix(".npy") in wanted
-    }
-
-
-def _read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    try:
-        with archive.open(member) as file:
-            read_header = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[np.lib.format.read_magic(file)]
-            shape, _, dtype = read_header(file)
-            header_size = file.tell()
-        if dtype.hasobject:
-            raise InputError(
-                f"{path} holds pickled objects in {member.filename}, which can run code; save plain numbers."
-            )
-        if header_size + int(np.prod(shape, dtype=object)) * dtype.itemsize != member.file_size:
-            raise ValueError("the size of the data differs from the header")
-        with archive.open(member) as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except InputError:
-        raise
-    except (ValueError, KeyError, SyntaxError, MemoryError) as error:
-        raise InputError(
-            f"{path} holds a damaged array {member.filename} ({error}); download the file again."
-        ) from error
+    return {name: read_array(path, archive, member) for name, member in members(archive).items() if name in wanted}
 
 
 def _checked_images(path: Path, name: str, images: np.ndarray) -> np.ndarray:

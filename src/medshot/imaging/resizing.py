@@ -1,14 +1,12 @@
-"""From an image of any size to the square, channel-first pixels that a network asks for."""
+"""From an image of any size to the square or cubic, channel-first pixels that a network asks for."""
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8, UInt16
 
-from medshot.imaging.arrays import Image
+from medshot.imaging.arrays import FittedImage, Image, Volume
 from medshot.imaging.intensity import percentile_window
-from medshot.imaging.shape import ImageShape
-
-FittedImage = UInt8[np.ndarray, "channels size size"] | UInt16[np.ndarray, "channels size size"]
+from medshot.imaging.shape import GridShape, ImageShape
+from medshot.imaging.volume_shape import VolumeShape
 
 
 def fit(image: Image, shape: ImageShape) -> FittedImage:
@@ -36,7 +34,33 @@ def fit(image: Image, shape: ImageShape) -> FittedImage:
     return fitted
 
 
-def prepare(image: Image, shape: ImageShape, dtype: np.dtype) -> FittedImage:
+def fit_cube(volume: Volume, shape: VolumeShape) -> FittedImage:
+    """Resize a volume so that its longest side has `shape.size` voxels, and centre it in zeros.
+
+    The proportions are kept. Shrinking averages over the space of each new voxel, growing interpolates linearly.
+
+    Args:
+        volume: `(depth, height, width)`, uint8 or uint16.
+        shape: size of the result.
+    """
+    longest = max(volume.shape)
+    depth, height, width = (max(1, round(side * shape.size / longest)) for side in volume.shape)
+    if longest != shape.size:
+        method = cv2.INTER_AREA if longest > shape.size else cv2.INTER_LINEAR
+        # Both are separable: first each slice, then each plane of the slices' rows, rounded once at the end.
+        slices = [cv2.resize(plane.astype(np.float32), (width, height), interpolation=method) for plane in volume]
+        planes = [
+            cv2.resize(np.ascontiguousarray(plane), (width, depth), interpolation=method)
+            for plane in np.stack(slices, axis=1)
+        ]
+        volume = np.rint(np.stack(planes, axis=1)).astype(volume.dtype)
+    front, top, left = ((shape.size - side) // 2 for side in (depth, height, width))
+    fitted = np.zeros(shape.dimensions, volume.dtype)
+    fitted[:, front : front + depth, top : top + height, left : left + width] = volume
+    return fitted
+
+
+def prepare(image: Image | Volume, shape: GridShape, dtype: np.dtype) -> FittedImage:
     """The pixels that every network sees: 16-bit images windowed to their percentiles, fitted, as `dtype`.
 
     Args:
@@ -45,7 +69,14 @@ def prepare(image: Image, shape: ImageShape, dtype: np.dtype) -> FittedImage:
         dtype: uint8, or uint16 as soon as one image of the task has 16 bits; 8-bit values are then scaled by
             257, so that white stays white.
     """
-    fitted = fit(percentile_window(image) if image.dtype == np.uint16 else image, shape)
+    image = percentile_window(image) if image.dtype == np.uint16 else image
+    match shape:
+        case ImageShape():
+            fitted = fit(image, shape)
+        case VolumeShape():
+            fitted = fit_cube(image, shape)
+        case _:
+            raise TypeError(f"{type(shape).__name__} is neither a square nor a cube")
     if fitted.dtype == dtype:
         return fitted
     return fitted.astype(np.uint16) * np.uint16(257)

@@ -3,15 +3,15 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from medshot.errors import InputError
-from medshot.imaging.arrays import Pixels
+from medshot.imaging.arrays import FittedImage, Pixels
 from medshot.imaging.fingerprint import fingerprints
 from medshot.imaging.intensity import measures
 
@@ -19,6 +19,11 @@ from medshot.imaging.intensity import measures
 @runtime_checkable
 class ImageSource(Protocol):
     """The images of a task, in any shape that a network asks for."""
+
+    @property
+    def axes(self) -> int:
+        """How many axes an image lies in: 2 for pictures, 3 for volumes, 1 for vectors."""
+        ...
 
     def __len__(self) -> int:
         """Number of images."""
@@ -28,20 +33,18 @@ class ImageSource(Protocol):
         """SHA-256 of each image's content, in hexadecimal."""
         ...
 
-    def pixels(self, shape: "ImageShape") -> Pixels:
-        """All images as `(images, channels, size, size)`, read-only, possibly mapped from disk."""
+    def pixels(self, shape: "GridShape") -> Pixels:
+        """All images as `(images, *shape.dimensions)`, read-only, possibly mapped from disk."""
         ...
 
-    def stream(
-        self, shape: "ImageShape", rows: Int[np.ndarray, " samples"]
-    ) -> Iterator[UInt[np.ndarray, "channels size size"]]:
+    def stream(self, shape: "GridShape", rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
         """The images of these rows in order, each of 8 or 16 bits as its source has it, and none of them kept."""
         ...
 
 
 @runtime_checkable
 class InputShape(Protocol):
-    """What a learner takes of each image: its pixels (`ImageShape`), or features of it."""
+    """What a learner takes of each image: its pixels or voxels (a `GridShape`), or features of it."""
 
     @property
     def dimensions(self) -> tuple[int, ...]:
@@ -66,40 +69,28 @@ class InputShape(Protocol):
 
 
 @dataclass(frozen=True)
-class ImageShape:
-    """What a network of pixels declares: images come to it as `(channels, size, size)`, in [0, 1].
+class GridShape:
+    """What a network of pixels or voxels declares: images come to it as `(channels, size, …, size)`, in [0, 1].
 
     Args:
-        channels: 1 (grey) or 3 (RGB).
-        size: pixels per side, 8 to 4096.
-
-    Raises:
-        InputError: another number of channels, or another size.
+        channels: grey or RGB.
+        size: pixels or voxels per side.
     """
 
+    axes: ClassVar[int]
     channels: int
     size: int
 
-    def __post_init__(self) -> None:
-        if self.channels not in (1, 3):
-            raise InputError(f"images have 1 or 3 channels, not {self.channels}; choose one of the two.")
-        if self.size < 8:
-            raise InputError(f"images of {self.size} pixels per side are too small; choose 8 or more.")
-        if self.size > 4096:
-            raise InputError(f"images of {self.size} pixels per side are too large; choose 4096 or less.")
-
     @property
     def dimensions(self) -> tuple[int, ...]:
-        """`(channels, size, size)`."""
-        return self.channels, self.size, self.size
+        """The channels, then the size once for each axis."""
+        return self.channels, *(self.size,) * self.axes
 
     def prepare(self, images: ImageSource) -> None:
         """Decode all images into the cache; InputError for one that cannot be read."""
         images.pixels(self)
 
-    def read(
-        self, images: ImageSource, rows: Int[np.ndarray, " samples"]
-    ) -> Float[Tensor, "samples channels height width"]:
+    def read(self, images: ImageSource, rows: Int[np.ndarray, " samples"]) -> Float[Tensor, "samples channels *sides"]:
         """The pixels of these rows, 0 black and 1 white."""
         pixels = images.pixels(self)[rows]
         return torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max)
@@ -111,6 +102,50 @@ class ImageShape:
     def measures(self, images: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
         """Brightness, contrast and colourfulness of every image, at this size."""
         return measures(images.pixels(self))
+
+    def refuse_unless_of(self, axes: int, what: str) -> None:
+        """See to it that images lie in as many axes as this learner takes.
+
+        Args:
+            axes: of the images.
+            what: the images, as the beginning of a sentence.
+
+        Raises:
+            InputError: they are volumes and pictures are taken, or the other way round.
+        """
+        if axes > self.axes:
+            raise InputError(
+                f"{what} of three dimensions and this learner takes pictures; use one that takes volumes (a "
+                "VolumeShape, --dimensions 3), or choose one slice or projection of each."
+            )
+        if axes < self.axes:
+            raise InputError(
+                f"{what} of two dimensions and this learner takes volumes; use one that takes pictures (an "
+                "ImageShape, --dimensions 2), or give volumes."
+            )
+
+
+@dataclass(frozen=True)
+class ImageShape(GridShape):
+    """Pictures come to the network as `(channels, size, size)`, in [0, 1].
+
+    Args:
+        channels: 1 (grey) or 3 (RGB).
+        size: pixels per side, 8 to 4096.
+
+    Raises:
+        InputError: another number of channels, or another size.
+    """
+
+    axes: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise InputError(f"images have 1 or 3 channels, not {self.channels}; choose one of the two.")
+        if self.size < 8:
+            raise InputError(f"images of {self.size} pixels per side are too small; choose 8 or more.")
+        if self.size > 4096:
+            raise InputError(f"images of {self.size} pixels per side are too large; choose 4096 or less.")
 
 
 @dataclass(frozen=True)
@@ -171,6 +206,11 @@ class Vectors:
     def __init__(self, array: Float[np.ndarray, "images features"]) -> None:
         self.array = np.ascontiguousarray(array, dtype=np.float32)
 
+    @property
+    def axes(self) -> int:
+        """One."""
+        return 1
+
     def __len__(self) -> int:
         """Number of vectors."""
         return len(self.array)
@@ -179,13 +219,11 @@ class Vectors:
         """SHA-256 of the bytes of each vector."""
         return [hashlib.sha256(vector.tobytes()).hexdigest() for vector in self.array]
 
-    def pixels(self, shape: ImageShape) -> Pixels:
+    def pixels(self, shape: GridShape) -> Pixels:
         """Refused: InputError."""
         raise InputError("This learner takes images, and X holds feature vectors; give image files or an image array.")
 
-    def stream(
-        self, shape: ImageShape, rows: Int[np.ndarray, " samples"]
-    ) -> Iterator[UInt[np.ndarray, "channels size size"]]:
+    def stream(self, shape: GridShape, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
         """Refused: InputError."""
         self.pixels(shape)
         return iter(())

@@ -9,50 +9,57 @@ import numpy as np
 from jaxtyping import Int
 
 from medshot.errors import InputError
-from medshot.imaging.arrays import Pixels
+from medshot.imaging.arrays import FittedImage, Pixels
 from medshot.imaging.cache import cached_pixels, decoded_files
-from medshot.imaging.reading import read_content
-from medshot.imaging.resizing import FittedImage, prepare
-from medshot.imaging.shape import ImageShape
+from medshot.imaging.resizing import prepare
+from medshot.imaging.shape import GridShape
+from medshot.imaging.volumes import content_hash, is_volume
 
 
 class FileImages:
     """Image files, decoded once and kept in the cache folder as one memory-mapped array per shape.
 
     Args:
-        paths: PNG, JPEG or TIFF files, at least one. They are read when `hashes` or `pixels` is first asked.
+        paths: PNG, JPEG or TIFF files, or volumes as `read_volume` takes them; at least one. They are read when
+            `hashes` or `pixels` is first asked.
 
     Raises:
-        InputError: no paths; and, from `hashes`, `pixels` and `stream`, a file that cannot be read.
+        InputError: no paths; and, from `hashes`, `pixels` and `stream`, a file that cannot be read, or a volume where
+            pictures are asked for and the other way round.
     """
 
     def __init__(self, paths: Sequence[Path | str]) -> None:
         self.paths = tuple(Path(path) for path in paths)
         if not self.paths:
             raise InputError("the list of image files is empty; give at least one file.")
-        self._pixels: dict[ImageShape, Pixels] = {}
+        self._pixels: dict[GridShape, Pixels] = {}
 
     def __len__(self) -> int:
         """Number of files."""
         return len(self.paths)
 
+    @property
+    def axes(self) -> int:
+        """3 where the first file is a volume, 2 where it is a picture."""
+        return 3 if is_volume(self.paths[0]) else 2
+
     def hashes(self) -> list[str]:
         """SHA-256 of the bytes of each file, computed once."""
         return self._hashes
 
-    def pixels(self, shape: ImageShape) -> Pixels:
-        """All images as `(images, channels, size, size)`, mapped from the cache; see `cached_pixels`."""
+    def pixels(self, shape: GridShape) -> Pixels:
+        """All images as `(images, *shape.dimensions)`, mapped from the cache; see `cached_pixels`."""
         if shape not in self._pixels:
             self._pixels[shape] = cached_pixels(self.paths, self._hashes, shape)
         return self._pixels[shape]
 
-    def stream(self, shape: ImageShape, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
+    def stream(self, shape: GridShape, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
         """The images of these rows in order, each in the type of its file, decoded anew and kept nowhere."""
         return decoded_files((self.paths[row] for row in rows), shape)
 
     @cached_property
     def _hashes(self) -> list[str]:
-        return [hashlib.sha256(read_content(path)).hexdigest() for path in self.paths]
+        return [content_hash(path) for path in self.paths]
 
 
 class ArrayImages:
@@ -63,7 +70,8 @@ class ArrayImages:
             `(images, depth, height, width)`. A last axis of 3 means RGB.
 
     Raises:
-        InputError: another type or number of axes, or an axis of length 0; and, from `pixels` and `stream`, volumes.
+        InputError: another type or number of axes, or an axis of length 0; and, from `pixels` and `stream`, volumes
+            where pictures are asked for and the other way round.
     """
 
     def __init__(self, array: np.ndarray) -> None:
@@ -76,34 +84,34 @@ class ArrayImages:
             )
         self.array = array.view()
         self.array.flags.writeable = False
-        self._pixels: dict[ImageShape, Pixels] = {}
+        self._pixels: dict[GridShape, Pixels] = {}
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.array)
 
+    @property
+    def axes(self) -> int:
+        """3 for volumes, 2 for pictures."""
+        return 3 if self.array.ndim == 4 and self.array.shape[-1] != 3 else 2
+
     def hashes(self) -> list[str]:
         """SHA-256 of the bytes of each image, computed once."""
         return self._hashes
 
-    def pixels(self, shape: ImageShape) -> Pixels:
-        """All images as `(images, channels, size, size)` in the array's type, computed once per shape."""
+    def pixels(self, shape: GridShape) -> Pixels:
+        """All images as `(images, *shape.dimensions)` in the array's type, computed once per shape."""
         if shape not in self._pixels:
-            size = (len(self.array), shape.channels, shape.size, shape.size)
-            pixels = np.empty(size, self.array.dtype)
+            pixels = np.empty((len(self.array), *shape.dimensions), self.array.dtype)
             for place, image in zip(pixels, self.stream(shape, np.arange(len(self))), strict=True):
                 place[:] = image
             pixels.flags.writeable = False
             self._pixels[shape] = pixels
         return self._pixels[shape]
 
-    def stream(self, shape: ImageShape, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
+    def stream(self, shape: GridShape, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
         """The images of these rows in order, in the array's type, fitted anew and kept nowhere."""
-        if self.array.ndim == 4 and self.array.shape[-1] != 3:
-            raise InputError(
-                f"the images are volumes of shape {self.array.shape[1:]} and networks take 2D images only; "
-                "choose one slice or projection of each volume."
-            )
+        shape.refuse_unless_of(self.axes, f"the images, of shape {self.array.shape[1:]}, are")
         return (prepare(self.array[row], shape, self.array.dtype) for row in rows)
 
     @cached_property

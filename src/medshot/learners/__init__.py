@@ -3,7 +3,7 @@
 All that a learner in a file of its own needs is here; docs/your-own-learner.md makes one.
 """
 
-from medshot.imaging import FeatureShape, ImageShape, InputShape
+from medshot.imaging import FeatureShape, ImageShape, InputShape, VolumeShape
 from medshot.learners.base import Adapted, Classifier, Learner, weighted_cross_entropy, weighted_mean
 from medshot.learners.content import Drawn
 from medshot.learners.estimator import FewShotClassifier
@@ -26,6 +26,7 @@ __all__ = [
     "InputShape",
     "Learner",
     "Support",
+    "VolumeShape",
     "apply_head",
     "base_network",
     "class_means",

@@ -55,7 +55,8 @@ class Learner(nn.Module, ABC):
         batchable: whether `adapt_one` and `predict_one` may run under vmap.
         cross_validated: whether it is trained on METAL's L_cv folds rather than on plain episodes.
         relabels: whether any number of classes works and relabelling the support relabels the output.
-        shape: what it takes of each image: an `ImageShape` for pixels, an `EncodedShape` for features of an encoder.
+        shape: what it takes of each image: an `ImageShape` for pixels, a `VolumeShape` for voxels, an `EncodedShape`
+            for features of an encoder.
     """
 
     name: ClassVar[str]

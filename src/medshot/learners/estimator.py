@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medshot.errors import InputError, StorageError
-from medshot.imaging import ArrayImages, FeatureShape, ImageShape, ImageSource, Vectors
+from medshot.imaging import ArrayImages, FeatureShape, ImageShape, ImageSource, InputShape, Vectors, VolumeShape
 from medshot.learners.base import Classifier, Learner
 from medshot.learners.inputs import Standardisation, as_source, checked
 from medshot.learners.record import (
@@ -59,9 +59,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         """Adapt to labelled images or features, any number per class and per patient.
 
         Args:
-            X: images, as paths of files, an integer array `(images, height, width)` or `(images, height, width, 3)`,
-                or an `ImageSource`; or features, as a table of numbers `(images, features)`, whose columns are
-                standardised.
+            X: images, as paths of files, an integer array `(images, height, width)`, `(images, height, width, 3)` or,
+                of volumes, `(images, depth, height, width)`, or an `ImageSource`; or features, as a table of numbers
+                `(images, features)`, whose columns are standardised.
             y: the class of each image; two classes or more.
             groups: the patient of each image; every image is its own patient where it is left out.
 
@@ -220,10 +220,15 @@ def _learner(learner: str | Path | Learner, source: ImageSource) -> Learner:
     name = str(learner)
     if name not in LEARNERS:
         raise InputError(f"learner is '{name}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it.")
-    made = create(name, shape=FeatureShape(source.array.shape[1:])) if isinstance(source, Vectors) else create(name)
+    made = create(name, shape=_shape_of(source)) if source.axes != 2 else create(name)
     if made.gradient is not None:
         raise InputError(f"Learner '{name}' must be meta-trained first; give the folder of a run, or a learner.")
     return made
+
+
+def _shape_of(source: ImageSource) -> InputShape:
+    """What a learner takes of vectors or volumes for which it is made."""
+    return FeatureShape(source.array.shape[1:]) if isinstance(source, Vectors) else VolumeShape()
 
 
 def _read(

@@ -22,8 +22,8 @@ def checked(X: Any, estimator: BaseEstimator, *, fitting: bool = False) -> Image
     """Images as a source of them; features as numbers that scikit-learn has checked, on behalf of the estimator.
 
     Args:
-        X: paths of files, an array `(images, height, width)` or `(images, height, width, 3)`, a source of images as it
-            is, or a table `(samples, features)`.
+        X: paths of files, an array `(images, height, width)`, `(images, height, width, 3)` or `(images, depth, height,
+            width)`, a source of images as it is, or a table `(samples, features)`.
         estimator: remembers number and names of the columns, or is compared with them.
         fitting: remember rather than compare.
 

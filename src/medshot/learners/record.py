@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medshot.errors import InputError, StorageError
-from medshot.imaging import FeatureShape, ImageShape, InputShape
+from medshot.imaging import FeatureShape, ImageShape, InputShape, VolumeShape
 from medshot.networks.encoders import EncodedShape
 from medshot.storage import read_arrays, read_json, write_arrays, write_json
 from medshot.tasks import Task
@@ -64,6 +64,14 @@ class PixelRecord(Strict):
     size: int = Field(ge=8, le=4096)
 
 
+class VolumeRecord(Strict):
+    """A learner takes voxels."""
+
+    dimensions: Literal[3]
+    channels: Literal[1]
+    size: int = Field(ge=8, le=256)
+
+
 class EncoderRecord(Strict):
     """A learner takes the features of an encoder, which is known by its hash."""
 
@@ -77,7 +85,7 @@ class VectorRecord(Strict):
     blocks: list[int]
 
 
-InputRecord = PixelRecord | EncoderRecord | VectorRecord
+InputRecord = PixelRecord | VolumeRecord | EncoderRecord | VectorRecord
 
 
 def input_record(shape: InputShape) -> InputRecord:
@@ -85,6 +93,8 @@ def input_record(shape: InputShape) -> InputRecord:
     match shape:
         case ImageShape(channels=channels, size=size):
             return PixelRecord(channels=channels, size=size)
+        case VolumeShape(channels=1, size=size):
+            return VolumeRecord(dimensions=3, channels=1, size=size)
         case EncodedShape(encoder=encoder):
             return EncoderRecord(encoder=encoder, sha256=shape.sha256)
         case FeatureShape(blocks=blocks):
@@ -111,6 +121,8 @@ class LearnerRecord(Strict):
         match self.input:
             case PixelRecord(channels=channels, size=size):
                 return ImageShape(channels=channels, size=size)
+            case VolumeRecord(channels=channels, size=size):
+                return VolumeShape(channels=channels, size=size)
             case EncoderRecord(encoder=encoder, sha256=sha256):
                 shape = EncodedShape(encoder)
                 if shape.sha256 != sha256:

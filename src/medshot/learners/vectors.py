@@ -10,12 +10,13 @@ def as_vectors(images: Float[Tensor, "samples *image"], pixels: int) -> Float[Te
     """Features as they are; pixels shrunk, then each image brought to mean 0 and standard deviation 1.
 
     Args:
-        images: `(samples, features)` or `(samples, channels, size, size)`.
-        pixels: side of the shrunken image; vectors of pixels have unit norm.
+        images: `(samples, features)`, `(samples, channels, size, size)` or `(samples, channels, size, size, size)`.
+        pixels: side of the shrunken picture or volume; vectors of pixels have unit norm.
     """
     if images.ndim == 2:
         return images
-    shrunk = functional.adaptive_avg_pool2d(images, min(pixels, images.shape[-1]))
+    pool = functional.adaptive_avg_pool2d if images.ndim == 4 else functional.adaptive_avg_pool3d
+    shrunk = pool(images, min(pixels, images.shape[-1]))
     standardised = functional.group_norm(shrunk, num_groups=1).flatten(1)
     return standardised / standardised.shape[1] ** 0.5
 

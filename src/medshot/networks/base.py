@@ -1,7 +1,7 @@
-"""The base network that suits what a learner takes: pixels or features."""
+"""The base network that suits what a learner takes: pixels, voxels or features."""
 
 from medshot.errors import InputError
-from medshot.imaging import FeatureShape, ImageShape, InputShape
+from medshot.imaging import FeatureShape, GridShape, InputShape
 from medshot.networks.convolutional import ConvolutionalNetwork
 from medshot.networks.feature_network import FeatureNetwork
 
@@ -22,9 +22,11 @@ def base_network(shape: InputShape, width: int) -> BaseNetwork:
         InputError: there is no base network for such input.
     """
     match shape:
-        case ImageShape():
+        case GridShape():
             return ConvolutionalNetwork(shape, width)
         case FeatureShape():
             return FeatureNetwork(shape, width)
         case _:
-            raise InputError(f"There is no base network for {shape}; give an ImageShape or a FeatureShape.")
+            raise InputError(
+                f"There is no base network for {shape}; give an ImageShape, a VolumeShape or a FeatureShape."
+            )

@@ -7,13 +7,14 @@ import numpy as np
 
 from medshot.evaluation import Cell, Results
 from medshot.evaluation.metrics import reliability_curve
-from medshot.imaging import ImageShape
+from medshot.imaging import ImageShape, VolumeShape
 from medshot.reporting.examples import ExampleEpisode
 from medshot.reporting.html import write_report
 from medshot.reporting.markdown import results_markdown
 from medshot.storage import write_bytes, write_json
 
 PICTURE = ImageShape(channels=3, size=128)
+VOLUME = VolumeShape(channels=1, size=128)
 
 
 def write_evaluation(
@@ -69,7 +70,10 @@ def _example(cell: Cell) -> ExampleEpisode:
 
 
 def _pictures(cell: Cell, samples: np.ndarray) -> np.ndarray:
-    pixels = cell.task.images.pixels(PICTURE)[cell.task.rows[samples]]
-    if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
-    return pixels.transpose(0, 2, 3, 1)
+    """Pictures as they are, and of volumes the slice in the middle of their depth."""
+    images, rows = cell.task.images, cell.task.rows[samples]
+    if images.axes == 3:
+        pixels = np.stack([volume[0, VOLUME.size // 2] for volume in images.stream(VOLUME, rows)])
+    else:
+        pixels = images.pixels(PICTURE)[rows].transpose(0, 2, 3, 1)
+    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels

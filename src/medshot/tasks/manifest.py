@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medshot.errors import InputError
+from medshot.imaging import parted
 
 DELIMITERS = ",;\t|"
 
@@ -17,7 +18,7 @@ class Manifest:
     """The labelled rows of one manifest.
 
     Args:
-        images: path of each image, resolved against the manifest's folder.
+        images: path of each image, resolved against the manifest's folder; `scan.npz#flair` is the array of that name.
         labels: label of each image, as text.
         patients: patient of each image, as text, or None where the manifest has no such column.
         dropped: how many rows had an empty label.
@@ -67,7 +68,7 @@ def read_manifest(path: Path, *, label: str = "label", keep: Mapping[str, Sequen
         first_seen[same] = number
     images = [path.parent / row["image"].strip() for _, row in labelled]
     # Path.is_file raises where a name is too long for the file system
-    missing = [image for image in images if not os.path.isfile(image)]  # noqa: PTH113
+    missing = [image for image in images if not os.path.isfile(parted(image)[0])]  # noqa: PTH113
     if missing:
         raise InputError(
             f"{path} names {missing[0]}, which does not exist ({len(missing)} of {len(images)} images are missing); "

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from medshot.errors import InputError, TooFewPatients
-from medshot.imaging import Augmentation, ImageShape, InputShape, augment
+from medshot.imaging import Augmentation, GridShape, InputShape, augment
 from medshot.tasks import Episode, Episodes, Task, collate, draw_episode, draw_folds, random_variant
 
 ATTEMPTS = 50
@@ -94,12 +94,12 @@ def to_tensors(
     augmentation: Augmentation | None = None,
     seed: int = 0,
 ) -> Episodes:
-    """The episodes on `device`, their pixels augmented where an `augmentation` is given.
+    """The episodes on `device`, their pixels or voxels augmented where an `augmentation` is given.
 
     Mirrored only where the task allows it. Features stay as they are.
     """
     batch = collate(episodes, shape, device)
-    if augmentation is None or not isinstance(shape, ImageShape):
+    if augmentation is None or not isinstance(shape, GridShape):
         return batch
     generator = torch.Generator(device).manual_seed(seed)
     mirrored = torch.zeros(len(batch.images), dtype=torch.bool)

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from medshot.imaging import ImageShape, InputShape
+from medshot.imaging import GridShape, ImageShape, InputShape
 from medshot.learners.base import Adapted
 from medshot.learners.baselines.views import draw_views, views_of
 from medshot.learners.content import Drawn
@@ -85,5 +85,5 @@ class FinetuneLast(Finetune):
     def adapting(self) -> Parameters:
         """The parameters of the network's last block."""
         named = super().adapting()
-        last = list(named)[-1].rsplit(".", 2 if isinstance(self.shape, ImageShape) else 1)[0]
+        last = list(named)[-1].rsplit(".", 2 if isinstance(self.shape, GridShape) else 1)[0]
         return {name: value for name, value in named.items() if name.startswith(f"{last}.")}

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from medshot.imaging import Augmentation, ImageShape, InputShape, augment
+from medshot.imaging import Augmentation, GridShape, ImageShape, InputShape, augment
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.content import Drawn
 from medshot.learners.vectors import as_vectors, row_space
@@ -83,14 +83,14 @@ class Logistic(Learner):
 
     @property
     def _views(self) -> int:
-        return self.views if isinstance(self.shape, ImageShape) else 1
+        return self.views if isinstance(self.shape, GridShape) else 1
 
 
 def augmented_views(support: Support, views: int, generator: torch.Generator) -> Drawn:
     """Each image of one task's support as it is and `views - 1` times augmented, view after view."""
     seen = support.images
     if views > 1:
-        others = support.images.repeat(views - 1, 1, 1, 1)
+        others = torch.cat([support.images] * (views - 1))
         seen = torch.cat([seen, augment(others, Augmentation(), flip=False, generator=generator)])
     return {
         "images": seen,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from medshot.imaging import ImageShape, InputShape
+from medshot.imaging import GridShape, InputShape
 from medshot.learners.baselines.logistic import augmented_views
 from medshot.learners.content import Drawn
 from medshot.tasks import Support
@@ -14,7 +14,7 @@ VIEWS = "views"
 
 def draw_views(support: Support, shape: InputShape, count: int, generator: torch.Generator) -> Drawn:
     """That many views of one task's support as `(support, views, channels, *spatial)`; of features one."""
-    count = count if isinstance(shape, ImageShape) else 1
+    count = count if isinstance(shape, GridShape) else 1
     images = augmented_views(support, count, generator)["images"]
     return {VIEWS: images.unflatten(0, (count, -1)).transpose(0, 1)}
 

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from medshot.errors import InputError
-from medshot.imaging import ImageShape, InputShape
+from medshot.imaging import GridShape, ImageShape, InputShape
 from medshot.learners.base import Adapted
 from medshot.learners.content import Drawn
 from medshot.learners.gradient.base import HEAD, GradientLearner
@@ -64,7 +64,7 @@ class Imaml(GradientLearner):
                 "number above 0."
             )
         self.solver_steps, self.regularisation = solver_steps, regularisation
-        of_network, of_head = ON_PIXELS if isinstance(shape, ImageShape) else ON_FEATURES
+        of_network, of_head = ON_PIXELS if isinstance(shape, GridShape) else ON_FEATURES
         strengths = dict.fromkeys(self.adapting(), of_network) | dict.fromkeys(HEAD, of_head)
         self.log_strengths = learned_logarithms({name: regularisation * value for name, value in strengths.items()})
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from medshot.errors import InputError
-from medshot.imaging import ImageShape, InputShape
+from medshot.imaging import GridShape, InputShape
 from medshot.learners.gradient.base import HEAD
 
 ON_PIXELS, ON_FEATURES = 100, 300
@@ -23,7 +23,7 @@ def first_rates(adapting: Iterable[str], shape: InputShape, learning_rate: float
     """
     if not 0 < learning_rate < math.inf:
         raise InputError(f"learning_rate is {learning_rate}; give a finite number above 0.")
-    factor = ON_PIXELS if isinstance(shape, ImageShape) else ON_FEATURES
+    factor = ON_PIXELS if isinstance(shape, GridShape) else ON_FEATURES
     return dict.fromkeys(adapting, learning_rate) | dict.fromkeys(HEAD, factor * learning_rate)
 
 
