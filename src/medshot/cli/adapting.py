@@ -9,7 +9,7 @@ import numpy as np
 from medshot.cli.making import make_ready
 from medshot.cli.options import note
 from medshot.errors import InputError
-from medshot.imaging import ArrayImages, FileImages, InputShape
+from medshot.imaging import ArrayImages, FileImages, ImageSource, InputShape, SeveralImages
 from medshot.learners import FewShotClassifier, Learner, load_learner
 from medshot.storage import read_json, refuse_existing
 from medshot.tasks import Task, draw_episode, load_tasks
@@ -60,12 +60,9 @@ def _learner(run: Path | None, learner: str | None, preset: str | None, shape: I
     raise InputError("Give either --from RUN or --learner NAME, and not both.")
 
 
-def _images(task: Task, samples: np.ndarray) -> list[Path] | np.ndarray:
-    rows = task.rows[samples]
+def _images(task: Task, samples: np.ndarray) -> ImageSource:
     match task.images:
-        case FileImages(paths=paths):
-            return [paths[row] for row in rows]
-        case ArrayImages(array=array):
-            return array[rows]
+        case FileImages() | ArrayImages() | SeveralImages() as images:
+            return images.take(task.rows[samples])
         case other:
             raise TypeError(f"{type(other).__name__} holds neither files nor an array")

@@ -7,9 +7,11 @@ import typer
 
 from medshot.cli.options import (
     Channels,
+    Cut,
     Device,
     Dimensions,
     Encoder,
+    Images,
     Json,
     Keep,
     Label,
@@ -55,6 +57,8 @@ def meta_train(
     size: Size = None,
     channels: Channels = None,
     dimensions: Dimensions = None,
+    cut: Cut = None,
+    images: Images = None,
     learning_rate: Annotated[float, typer.Option(help="Of the outer loop.")] = 0.001,
     label: Label = "label",
     keep: Keep = None,
@@ -79,7 +83,7 @@ def meta_train(
         seed=seed,
         batch=BatchSettings(tasks=batch, ways=ways, shots=numbers(shots, "--shots"), queries=queries),
     )
-    made = make(learner, input_shape(encoder, size, channels, dimensions), seed=seed)
+    made = make(learner, input_shape(encoder, size, channels, dimensions, cut, images), seed=seed)
     loaded = [task for path in tasks for task in load_tasks(path, label=label, keep=kept(keep))]
     for task in loaded:
         note(task.describe())
@@ -105,6 +109,8 @@ def adapt(
     size: Size = None,
     channels: Channels = None,
     dimensions: Dimensions = None,
+    cut: Cut = None,
+    images: Images = None,
     label: Label = "label",
     keep: Keep = None,
     seed: Seed = 0,
@@ -112,15 +118,15 @@ def adapt(
 ) -> None:
     """Adapt a learner to a new task from a few labelled images and write a model folder.
 
-    With --from, the learner takes what it was trained on, and --encoder, --size, --channels and --dimensions
-    change nothing.
+    With --from, the learner takes what it was trained on, whatever --encoder, --size, --channels, --dimensions,
+    --cut and --images say.
 
     Example: medshot adapt new_task/ --from run --shots 5 --out model
     """
     from medshot.cli.adapting import adapt_to
     from medshot.cli.making import input_shape
 
-    shape = input_shape(encoder, size, channels, dimensions)
+    shape = input_shape(encoder, size, channels, dimensions, cut, images)
     model = adapt_to(data, out, run, learner, preset, shots, shape=shape, label=label, keep=kept(keep), seed=seed)
     if as_json:
         write_out(model)
@@ -171,6 +177,8 @@ def evaluate(
     size: Size = None,
     channels: Channels = None,
     dimensions: Dimensions = None,
+    cut: Cut = None,
+    images: Images = None,
     out: Annotated[Path | None, typer.Option(help="New folder for results.json, results.md and report.html.")] = None,
     label: Label = "label",
     keep: Keep = None,
@@ -180,8 +188,8 @@ def evaluate(
 ) -> None:
     """Score learners on tasks that they never saw: the same episodes for all, intervals by default.
 
-    With --from, all learners take what the first run takes, and --encoder, --size, --channels and --dimensions
-    change nothing.
+    With --from, all learners take what the first run takes, whatever --encoder, --size, --channels, --dimensions,
+    --cut and --images say.
 
     Example: medshot evaluate held_out/ --from run --learners scratch,logistic --shots 1,5,10 --out evaluation
     """
@@ -197,7 +205,7 @@ def evaluate(
         runs or [],
         [name for name in learners.split(",") if name],
         protocol,
-        shape=input_shape(encoder, size, channels, dimensions),
+        shape=input_shape(encoder, size, channels, dimensions, cut, images),
         label=label,
         keep=kept(keep),
         device=device,

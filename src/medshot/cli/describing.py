@@ -56,6 +56,9 @@ def _lines(found: dict[str, Any]) -> list[str]:
 
 def _input(taken: dict[str, Any]) -> str:
     """What the learner takes of each image."""
+    if "cut" in taken:
+        several = f", up to {taken['images']} images a sample" if taken["images"] > 1 else ""
+        return f"bags of features of encoder {taken['encoder']} ({taken['sha256'][:12]}), {taken['cut']}{several}"
     if "encoder" in taken:
         return f"features of encoder {taken['encoder']} ({taken['sha256'][:12]})"
     if "blocks" in taken:

@@ -1,9 +1,12 @@
 """Making the learner that a command names, for what the command says it takes of each image."""
 
+from collections.abc import Mapping
+
 from medshot.errors import InputError
 from medshot.imaging import ImageShape, InputShape, VolumeShape
 from medshot.learners import Learner, create
-from medshot.networks.encoders import ENCODERS, EncodedShape
+from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape
+from medshot.networks.encoders.bags import WHOLE
 
 PIXELS = "none"
 DEFAULT_ENCODER = "lite0"
@@ -12,28 +15,44 @@ SHAPES: dict[int, tuple[type[ImageShape | VolumeShape], int]] = {2: (ImageShape,
 """What is taken of pictures and of volumes, and the size where none is given."""
 
 
-def input_shape(encoder: str | None, size: int | None, channels: int | None, dimensions: int | None) -> InputShape:
-    """What a learner takes: features of the encoder, or pixels where it is "none" or any of the others is given.
+def input_shape(
+    encoder: str | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    dimensions: int | None = None,
+    cut: str | None = None,
+    images: int | None = None,
+) -> InputShape:
+    """What a learner takes: features of the encoder, or pixels where it is "none" or their size is given.
 
     Raises:
-        InputError: there is no such encoder, it is given a size, channels or dimensions, or there are no such images.
+        InputError: there is no such encoder or cut, an option does not go with the others, or there are no such images.
     """
-    given = {"size": size, "channels": channels, "dimensions": dimensions}
-    pixels = any(value is not None for value in given.values())
+    pixels = {"--size": size, "--channels": channels, "--dimensions": dimensions}
+    bags = {"--cut": cut, "--images": images}
     if encoder is None:
-        encoder = PIXELS if pixels else DEFAULT_ENCODER
+        encoder = PIXELS if _given(pixels) and not _given(bags) else DEFAULT_ENCODER
     if encoder not in (PIXELS, *ENCODERS):
         raise InputError(f"--encoder is '{encoder}', but must be one of {', '.join(ENCODERS)} or {PIXELS}.")
     if encoder != PIXELS:
-        if pixels:
-            raise InputError(
-                f"--size, --channels and --dimensions are for pixels; leave them out, or --encoder {encoder}."
-            )
-        return EncodedShape(encoder)
+        _refuse(pixels, f"are for pixels; leave them out, or --encoder {encoder}")
+        return EncodedBagShape(encoder, cut or WHOLE, images or 1) if _given(bags) else EncodedShape(encoder)
+    _refuse(bags, "need an encoder; leave them out, or --encoder none")
     if dimensions not in (None, *SHAPES):
         raise InputError(f"--dimensions is {dimensions}, but must be 2 for pictures or 3 for volumes.")
     shape, usual = SHAPES[dimensions or 2]
     return shape(channels=1 if channels is None else channels, size=usual if size is None else size)
+
+
+def _given(options: Mapping[str, object]) -> bool:
+    return any(value is not None for value in options.values())
+
+
+def _refuse(options: Mapping[str, object], reason: str) -> None:
+    """InputError where any of the options is given."""
+    if _given(options):
+        *others, last = options
+        raise InputError(f"{', '.join(others)} and {last} {reason}.")
 
 
 def make(name: str, shape: InputShape, *, preset: str | None = None, seed: int = 0) -> Learner:

@@ -21,6 +21,14 @@ Channels = Annotated[int | None, typer.Option(help="1 for grey (if left out), 3 
 Dimensions = Annotated[
     int | None, typer.Option(help="2 for pictures (if left out), 3 for volumes; without an encoder.")
 ]
+Cut = Annotated[
+    str | None,
+    typer.Option(help="slices (of volumes) or patches (of large films) that the encoder takes in place of the image."),
+]
+Images = Annotated[
+    int | None,
+    typer.Option(help="Images of a sample at most (columns image:NAME); any may be missing."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every random draw.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

@@ -7,21 +7,26 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from medshot.errors import InputError
-from medshot.imaging import VOLUME_SUFFIXES, FileImages, VolumeShape
+from medshot.imaging import CUTS, VOLUME_SUFFIXES, FileImages, ImageSource, VolumeShape
 from medshot.learners import FewShotClassifier
+from medshot.networks.encoders import EncodedBagShape
 from medshot.storage import refuse_existing, shown, write_bytes
-from medshot.tasks import IMAGE_SUFFIXES
+from medshot.tasks import IMAGE_SUFFIXES, MANIFEST_SUFFIXES, read_images, sample_images
 
 Row = dict[str, str | float]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, float] | None) -> list[Row]:
-    """One row per image: `image`, `predicted`, `p_<class>` for each class, `warning`."""
+    """One row per sample: `image`, `predicted`, `p_<class>` for each class, `warning`.
+
+    Args:
+        model: a model folder.
+        paths: files and folders of images, or one manifest, whose samples may have several images each.
+        prevalence: how common each class is.
+    """
     classifier = FewShotClassifier.load(model)
-    volumes = isinstance(classifier.learner_.shape, VolumeShape)
-    files = [file for path in paths for file in _files(path, VOLUME_SUFFIXES if volumes else IMAGE_SUFFIXES)]
-    images = FileImages(files)
+    files, images = _samples(paths, VOLUME_SUFFIXES if _takes_volumes(classifier) else IMAGE_SUFFIXES)
     probabilities, warnings = classifier.predict_proba(images, prevalence), classifier.warnings(images)
     rows: list[Row] = []
     for file, shares, warning in zip(files, probabilities, warnings, strict=True):
@@ -40,6 +45,23 @@ def write_rows(out: Path, rows: Sequence[Row]) -> None:
 def print_rows(rows: Sequence[Row]) -> None:
     """The rows as CSV on stdout."""
     sys.stdout.write(_csv(rows))
+
+
+def _takes_volumes(classifier: FewShotClassifier) -> bool:
+    shape = classifier.learner_.shape
+    cut = CUTS.get(shape.cut) if isinstance(shape, EncodedBagShape) else None
+    return isinstance(shape, VolumeShape) or (cut is not None and cut.shape.axes == 3)
+
+
+def _samples(paths: Sequence[Path], suffixes: Collection[str]) -> tuple[list[Path], ImageSource]:
+    """The first file of each sample, and the samples."""
+    if len(paths) == 1 and paths[0].suffix.lower() in MANIFEST_SUFFIXES:
+        images = read_images(paths[0])
+        return [next(filter(None, of_sample)) for of_sample in zip(*images.values(), strict=True)], sample_images(
+            images
+        )
+    files = [file for path in paths for file in _files(path, suffixes)]
+    return files, FileImages(files)
 
 
 def _files(path: Path, suffixes: Collection[str]) -> list[Path]:

@@ -2,26 +2,33 @@
 
 from medshot.imaging.augmentation import Augmentation, augment
 from medshot.imaging.cache import cache_folder
+from medshot.imaging.cuts import CUTS, Cut, CutImages
 from medshot.imaging.fingerprint import fingerprints, near_duplicates
 from medshot.imaging.intensity import percentile_window, window
 from medshot.imaging.medmnist import read_medmnist
 from medshot.imaging.reading import read_image
 from medshot.imaging.resizing import fit, fit_cube
+from medshot.imaging.several import MISSING, SeveralImages
 from medshot.imaging.shape import FeatureShape, GridShape, ImageShape, ImageSource, InputShape, Vectors
 from medshot.imaging.sources import ArrayImages, FileImages
 from medshot.imaging.volume_shape import VolumeShape
 from medshot.imaging.volumes import VOLUME_SUFFIXES, parted, read_volume
 
 __all__ = [
+    "CUTS",
+    "MISSING",
     "VOLUME_SUFFIXES",
     "ArrayImages",
     "Augmentation",
+    "Cut",
+    "CutImages",
     "FeatureShape",
     "FileImages",
     "GridShape",
     "ImageShape",
     "ImageSource",
     "InputShape",
+    "SeveralImages",
     "Vectors",
     "VolumeShape",
     "augment",

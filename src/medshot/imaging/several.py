@@ -49,6 +49,10 @@ class SeveralImages:
         """How many axes the images of the first name lie in."""
         return self.sources[self.names[0]].axes
 
+    def take(self, rows: Int[np.ndarray, " taken"]) -> "SeveralImages":
+        """The samples of these rows alone."""
+        return SeveralImages(self.sources, dict(zip(self.names, self.rows[rows].T, strict=True)))
+
     def hashes(self) -> list[str]:
         """SHA-256 of the names and hashes of the images that each sample has."""
         of_names = [self.sources[name].hashes() for name in self.names]

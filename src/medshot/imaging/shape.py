@@ -115,8 +115,8 @@ class GridShape:
         """
         if axes > self.axes:
             raise InputError(
-                f"{what} of three dimensions and this learner takes pictures; use one that takes volumes (a "
-                "VolumeShape, --dimensions 3), or choose one slice or projection of each."
+                f"{what} of three dimensions and this learner takes pictures; use one that takes volumes "
+                "(--cut slices, or --dimensions 3 for voxels), or choose one slice or projection of each."
             )
         if axes < self.axes:
             raise InputError(

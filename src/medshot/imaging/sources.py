@@ -43,6 +43,10 @@ class FileImages:
         """3 where the first file is a volume, 2 where it is a picture."""
         return 3 if is_volume(self.paths[0]) else 2
 
+    def take(self, rows: Int[np.ndarray, " taken"]) -> "FileImages":
+        """The images of these rows alone."""
+        return FileImages([self.paths[row] for row in rows])
+
     def hashes(self) -> list[str]:
         """SHA-256 of the bytes of each file, computed once."""
         return self._hashes
@@ -94,6 +98,10 @@ class ArrayImages:
     def axes(self) -> int:
         """3 for volumes, 2 for pictures."""
         return 3 if self.array.ndim == 4 and self.array.shape[-1] != 3 else 2
+
+    def take(self, rows: Int[np.ndarray, " taken"]) -> "ArrayImages":
+        """The images of these rows alone."""
+        return ArrayImages(self.array[rows])
 
     def hashes(self) -> list[str]:
         """SHA-256 of the bytes of each image, computed once."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medshot.errors import InputError, StorageError
 from medshot.imaging import FeatureShape, ImageShape, InputShape, VolumeShape
-from medshot.networks.encoders import EncodedShape
+from medshot.networks.encoders import EncodedBagShape, EncodedShape
 from medshot.storage import read_arrays, read_json, write_arrays, write_json
 from medshot.tasks import Task
 
@@ -79,13 +79,20 @@ class EncoderRecord(Strict):
     sha256: str
 
 
+class BagRecord(EncoderRecord):
+    """A learner takes bags of an encoder's features."""
+
+    cut: str
+    images: int = Field(ge=1)
+
+
 class VectorRecord(Strict):
     """A learner takes feature vectors that it is given."""
 
     blocks: list[int]
 
 
-InputRecord = PixelRecord | VolumeRecord | EncoderRecord | VectorRecord
+InputRecord = PixelRecord | VolumeRecord | BagRecord | EncoderRecord | VectorRecord
 
 
 def input_record(shape: InputShape) -> InputRecord:
@@ -97,6 +104,8 @@ def input_record(shape: InputShape) -> InputRecord:
             return VolumeRecord(dimensions=3, channels=1, size=size)
         case EncodedShape(encoder=encoder):
             return EncoderRecord(encoder=encoder, sha256=shape.sha256)
+        case EncodedBagShape(encoder=encoder, cut=cut, images=images):
+            return BagRecord(encoder=encoder, sha256=shape.sha256, cut=cut, images=images)
         case FeatureShape(blocks=blocks):
             return VectorRecord(blocks=list(blocks))
         case _:
@@ -123,16 +132,22 @@ class LearnerRecord(Strict):
                 return ImageShape(channels=channels, size=size)
             case VolumeRecord(channels=channels, size=size):
                 return VolumeShape(channels=channels, size=size)
+            case BagRecord(encoder=encoder, sha256=sha256, cut=cut, images=images):
+                return _known(EncodedBagShape(encoder, cut, images), sha256)
             case EncoderRecord(encoder=encoder, sha256=sha256):
-                shape = EncodedShape(encoder)
-                if shape.sha256 != sha256:
-                    raise InputError(
-                        f"The learner was trained on features of another version of encoder '{encoder}' "
-                        f"({sha256[:12]}, and here is {shape.sha256[:12]}); install that one or train anew."
-                    )
-                return shape
+                return _known(EncodedShape(encoder), sha256)
             case VectorRecord(blocks=blocks):
                 return FeatureShape(tuple(blocks))
+
+
+def _known(shape: EncodedShape | EncodedBagShape, sha256: str) -> EncodedShape | EncodedBagShape:
+    """The shape; InputError where the encoder of that hash is not the one of this installation."""
+    if shape.sha256 != sha256:
+        raise InputError(
+            f"The learner was trained on features of another version of encoder '{shape.encoder}' "
+            f"({sha256[:12]}, and here is {shape.sha256[:12]}); install that one or train anew."
+        )
+    return shape
 
 
 class ModelRecord(Strict):

@@ -5,16 +5,21 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from medshot.networks.bag_network import mean_of_present
+
 
 def as_vectors(images: Float[Tensor, "samples *image"], pixels: int) -> Float[Tensor, "samples features"]:
-    """Features as they are; pixels shrunk, then each image brought to mean 0 and standard deviation 1.
+    """Features as they are; of a bag their mean; pixels shrunk, then each image at mean 0 and standard deviation 1.
 
     Args:
-        images: `(samples, features)`, `(samples, channels, size, size)` or `(samples, channels, size, size, size)`.
+        images: features `(samples, features)`, bags `(samples, instances, 1 + features)`, pixels `(samples, channels,
+            size, size)` or voxels `(samples, channels, size, size, size)`.
         pixels: side of the shrunken picture or volume; vectors of pixels have unit norm.
     """
     if images.ndim == 2:
         return images
+    if images.ndim == 3:
+        return mean_of_present(images)
     pool = functional.adaptive_avg_pool2d if images.ndim == 4 else functional.adaptive_avg_pool3d
     shrunk = pool(images, min(pixels, images.shape[-1]))
     standardised = functional.group_norm(shrunk, num_groups=1).flatten(1)

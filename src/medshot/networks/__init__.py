@@ -1,5 +1,6 @@
 """Base networks, meta-networks and encoders: plain torch modules that know nothing of tasks."""
 
+from medshot.networks.bag_network import BagNetwork, BagShape
 from medshot.networks.base import BaseNetwork, base_network
 from medshot.networks.convolutional import ConvolutionalNetwork
 from medshot.networks.feature_network import FeatureNetwork
@@ -8,6 +9,8 @@ from medshot.networks.modulation import Modulation
 from medshot.networks.reference import ReferenceNetwork
 
 __all__ = [
+    "BagNetwork",
+    "BagShape",
     "BaseNetwork",
     "ConvolutionalNetwork",
     "FeatureNetwork",

@@ -1,17 +1,18 @@
-"""The base network that suits what a learner takes: pixels, voxels or features."""
+"""The base network that suits what a learner takes: pixels, voxels, features or bags of features."""
 
 from medshot.errors import InputError
 from medshot.imaging import FeatureShape, GridShape, InputShape
+from medshot.networks.bag_network import BagNetwork, BagShape
 from medshot.networks.convolutional import ConvolutionalNetwork
 from medshot.networks.feature_network import FeatureNetwork
 
-BaseNetwork = ConvolutionalNetwork | FeatureNetwork
+BaseNetwork = ConvolutionalNetwork | FeatureNetwork | BagNetwork
 
 
 def base_network(shape: InputShape, width: int) -> BaseNetwork:
     """A new base network.
 
-    Both kinds have `features`, the number of features they give, and `modulated`, the channels of each layer that
+    All kinds have `features`, the number of features they give, and `modulated`, the channels of each layer that
     `forward(inputs, modulation)` may modulate.
 
     Args:
@@ -24,6 +25,8 @@ def base_network(shape: InputShape, width: int) -> BaseNetwork:
     match shape:
         case GridShape():
             return ConvolutionalNetwork(shape, width)
+        case BagShape():
+            return BagNetwork(shape, width)
         case FeatureShape():
             return FeatureNetwork(shape, width)
         case _:

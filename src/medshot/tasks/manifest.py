@@ -3,14 +3,17 @@
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from medshot.errors import InputError
 from medshot.imaging import parted
 
+MANIFEST_SUFFIXES = frozenset({".csv", ".tsv"})
 DELIMITERS = ",;\t|"
+IMAGE = "image"
+NAMED = f"{IMAGE}:"
 
 
 @dataclass(frozen=True)
@@ -18,20 +21,21 @@ class Manifest:
     """The labelled rows of one manifest.
 
     Args:
-        images: path of each image, resolved against the manifest's folder; `scan.npz#flair` is the array of that name.
+        images: for each name of an image, its path in each sample, resolved against the manifest's folder; None where a
+            sample lacks it. The name of the only column is "". `scan.npz#flair` is the array of that name.
         labels: label of each image, as text.
         patients: patient of each image, as text, or None where the manifest has no such column.
         dropped: how many rows had an empty label.
     """
 
-    images: list[Path]
+    images: dict[str, list[Path | None]]
     labels: list[str]
     patients: list[str] | None
     dropped: int
 
 
 def is_manifest(path: Path, label: str = "label") -> bool:
-    """Whether the file's first line is a header with the columns `image` and `label`."""
+    """Whether the file's first line is a header with the columns `image`, or `image:NAME`, and `label`."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return _columns(file.readline(1 << 16), label) is not None
@@ -54,35 +58,70 @@ def read_manifest(path: Path, *, label: str = "label", keep: Mapping[str, Sequen
     labelled = [(number, row) for number, row in rows if row[label].strip()]
     if not labelled:
         raise InputError(f"{path} has no row with a label in column '{label}'; check --label and --keep.")
-    first_seen: dict[str, int] = {}
-    for number, row in labelled:
-        image = row["image"].strip()
-        if not image:
-            raise InputError(f"{path} line {number} names no image; fill in the image column or remove the row.")
-        same = os.path.normpath(image)
-        if same in first_seen:
-            raise InputError(
-                f"{path} line {number} names {image} a second time (first on line {first_seen[same]}); "
-                "remove one of the two rows."
-            )
-        first_seen[same] = number
-    images = [path.parent / row["image"].strip() for _, row in labelled]
-    # Path.is_file raises where a name is too long for the file system
-    missing = [image for image in images if not os.path.isfile(parted(image)[0])]  # noqa: PTH113
-    if missing:
-        raise InputError(
-            f"{path} names {missing[0]}, which does not exist ({len(missing)} of {len(images)} images are missing); "
-            "correct the paths, they are relative to the manifest."
-        )
     return Manifest(
-        images,
+        _images_of(path, labelled),
         [row[label].strip() for _, row in labelled],
         _patients(path, labelled),
         len(rows) - len(labelled),
     )
 
 
-def _rows(path: Path, label: str, keep: Mapping[str, Sequence[str]]) -> list[tuple[int, dict[str, str]]]:
+def read_images(path: Path) -> dict[str, list[Path | None]]:
+    """The images of a manifest with or without labels: for each name of an image, its path in each sample.
+
+    Raises:
+        InputError: there is no column of images, a row is ragged or stands twice, or an image is missing.
+    """
+    rows = _rows(path, None, {})
+    if not rows:
+        raise InputError(f"{path} has no rows below its first line; name an image in each.")
+    return _images_of(path, rows)
+
+
+def _images_of(path: Path, rows: list[tuple[int, dict[str, str]]]) -> dict[str, list[Path | None]]:
+    """For each name of an image, its path in each row, all of which exist."""
+    names = {column: column.removeprefix(IMAGE).removeprefix(":") for column in _images(rows[0][1])}
+    images = {name: _paths(path, column, rows) for column, name in names.items()}
+    _refuse_missing(path, [image for of_name in images.values() for image in of_name if image])
+    return images
+
+
+def _images(columns: Iterable[str]) -> list[str]:
+    """The columns that name images: `image`, or else all `image:NAME`."""
+    columns = list(columns)
+    return [IMAGE] if IMAGE in columns else [column for column in columns if column.startswith(NAMED)]
+
+
+def _paths(path: Path, column: str, rows: list[tuple[int, dict[str, str]]]) -> list[Path | None]:
+    """The image of each row; InputError where a row names none that must, or one that stands before."""
+    first_seen: dict[str, int] = {}
+    images: list[Path | None] = []
+    for number, row in rows:
+        image = row[column].strip()
+        if not image and (column == IMAGE or not any(row[other].strip() for other in _images(row))):
+            raise InputError(f"{path} line {number} names no image; fill in the image column or remove the row.")
+        same = os.path.normpath(image)
+        if image and same in first_seen:
+            raise InputError(
+                f"{path} line {number} names {image} a second time (first on line {first_seen[same]}); "
+                "remove one of the two rows."
+            )
+        first_seen[same] = number
+        images.append(path.parent / image if image else None)
+    return images
+
+
+def _refuse_missing(path: Path, images: list[Path]) -> None:
+    # Path.exists raises where a name is too long for the file system
+    missing = [image for image in images if not os.path.exists(parted(image)[0])]  # noqa: PTH110
+    if missing:
+        raise InputError(
+            f"{path} names {missing[0]}, which does not exist ({len(missing)} of {len(images)} images are missing); "
+            "correct the paths, they are relative to the manifest."
+        )
+
+
+def _rows(path: Path, label: str | None, keep: Mapping[str, Sequence[str]]) -> list[tuple[int, dict[str, str]]]:
     """The rows that `keep` keeps, with their line numbers."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -94,9 +133,8 @@ def _rows(path: Path, label: str, keep: Mapping[str, Sequence[str]]) -> list[tup
         raise InputError(f"{path} is not UTF-8 text (it holds NUL bytes); save it as CSV in UTF-8.")
     delimiter = _columns(text.split("\n", 1)[0], label)
     if delimiter is None:
-        raise InputError(
-            f"{path} has no columns 'image' and '{label}' in its first line; name them there or choose with --label."
-        )
+        wanted = "column 'image'" if label is None else f"columns 'image' and '{label}'"
+        raise InputError(f"{path} has no {wanted} in its first line; name them there or choose with --label.")
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [name.strip() for name in reader.fieldnames or []]
@@ -120,14 +158,14 @@ def _rows(path: Path, label: str, keep: Mapping[str, Sequence[str]]) -> list[tup
     return rows
 
 
-def _columns(header: str, label: str) -> str | None:
-    """The delimiter under which the header has the columns `image` and `label`."""
+def _columns(header: str, label: str | None) -> str | None:
+    """The delimiter under which the header has the columns `image` and, where one is asked for, `label`."""
     for delimiter in DELIMITERS:
         try:
             columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
         except csv.Error:
             continue
-        if "image" in columns and label in columns:
+        if _images(columns) and (label is None or label in columns):
             return delimiter
     return None
 

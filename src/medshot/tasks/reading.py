@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from medshot.errors import InputError
-from medshot.imaging import ArrayImages, FileImages, ImageSource, read_medmnist
+from medshot.imaging import MISSING, ArrayImages, FileImages, ImageSource, SeveralImages, read_medmnist
 from medshot.storage import shown
-from medshot.tasks.manifest import is_manifest, read_manifest
+from medshot.tasks.manifest import MANIFEST_SUFFIXES, is_manifest, read_manifest
 from medshot.tasks.task import Task
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
-MANIFEST_SUFFIXES = frozenset({".csv", ".tsv"})
 FOLDER_MANIFEST = "task.csv"
 
 
@@ -47,14 +46,37 @@ def load_tasks(
 
 def task_from_files(
     name: str,
-    images: Sequence[Path],
+    images: Sequence[Path] | Mapping[str, Sequence[Path | None]],
     labels: Sequence[str],
     patients: Sequence[str] | None = None,
     dropped: int = 0,
 ) -> Task:
-    """A task of image files with labels and patients as text; classes are the sorted labels."""
-    source = FileImages(images)
+    """A task of image files with labels and patients as text; classes are the sorted labels.
+
+    Args:
+        name: of the task.
+        images: a file for each sample; or for each name of an image the file of each sample, None where it lacks it.
+        labels: the class of each sample.
+        patients: the patient of each sample; samples of equal images are one patient where they are left out.
+        dropped: how many rows had no label.
+    """
+    source = sample_images(images) if isinstance(images, Mapping) else FileImages(images)
     return _task(name, source, labels, patients or source.hashes(), dropped)
+
+
+def sample_images(images: Mapping[str, Sequence[Path | None]]) -> ImageSource:
+    """The images of samples: several of each, or one where there is a single name and no sample lacks it.
+
+    Args:
+        images: for each name of an image the file of each sample, None where it lacks it.
+    """
+    there = {name: [path for path in of_name if path] for name, of_name in images.items()}
+    if len(images) == 1 and all(len(there[name]) == len(images[name]) for name in images):
+        return FileImages(next(iter(there.values())))
+    present = {name: np.array([path is not None for path in of_name]) for name, of_name in images.items()}
+    rows = {name: np.where(is_there, is_there.cumsum() - 1, MISSING) for name, is_there in present.items()}
+    kept = [name for name in images if there[name]]
+    return SeveralImages({name: FileImages(there[name]) for name in kept}, {name: rows[name] for name in kept})
 
 
 def _tasks_at(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) -> list[Task]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from medshot.errors import InputError, TooFewPatients
 from medshot.imaging import Augmentation, GridShape, InputShape, augment
+from medshot.networks.encoders import EncodedBagShape
 from medshot.tasks import Episode, Episodes, Task, collate, draw_episode, draw_folds, random_variant
 
 ATTEMPTS = 50
@@ -96,12 +97,14 @@ def to_tensors(
 ) -> Episodes:
     """The episodes on `device`, their pixels or voxels augmented where an `augmentation` is given.
 
-    Mirrored only where the task allows it. Features stay as they are.
+    Mirrored only where the task allows it. Features stay as they are; of samples with several images some are dropped.
     """
     batch = collate(episodes, shape, device)
+    generator = torch.Generator(device).manual_seed(seed)
+    if augmentation is not None and isinstance(shape, EncodedBagShape):
+        return replace(batch, images=shape.dropped(batch.images, generator))
     if augmentation is None or not isinstance(shape, GridShape):
         return batch
-    generator = torch.Generator(device).manual_seed(seed)
     mirrored = torch.zeros(len(batch.images), dtype=torch.bool)
     for side in (batch.support_side, batch.query_side):
         for rows, weights, episode in zip(side.rows.cpu(), side.weights.cpu(), episodes, strict=True):

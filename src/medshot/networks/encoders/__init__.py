@@ -1,5 +1,6 @@
 """Encoders: networks trained elsewhere and left as they are, whose features learners adapt on."""
 
+from medshot.networks.encoders.bags import EncodedBagShape
 from medshot.networks.encoders.encoded import ENCODERS, EncodedShape
 
-__all__ = ["ENCODERS", "EncodedShape"]
+__all__ = ["ENCODERS", "EncodedBagShape", "EncodedShape"]

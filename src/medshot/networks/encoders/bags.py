@@ -62,7 +62,9 @@ class EncodedBagShape(BagShape):
         for source, _ in self._images(images):
             self._embedded(source)
 
-    def read(self, images: ImageSource, rows: Int[np.ndarray, " samples"]) -> Float[Tensor, "samples instances entries"]:
+    def read(
+        self, images: ImageSource, rows: Int[np.ndarray, " samples"]
+    ) -> Float[Tensor, "samples instances entries"]:
         """The bags of these rows; nothing else is read from disk."""
         bags = np.zeros((len(rows), self.images, len(self._pictures), self.dimensions[1]), dtype=np.float32)
         for number, (source, of_source) in enumerate(self._images(images)):
