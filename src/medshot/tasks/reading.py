@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from medshot.errors import InputError
-from medshot.imaging import ArrayImages, FileImages, ImageSource, read_medmnist
+from medshot.imaging import ArrayImages, FileImages, ImageSource, parted, read_medmnist
 from medshot.storage import shown
 from medshot.tasks.manifest import is_manifest, read_manifest
 from medshot.tasks.task import Task
@@ -54,7 +54,13 @@ def task_from_files(
 ) -> Task:
     """A task of image files with labels and patients as text; classes are the sorted labels."""
     source = FileImages(images)
-    return _task(name, source, labels, patients or source.hashes(), dropped)
+    return _task(name, source, labels, patients or _one_per_file(source), dropped)
+
+
+def _one_per_file(source: FileImages) -> list[str]:
+    """The patients where nothing names them: identical files are of one patient, and so are all arrays of a file."""
+    of_file: dict[Path, str] = {}
+    return [of_file.setdefault(parted(path)[0], one) for path, one in zip(source.paths, source.hashes(), strict=True)]
 
 
 def _tasks_at(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) -> list[Task]:
