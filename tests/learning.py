@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from making import SHAPE, in_doubles, textured
+from making import SHAPE, VOLUME, in_doubles, textured
 
+from medshot.imaging import ImageShape, VolumeShape
 from medshot.learners import LEARNERS, Learner, create
 from medshot.tasks import Episodes, Support, collate, draw_episode
 
@@ -34,17 +35,20 @@ LARGE = {"metal-reference"}  # eleven million parameters and 224 pixels: laws of
 NAMES = [name for name in [*LEARNERS, *VARIANTS] if name not in LARGE]
 
 
-def tiny(name: str, *, doubles: bool = True, stir: bool = True, **settings) -> Learner:
+def tiny(
+    name: str, *, shape: ImageShape | VolumeShape = SHAPE, doubles: bool = True, stir: bool = True, **settings
+) -> Learner:
     """A small learner of that name, in evaluation mode.
 
     Args:
         name: a registered learner, or a key of `VARIANTS`.
+        shape: what it takes.
         doubles: in double precision.
         stir: add noise to all that is learned, so that nothing is zero as it is at the start.
         settings: over those of `SMALL`.
     """
     registered, changed = VARIANTS.get(name, (name, {}))
-    learner = create(registered, shape=SHAPE, **(SMALL.get(registered, {}) | changed | settings))
+    learner = create(registered, shape=shape, **(SMALL.get(registered, {}) | changed | settings))
     if stir:
         generator = torch.Generator().manual_seed(0)
         for value in learner.parameters():
@@ -53,18 +57,32 @@ def tiny(name: str, *, doubles: bool = True, stir: bool = True, **settings) -> L
     return (learner.double() if doubles else learner).eval()
 
 
-def episodes(count: int = 3, *, ways: int = 2, doubles: bool = True, signal: float = 1.0) -> Episodes:
+def episodes(
+    count: int = 3,
+    *,
+    ways: int = 2,
+    doubles: bool = True,
+    signal: float = 1.0,
+    shape: ImageShape | VolumeShape = SHAPE,
+) -> Episodes:
     """Episodes of as many tasks, whose supports and queries differ in size."""
     drawn = [
         draw_episode(
-            textured(seed, classes=ways, patients=8, signal=signal),
+            textured(
+                seed,
+                classes=ways,
+                patients=8,
+                signal=signal,
+                size=shape.size,
+                depth=VOLUME.size - 2 if shape.axes == 3 else None,
+            ),
             shots=seed % 3 + 1,
             queries=seed % 2 + 3,
             rng=np.random.default_rng(seed),
         )
         for seed in range(count)
     ]
-    batch = collate(drawn, SHAPE)
+    batch = collate(drawn, shape)
     return in_doubles(batch) if doubles else batch
 
 

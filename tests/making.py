@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from medshot.imaging import ArrayImages, ImageShape
+from medshot.imaging import ArrayImages, ImageShape, VolumeShape
 from medshot.tasks import Task
 
 SHAPE = ImageShape(channels=1, size=20)
+VOLUME = VolumeShape(channels=1, size=12)
 
 
 def labelled(labels: Sequence[int], patients: Sequence[int], name: str = "task") -> Task:
@@ -26,14 +27,26 @@ def labelled(labels: Sequence[int], patients: Sequence[int], name: str = "task")
 
 
 def textured(
-    seed: int, *, classes: int = 2, patients: int = 8, size: int = 20, signal: float = 1.0, flip: bool = False
+    seed: int,
+    *,
+    classes: int = 2,
+    patients: int = 8,
+    size: int = 20,
+    signal: float = 1.0,
+    flip: bool = False,
+    depth: int | None = None,
 ) -> Task:
-    """A task whose classes differ in the direction of a grating, under noise; without `signal` in nothing."""
+    """A task whose classes differ in the direction of a grating, under noise; without `signal` in nothing.
+
+    With a `depth`, of volumes: the grating in each slice, under noise of its own.
+    """
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), patients)
     angles = rng.uniform(0, np.pi) + np.pi * labels / classes
     across, down = np.meshgrid(np.arange(size), np.arange(size))
     waves = np.sin(np.multiply.outer(np.cos(angles), across) + np.multiply.outer(np.sin(angles), down))
+    if depth is not None:
+        waves = np.repeat(waves[:, None], depth, axis=1)
     images = 128 + 50 * signal * waves + rng.normal(0, 25, waves.shape)
     return Task(
         name=f"textures {seed}",
@@ -53,6 +66,16 @@ def write_images(task: Task, folder: Path) -> list[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(task.images.array[row]).save(path)
         written.append(str(path.relative_to(folder)))
+    return written
+
+
+def write_volumes(task: Task, folder: Path) -> list[str]:
+    """Each volume of a task as a compressed `.npz` with a mask beside it; the paths relative to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [f"{number:03d}.npz" for number in range(len(task))]
+    for row, name in zip(task.rows, written, strict=True):
+        volume = task.images.array[row]
+        np.savez_compressed(folder / name, flair=volume, mask=(volume > 128).astype(np.uint8))
     return written
 
 

@@ -11,7 +11,7 @@ import pytest
 from command import PIXELS, TRAIN, medshot, write_ward
 from PIL import Image
 
-from medshot.imaging import FeatureShape, ImageShape
+from medshot.imaging import FeatureShape, ImageShape, VolumeShape
 from medshot.learners import create
 from medshot.networks.encoders import EncodedShape
 from medshot.tasks import simulate
@@ -169,6 +169,7 @@ def test_help_and_info_answer_without_torch(model):
     ("shape", "said"),
     [
         (ImageShape(channels=3, size=32), "images 3×32×32"),
+        (VolumeShape(size=16), "volumes 1×16×16×16"),
         (FeatureShape((6, 4)), "vectors of 10 features"),
         (EncodedShape("lite0"), f"features of encoder lite0 ({EncodedShape('lite0').sha256[:12]})"),
     ],

@@ -38,9 +38,10 @@ def test_zero_strengths_change_nothing(count: int, channels: int, height: int, w
     assert torch.equal(augment(images, NONE, flip=True, generator=seeded(seed)), images)
 
 
+@pytest.mark.parametrize("sides", [(16, 16), (9, 10, 11)])
 @pytest.mark.parametrize("name", NAMES)
-def test_each_strength_alone_changes_images(name: str) -> None:
-    images = batch(6, 1, 16, 16)
+def test_each_strength_alone_changes_images(name: str, sides: tuple[int, ...]) -> None:
+    images = batch(6, 1, *sides)
     only = replace(NONE, **{name: getattr(Augmentation(), name)})
     assert not torch.allclose(augment(images, only, flip=True, generator=seeded()), images)
 
@@ -154,3 +155,46 @@ def test_impossible_strengths_are_refused(name: str, value: float) -> None:
 def test_strengths_beyond_their_bound_are_refused(name: str, value: float) -> None:
     with pytest.raises(InputError, match=name):
         Augmentation(**{name: value})
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.sampled_from([Augmentation(), STRONG]), st.booleans(), st.integers(0, 99))
+def test_volumes_keep_shape_and_range_and_do_not_mix(strengths: Augmentation, flip: bool, seed: int) -> None:
+    volumes = batch(3, 1, 7, 8, 9)
+    assert torch.equal(augment(volumes, NONE, flip=flip, generator=seeded(seed)), volumes)
+    changed = augment(volumes, strengths, flip=flip, generator=seeded(seed))
+    assert changed.shape == volumes.shape
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    others = volumes.clone()
+    others[0] = 0.3
+    assert torch.equal(augment(others, strengths, flip=flip, generator=seeded(seed))[1:], changed[1:])
+
+
+def test_volumes_are_mirrored_along_their_width_alone() -> None:
+    volumes = batch(40, 1, 4, 5, 6)
+    only = replace(NONE, flip_probability=0.5)
+    changed = augment(volumes, only, flip=True, generator=seeded())
+    mirrored = torch.tensor([torch.allclose(a, b.flip(-1)) for a, b in zip(changed, volumes, strict=True)])
+    same = torch.tensor([torch.allclose(a, b) for a, b in zip(changed, volumes, strict=True)])
+    assert torch.all(mirrored ^ same)
+    assert 10 < mirrored.sum() < 30
+
+
+@pytest.mark.parametrize("sides", [(24, 24, 24), (16, 24, 32)])
+def test_rotation_keeps_balls_round(sides: tuple[int, ...]) -> None:
+    places = torch.meshgrid(*(torch.arange(side) - (side - 1) / 2 for side in sides), indexing="ij")
+    ball = (1 - sum(place.square() for place in places).sqrt() / 8).clamp(min=0)
+    only = replace(NONE, rotation=90.0)
+    turned = augment(ball.expand(5, 1, *sides), only, flip=False, generator=seeded())
+    assert (turned - ball).abs().max() < 0.1
+
+
+def test_a_volume_turns_in_every_plane() -> None:
+    stick = torch.zeros(20, 1, 15, 15, 15)
+    stick[..., 7, 7, :] = 1
+    turned = augment(stick, replace(NONE, rotation=60.0), flip=False, generator=seeded())
+    ends = turned[..., 13:].amax(-1).flatten(1).argmax(1)
+    rows, columns = ends // 15, ends % 15
+    assert rows.unique().numel() > 5
+    assert columns.unique().numel() > 5

@@ -6,19 +6,22 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from medshot.errors import InputError
-from medshot.imaging.shape import ImageShape
+from medshot.imaging import ImageShape, VolumeShape
 from medshot.networks import ConvolutionalNetwork
 
-shapes = st.builds(ImageShape, channels=st.sampled_from([1, 3]), size=st.integers(28, 48))
+pictures = st.builds(ImageShape, channels=st.sampled_from([1, 3]), size=st.integers(28, 48))
+volumes = st.builds(VolumeShape, size=st.integers(17, 26))
 
 
-def images_of(shape: ImageShape, *count: int) -> Tensor:
-    return torch.rand(*count, shape.channels, shape.size, shape.size, dtype=torch.float64)
+def images_of(shape: ImageShape | VolumeShape, *count: int) -> Tensor:
+    return torch.rand(*count, *shape.dimensions, dtype=torch.float64)
 
 
-@given(shape=shapes, width=st.integers(1, 20), depth=st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
-def test_features_of_an_image_do_not_depend_on_the_batch(shape: ImageShape, width: int, depth: int):
+@given(shape=pictures | volumes, width=st.integers(1, 20), depth=st.integers(1, 3) | st.none())
+@settings(max_examples=30, deadline=None)
+def test_features_of_an_image_do_not_depend_on_the_batch(
+    shape: ImageShape | VolumeShape, width: int, depth: int | None
+):
     network = ConvolutionalNetwork(shape, width=width, depth=depth).double()
     images = images_of(shape, 4)
     features = network(images)
@@ -47,9 +50,10 @@ def test_a_constant_image_has_finite_features_and_gradients():
     assert all(bool(value.isfinite().all()) for value in [features, *gradients])
 
 
-def test_second_order_gradients_over_tasks_are_those_of_a_loop():
+@pytest.mark.parametrize("shape", [ImageShape(1, 28), VolumeShape(1, 12)])
+def test_second_order_gradients_over_tasks_are_those_of_a_loop(shape: ImageShape | VolumeShape):
     torch.manual_seed(0)
-    network = ConvolutionalNetwork(ImageShape(1, 28), width=8, depth=3).double()
+    network = ConvolutionalNetwork(shape, width=8, depth=3).double()
     parameters = {name: value.detach() for name, value in network.named_parameters()}
     tasks = images_of(network.shape, 3, 4)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import SHAPE, textured, write_images, write_manifest
+from making import SHAPE, VOLUME, textured, write_images, write_manifest, write_volumes
 
 from medshot.errors import InputError
 from medshot.tasks import Task, load_tasks
@@ -240,3 +240,20 @@ def test_the_real_x_rays_have_the_patients_that_are_published(shared_data):
     assert len(set(task.patients)) == 264
     first, second = (set(members) for members in task.members)
     assert len(first & second) == 68
+
+
+def test_a_manifest_names_arrays_of_archives(tmp_path):
+    task = textured(1, patients=3, size=12, depth=10)
+    names = write_volumes(task, tmp_path)
+    cells = [(f"{name}{mark}", label) for name in names for mark, label in (("", "scan"), ("#mask", "outline"))]
+    (read,) = load_tasks(write_manifest(tmp_path / "task.csv", [("image", "label"), *cells]))
+    assert len(read) == 12
+    assert len(set(read.patients)) == 6, "two arrays of one file are of one patient"
+    scans = read.batch(np.flatnonzero(read.labels == read.classes.index("scan")), VOLUME)
+    assert scans.equal(task.batch(np.arange(6), VOLUME))
+
+
+def test_a_manifest_that_names_an_array_of_no_file_is_refused(tmp_path):
+    manifest = write_manifest(tmp_path / "task.csv", [("image", "label"), ("a.npz#flair", "x"), ("b.npz", "y")])
+    with pytest.raises(InputError, match=r"a\.npz#flair, which does not exist \(2 of 2"):
+        load_tasks(manifest)

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from making import textured
+from making import SHAPE, VOLUME, textured
 
+from medshot.imaging import Augmentation
+from medshot.tasks import draw_episode
 from medshot.training import BatchSettings
-from medshot.training.batches import draw_batch, task_shares
+from medshot.training.batches import draw_batch, task_shares, to_tensors
 
 
 @given(st.integers(0, 10**6), st.integers(1, 5))
@@ -21,3 +24,17 @@ def test_tasks_count_alike_whatever_their_number_of_folds(seed, tasks):
     for episode, share in zip(episodes, shares.tolist(), strict=True):
         of_task[id(episode.task)] = of_task.get(id(episode.task), 0) + share
     assert list(of_task.values()) == pytest.approx([1 / tasks] * tasks)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, VOLUME])
+def test_pixels_and_voxels_are_augmented_as_the_seed_says(shape):
+    depth = 10 if shape.axes == 3 else None
+    episodes = [draw_episode(textured(0, size=12, depth=depth), shots=2, queries=2, rng=np.random.default_rng(0))]
+    plain, changed, again, other = (
+        to_tensors(episodes, shape, torch.device("cpu"), augmentation, seed).images
+        for augmentation, seed in ((None, 0), (Augmentation(), 0), (Augmentation(), 0), (Augmentation(), 1))
+    )
+    assert changed.shape == plain.shape == (len(plain), *shape.dimensions)
+    assert torch.equal(changed, again)
+    assert not torch.allclose(changed, plain)
+    assert not torch.allclose(changed, other)

@@ -9,6 +9,7 @@ from medshot.errors import InputError
 from medshot.imaging import MISSING, ArrayImages, FileImages, ImageSource, SeveralImages, read_medmnist
 from medshot.storage import shown
 from medshot.tasks.manifest import MANIFEST_SUFFIXES, is_manifest, read_manifest
+from medshot.tasks.patients import unnamed_patients
 from medshot.tasks.task import Task
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
@@ -57,11 +58,11 @@ def task_from_files(
         name: of the task.
         images: a file for each sample; or for each name of an image the file of each sample, None where it lacks it.
         labels: the class of each sample.
-        patients: the patient of each sample; samples of equal images are one patient where they are left out.
+        patients: the patient of each sample; `unnamed_patients` where they are left out.
         dropped: how many rows had no label.
     """
     source = sample_images(images) if isinstance(images, Mapping) else FileImages(images)
-    return _task(name, source, labels, patients or source.hashes(), dropped)
+    return _task(name, source, labels, patients or unnamed_patients(source), dropped)
 
 
 def sample_images(images: Mapping[str, Sequence[Path | None]]) -> ImageSource:
