@@ -27,9 +27,9 @@ def unpacked(path: Path) -> Iterator[Path]:
         path: of the archive.
 
     Raises:
-        InputError: damaged or encrypted; names that are absolute or climb out with `..`, links, or archives inside; more
-            than `FILE_LIMIT` files, `SIZE_LIMIT` bytes, or `RATIO_LIMIT` times its own size. A sentence raised inside
-            the context names the archive in place of the folder.
+        InputError: damaged or encrypted; names that are absolute or climb out with `..`, links, or archives inside;
+            more than `FILE_LIMIT` files, `SIZE_LIMIT` bytes, or `RATIO_LIMIT` times its own size. A sentence raised
+            inside the context names the archive in place of the folder.
     """
     with tempfile.TemporaryDirectory(prefix="medshot-") as name:
         folder = Path(name)

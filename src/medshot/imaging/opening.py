@@ -38,7 +38,7 @@ def read(path: Path | str, *, identity: bool = False) -> Scan:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} could not be read ({reason}); check that it is a file you may read.") from error
-    if start.startswith(b"PK\x03\x04") or start.startswith(b"PK\x05\x06"):
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         with unpacked(path) as folder:
             files = _files(folder)
             return read(files[0], identity=identity) if len(files) == 1 else _read_folder(folder, identity)
@@ -68,7 +68,8 @@ def _is_volume(path: Path, start: bytes) -> bool:
 
 def _read_folder(folder: Path, identity: bool) -> Scan:
     files = _files(folder)
-    dicom, others = [], []
+    dicom: list[Path] = []
+    others: list[Path] = []
     for path in files:
         (dicom if _is_dicom(path) else others).append(path)
     if dicom:

@@ -3,13 +3,14 @@
 import re
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from medshot.errors import InputError
-from medshot.imaging.reading import PIXEL_LIMIT, _opencv_silent, _warnings_ignored, read_content, read_image
+from medshot.imaging.reading import PIXEL_LIMIT, opencv_silent, read_content, read_image, warnings_ignored
 from medshot.imaging.scan import Scan
 
 BYTE_LIMIT = 1_000_000_000
@@ -33,13 +34,13 @@ def read_picture(path: Path) -> Scan:
     return Scan(array=read_image(path)[None], kind="picture", assumed=(_NO_SIZE,))
 
 
-def _pages(path: Path, content: bytes) -> list[dict[int, object]]:
+def _pages(path: Path, content: bytes) -> list[dict[int, Any]]:
     """The tags of every page that matter here; one empty page where the file is damaged, which `read_image` names."""
     file = BytesIO(content)
-    with _warnings_ignored():
+    with warnings_ignored():
         try:
             tags = ImageFileDirectory_v2(content[: 16 if 43 in content[2:4] else 8])
-            seen, pages, place = set[int](), list[dict[int, object]](), tags.next
+            seen, pages, place = set[int](), list[dict[int, Any]](), tags.next
             while place and place not in seen and len(pages) <= PAGE_LIMIT:
                 seen.add(place)
                 file.seek(place)
@@ -57,7 +58,7 @@ def _pages(path: Path, content: bytes) -> list[dict[int, object]]:
     return pages
 
 
-def _stack(path: Path, content: bytes, pages: list[dict[int, object]]) -> Scan:
+def _stack(path: Path, content: bytes, pages: list[dict[int, Any]]) -> Scan:
     layouts = {(page[_WIDTH], page[_HEIGHT], page[_SAMPLES] or 1, str(page[_BITS])) for page in pages}
     if len(layouts) > 1:
         raise InputError(f"{path} has pages of {len(layouts)} sizes or types; save each as a file of its own.")
@@ -66,7 +67,7 @@ def _stack(path: Path, content: bytes, pages: list[dict[int, object]]) -> Scan:
         raise InputError(f"{path} is not a readable image (a page has no size); replace the file.")
     if width * height > PIXEL_LIMIT or width * height * samples * 2 * len(pages) > BYTE_LIMIT:
         raise InputError(f"{path} has {len(pages)} pages of {width} × {height} pixels, more than the limit; split it.")
-    with _opencv_silent():
+    with opencv_silent():
         try:
             sound, images = cv2.imdecodemulti(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error:

@@ -35,9 +35,19 @@ def judge_codestream(stream: bytes, syntax: UID, rows: int, columns: int, sample
         raise Unsuitable("is cut off: its compressed pixels have no end; copy it again from where it came")
 
 
+def precision(stream: bytes) -> int:
+    """Bits of each sample of a JPEG or JPEG-LS stream."""
+    return _frame_header(stream)[3]
+
+
 def _size_of_jpeg(stream: bytes) -> tuple[int, int, int]:
-    place = stream.find(_JPEG_START)
-    if place != 0:
+    rows, columns, samples, _ = _frame_header(stream)
+    return rows, columns, samples
+
+
+def _frame_header(stream: bytes) -> tuple[int, int, int, int]:
+    """Rows, columns, samples, and bits of each."""
+    if not stream.startswith(_JPEG_START):
         raise Unsuitable("holds compressed pixels that do not begin as JPEG; replace the file")
     place = 2
     while place + 4 <= len(stream):
@@ -49,8 +59,8 @@ def _size_of_jpeg(stream: bytes) -> tuple[int, int, int]:
         elif marker in _WITHOUT_LENGTH:
             place += 2
         elif marker in _FRAME_HEADERS and place + 10 <= len(stream):
-            rows, columns, samples = struct.unpack_from(">HHB", stream, place + 5)
-            return rows, columns, samples
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", stream, place + 4)
+            return rows, columns, samples, bits
         else:
             place += 2 + struct.unpack_from(">H", stream, place + 2)[0]
     raise Unsuitable("holds compressed pixels without a frame header; replace the file")

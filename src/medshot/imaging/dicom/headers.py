@@ -1,4 +1,4 @@
-"""DICOM files to datasets: what is hostile, damaged or no picture is refused, and what was read leniently is counted."""
+"""DICOM files to datasets: what is hostile, damaged or no picture is refused."""
 
 import logging
 import math
@@ -41,7 +41,7 @@ def quiet() -> Iterator[list[str]]:
             yield found
         finally:
             logger.disabled = level
-            found += [str(warning.message) for warning in caught]
+            found += [text for text in (str(warning.message) for warning in caught) if "excess padding" not in text]
 
 
 def open_dataset(content: bytes) -> FileDataset:
@@ -55,7 +55,7 @@ def open_dataset(content: bytes) -> FileDataset:
     _judge_deflated(content)
     dataset = dcmread(BytesIO(content), force=True)
     if not any(keyword in dataset for keyword in _WHAT_MAKES_A_FILE_DICOM):
-        raise Unsuitable("is not a DICOM file, nor any other file that medshot reads; convert it or remove it")
+        raise Unsuitable("is no DICOM file with an image in it, nor any other file that medshot reads; remove it")
     return dataset
 
 
@@ -84,7 +84,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
     """A single number; None where it is missing, empty, several, or not finite."""
     value = dataset.get(keyword)
     try:
-        found = float(value)  # type: ignore[arg-type]
+        found = float(value)
     except (TypeError, ValueError):
         return None
     return found if math.isfinite(found) else None
@@ -94,7 +94,7 @@ def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | N
     """That many finite numbers; None where it has another number of them, or one is not finite."""
     value = dataset.get(keyword)
     try:
-        found = tuple(float(item) for item in value)  # type: ignore[union-attr]
+        found = tuple(float(item) for item in value)
     except (TypeError, ValueError):
         return None
     return found if len(found) == count and all(map(math.isfinite, found)) else None

@@ -39,16 +39,18 @@ def burnt_in(dataset: Dataset) -> bool | None:
     return {"YES": True, "NO": False}.get(str(dataset.get("BurnedInAnnotation") or "").strip().upper())
 
 
-def units(dataset: Dataset, modality: str, assumed: list[str]) -> str:
-    """What the values are measured in."""
+def units(dataset: Dataset, header: Dataset, modality: str, assumed: list[str]) -> str:
+    """What the values are measured in, as the file and the header of its first frame tell."""
     if modality == "CT":
-        named = str(dataset.get("RescaleType") or "HU").strip().upper()
-        if dataset.get("RescaleIntercept") in (None, ""):
+        named = str(header.get("RescaleType") or "HU").strip().upper()
+        if header.get("RescaleIntercept") in (None, ""):
             assumed.append("The CT has no RescaleIntercept; its values may not be Hounsfield units.")
             return ""
-        return "HU" if named in ("HU", "US", "HU_MOD") else named
+        if named not in ("HU", "HU_MOD"):
+            assumed.append(f"The CT's RescaleType is {named}; its values may not be Hounsfield units.")
+        return "HU" if named in ("HU", "HU_MOD") else "" if named == "US" else named
     if modality == "PT":
         return str(dataset.get("Units") or "")
     if modality == "RTDOSE":
         return {"GY": "Gy"}.get(str(dataset.get("DoseUnits") or ""), str(dataset.get("DoseUnits") or ""))
-    return str(dataset.get("RescaleType") or "") if modality == "MR" else ""
+    return ""

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Bool
 from pydicom.dataset import FileDataset
-from pydicom.overlays import get_overlay_array
-from pydicom.pixels import get_decoder
+from pydicom.overlays.numpy_handler import get_overlay_array
+from pydicom.pixels.decoders.base import get_decoder
 
 from medshot.imaging.dicom.pixels import Claims
 

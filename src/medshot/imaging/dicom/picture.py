@@ -7,9 +7,10 @@ from jaxtyping import Num
 from pydicom.dataset import Dataset, FileDataset
 
 from medshot.imaging.dicom.functional import frame_headers
-from medshot.imaging.dicom.headers import Unsuitable, number, numbers
+from medshot.imaging.dicom.headers import Unsuitable, numbers
+from medshot.imaging.dicom.identity import units
 from medshot.imaging.dicom.overlays import Masks, overlays_of
-from medshot.imaging.dicom.pixels import Claims, decode, judge_claims
+from medshot.imaging.dicom.pixels import decode, judge_claims
 from medshot.imaging.dicom.places import Place, pixel_spacing, place_of
 from medshot.imaging.dicom.values import painted, to_values
 from medshot.imaging.dicom.windows import window_of
@@ -25,7 +26,7 @@ class Picture:
         spacing: millimetres from row to row and column to column.
         window: the darkest and brightest value to show.
         overlays: masks.
-        parts: what tells apart frames at one place: stack, moment, echo, …
+        units: of the values; "" in colour.
     """
 
     array: Num[np.ndarray, "frames rows columns *colours"]
@@ -33,6 +34,7 @@ class Picture:
     spacing: tuple[float | None, float | None]
     window: tuple[float, float] | None
     overlays: Masks | None
+    units: str
 
 
 def picture_of(dataset: FileDataset, modality: str, assumed: list[str]) -> Picture:
@@ -49,15 +51,16 @@ def picture_of(dataset: FileDataset, modality: str, assumed: list[str]) -> Pictu
         assumed.append("The file colours some of its values by a supplemental palette, which was left aside.")
     headers = frame_headers(dataset, claims.frames)
     spacing = pixel_spacing(headers[0], assumed)
-    window, array = None, stored
+    window, array, unit = None, stored, ""
     if claims.photometric == "PALETTE COLOR":
         array = painted(stored, dataset)
     elif claims.samples == 1:
         array, window = _grey(stored, headers, modality, assumed)
+        unit = units(dataset, headers[0], modality, assumed)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise Unsuitable("holds values that are not finite numbers; replace the file")
     return Picture(
-        array, _places(dataset, headers, spacing, assumed), spacing, window, overlays_of(dataset, claims, assumed)
+        array, _places(dataset, headers, spacing, assumed), spacing, window, overlays_of(dataset, claims, assumed), unit
     )
 
 
@@ -96,12 +99,3 @@ def _places(
     places = tuple(place_of(header, pixel_spacing(header, []), notes) for header in headers)
     assumed += dict.fromkeys(notes)
     return places
-
-
-def depth_of(dataset: Dataset) -> float | None:
-    """The slice thickness of a file whose place is not known."""
-    depth = number(dataset, "SpacingBetweenSlices")
-    return abs(depth) if depth else None
-
-
-__all__ = ["Claims", "Picture", "depth_of", "picture_of"]

@@ -1,13 +1,15 @@
 """Stored pixels: what the header claims is judged first, then one decoder for each transfer syntax does the work."""
 
 import math
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Shaped
 from pydicom.dataset import FileDataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -24,7 +26,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medshot.imaging.dicom.codestreams import judge_codestream
+from medshot.imaging.dicom.codestreams import judge_codestream, precision
+from medshot.imaging.dicom.decoders import complaints, decode_twelve_bits
 from medshot.imaging.dicom.headers import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, transfer_syntax
 from medshot.imaging.reading import PIXEL_LIMIT
 
@@ -125,13 +128,26 @@ def decode(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Stored:
         dataset.PlanarConfiguration = 0
         assumed.append("PlanarConfiguration is missing; colours were taken as pixel by pixel.")
     try:
-        array, _ = get_decoder(syntax).as_array(dataset, decoding_plugin=plugin, allow_excess_frames=False)
-    except RuntimeError as error:
-        lines = str(error).splitlines()
+        with complaints() if plugin == "gdcm" else nullcontext([]) as said:
+            array = _decoded(dataset, claims, syntax, plugin)
+    except (RuntimeError, ImportError) as error:
+        lines = str(error).splitlines() or [type(error).__name__]
         raise Unsuitable(
             f"could not be decoded ({syntax.name}: {lines[-1].strip().rstrip('.')}); replace or convert the file"
         ) from error
+    if said:
+        raise Unsuitable(f"holds damaged pixels ({said[0]}); copy it again from where it came")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return array[None] if claims.frames == 1 else array
+
+
+def _decoded(dataset: FileDataset, claims: Claims, syntax: UID, plugin: str) -> np.ndarray:
+    if syntax == JPEGExtended12Bit:
+        frames = list(_frames(dataset, claims))
+        if all(precision(frame) == 12 for frame in frames):
+            return decode_twelve_bits(frames)
+    array, _ = get_decoder(syntax).as_array(dataset, decoding_plugin=plugin)
+    return array
 
 
 def _integer(dataset: FileDataset, keyword: str, default: int | None = None) -> int:
@@ -166,13 +182,18 @@ def _judge_length(dataset: FileDataset, claims: Claims, assumed: list[str]) -> N
         assumed.append(f"The pixels are followed by {found - expected:,} bytes that belong to nothing; left aside.")
 
 
-def _judge_frames(dataset: FileDataset, claims: Claims, syntax: UID) -> None:
+def _frames(dataset: FileDataset, claims: Claims) -> Iterator[bytes]:
     offsets = None
     if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
         offsets = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
-    count = 0
-    frames = generate_frames(dataset[claims.keyword].value, number_of_frames=claims.frames, extended_offsets=offsets)
-    for count, frame in enumerate(frames, start=1):
+    data = dataset[claims.keyword].value
+    yield from generate_frames(data, number_of_frames=claims.frames, extended_offsets=offsets)
+
+
+def _judge_frames(dataset: FileDataset, claims: Claims, syntax: UID) -> None:
+    found = 0
+    for frame in _frames(dataset, claims):
         judge_codestream(frame, syntax, claims.rows, claims.columns, claims.samples)
-    if count < claims.frames:
-        raise Unsuitable(f"holds {count} of the {claims.frames} frames that it names; copy it again")
+        found += 1
+    if found < claims.frames:
+        raise Unsuitable(f"holds {found} of the {claims.frames} frames that it names; copy it again")

@@ -7,8 +7,8 @@ from pydicom.dataset import FileDataset
 
 from medshot.errors import InputError
 from medshot.imaging.dicom.headers import PIXELS, Unsuitable, open_dataset, quiet
-from medshot.imaging.dicom.identity import body_part, burnt_in, keys, units
-from medshot.imaging.dicom.picture import Picture, depth_of, picture_of
+from medshot.imaging.dicom.identity import body_part, burnt_in, keys
+from medshot.imaging.dicom.picture import Picture, picture_of
 from medshot.imaging.dicom.places import Place, repeated, stack
 from medshot.imaging.dicom.waveforms import waveform_of
 from medshot.imaging.reading import read_content
@@ -58,12 +58,10 @@ def modality_of(dataset: FileDataset) -> str:
 
 def described(dataset: FileDataset, identity: bool, assumed: list[str]) -> dict[str, Any]:
     """What a scan says of whom and what it is of."""
-    modality = modality_of(dataset)
     return {
-        "modality": modality,
+        "modality": modality_of(dataset),
         "body_part": body_part(dataset),
         "burnt_in": burnt_in(dataset),
-        "units": units(dataset, modality, assumed),
         **keys(dataset, identity=identity, assumed=assumed),
     }
 
@@ -76,14 +74,12 @@ def _scan_of(dataset: FileDataset, identity: bool) -> Scan:
         about |= {"array": values, "kind": "waveform", "leads": leads, "units": unit, "spacing": (None, None, period)}
         return Scan(**about, assumed=tuple(assumed))
     picture = picture_of(dataset, about["modality"], assumed)
-    if picture.array.ndim == 4:
-        about["units"] = ""
-    about |= {"window": picture.window}
+    about |= {"window": picture.window, "units": picture.units}
     places = [place for place in picture.places if place is not None]
     if len(picture.array) > 1 and len(places) == len(picture.array):
         about |= _volume(picture, places, assumed)
     else:
-        about |= _flat(dataset, picture, places, assumed)
+        about |= _flat(picture, places, assumed)
     return Scan(**about, assumed=tuple(dict.fromkeys(assumed)))
 
 
@@ -105,14 +101,14 @@ def _volume(picture: Picture, places: list[Place], assumed: list[str]) -> dict[s
     }
 
 
-def _flat(dataset: FileDataset, picture: Picture, places: list[Place], assumed: list[str]) -> dict[str, Any]:
+def _flat(picture: Picture, places: list[Place], assumed: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"array": picture.array, "overlays": picture.overlays}
+    if picture.spacing[0] is None:
+        assumed.append("The file does not tell how large a pixel is.")
     if len(picture.array) > 1:
         assumed.append("The frames have no places of their own; they were taken in the file's order.")
         return {**found, "kind": "frames", "spacing": (None, *picture.spacing)}
-    if picture.spacing[0] is None:
-        assumed.append("The file does not tell how large a pixel is.")
     if not places:
-        return {**found, "kind": "picture", "spacing": (depth_of(dataset), *picture.spacing)}
+        return {**found, "kind": "picture", "spacing": (None, *picture.spacing)}
     ordered = stack(places, "pictures", assumed)
     return {**found, "kind": "picture", "affine": ordered.affine, "spacing": ordered.spacing}

@@ -167,6 +167,7 @@ def _stacked(series: _Series, assumed: list[str]) -> Scan:
         affine=ordered.affine,
         spacing=ordered.spacing,
         window=pictures[len(pictures) // 2].window,
+        units=pictures[0].units,
         overlays=_masks(pictures),
         assumed=tuple(dict.fromkeys(assumed)),
     )

@@ -18,10 +18,9 @@ def rescale(dataset: Dataset, modality: str, assumed: list[str]) -> tuple[float,
     Raises:
         Unsuitable: a slope that is zero or not finite, or an intercept that is not finite.
     """
-    found = {}
-    for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
+    found: dict[str, float | None] = {"RescaleSlope": None, "RescaleIntercept": None}
+    for keyword in found:
         if dataset.get(keyword) in (None, ""):
-            found[keyword] = None
             continue
         value = number(dataset, keyword)
         if value is None or (keyword == "RescaleSlope" and value == 0):
@@ -55,8 +54,9 @@ def stretch(stored: Pixels, slope: float, intercept: float, span: tuple[int, int
         for dtype in (np.int16, np.uint16, np.int32):
             limits = np.iinfo(dtype)
             if limits.min <= min(ends) and max(ends) <= limits.max and abs(intercept) <= limits.max:
-                wide = stored.astype(np.int32 if dtype is not np.int16 or slope != 1 else np.int16)
-                return (wide * wide.dtype.type(slope) + wide.dtype.type(intercept)).astype(dtype)
+                if dtype is np.int16 and slope == 1:  # sums modulo 65,536 end where they should
+                    return stored.astype(np.int16) + np.int16(intercept)
+                return (stored.astype(np.int64) * int(slope) + int(intercept)).astype(dtype)
     wide_enough = np.float32 if stored.dtype.itemsize <= 2 else np.float64
     return (stored.astype(np.float64) * slope + intercept).astype(wide_enough)
 
@@ -67,25 +67,43 @@ def look_up(stored: Pixels, table: Dataset) -> Pixels:
     Raises:
         Unsuitable: the table has another length than its descriptor says.
     """
-    entries, first, _ = (int(value) for value in table.LUTDescriptor)
-    entries = entries or 65_536
-    data = table["LUTData"].value
-    values = np.frombuffer(data, "<u2") if isinstance(data, bytes) else np.atleast_1d(np.asarray(data, dtype=np.uint16))
-    if len(values) == (entries + 1) // 2 and isinstance(data, bytes):
-        values = np.frombuffer(data, np.uint8)
-    if len(values) < entries:
-        raise Unsuitable(f"has a lookup table of {len(values)} values that should have {entries}; replace the file")
-    if stored.dtype.kind == "i" and first > 32_767:
-        first -= 65_536
-    return values[np.clip(stored.astype(np.int64) - first, 0, entries - 1)].astype(np.uint16)
+    values, first = _entries(table, "LUTDescriptor", "LUTData", signed=stored.dtype.kind == "i")
+    return values[np.clip(stored.astype(np.int64) - first, 0, len(values) - 1)]
 
 
 def painted(stored: Pixels, dataset: Dataset) -> Pixels:
-    """RGB through the palette of the file, 8 bits where the palette has 8."""
-    colours = apply_color_lut(stored, dataset)
+    """RGB through the palette of the file, 8 bits where the palette has no more."""
+    if "SegmentedRedPaletteColorLookupTableData" in dataset:
+        colours = apply_color_lut(stored, dataset)
+    else:
+        planes = []
+        for name in ("Red", "Green", "Blue"):
+            stem = f"{name}PaletteColorLookupTable"
+            values, first = _entries(dataset, f"{stem}Descriptor", f"{stem}Data", signed=stored.dtype.kind == "i")
+            planes.append(values[np.clip(stored.astype(np.int64) - first, 0, len(values) - 1)])
+        colours = np.stack(planes, axis=-1)
     if colours.dtype == np.uint16 and not (colours & 0xFF).any():
         return (colours >> 8).astype(np.uint8)
-    return colours
+    return colours.astype(np.uint8) if colours.max() < 256 else colours
+
+
+def _entries(table: Dataset, descriptor: str, data: str, *, signed: bool) -> tuple[np.ndarray, int]:
+    """The entries of a lookup table, and the stored number that the first of them stands for."""
+    count, first, _ = (int(value) for value in table[descriptor].value)
+    count = count or 65_536
+    content = table[data].value
+    if isinstance(content, bytes):
+        # pydicom takes the words of a big-endian file as little-endian ones.
+        big = getattr(table, "original_encoding", (None, None))[1] is False and table[data].VR == "OW"
+        packed = len(content) in (count, count + 1)  # two entries of 8 bits in a word
+        if packed and big:
+            raise Unsuitable("has a lookup table of bytes in big-endian words; convert it to little endian")
+        values = np.frombuffer(content, np.uint8 if packed else ">u2" if big else "<u2").astype(np.uint16)
+    else:
+        values = np.atleast_1d(np.asarray(content, dtype=np.uint16))
+    if len(values) < count:
+        raise Unsuitable(f"has a lookup table of {len(values)} values that should have {count}; replace the file")
+    return values[:count], first - 65_536 if signed and first > 32_767 else first
 
 
 def span_of(dataset: Dataset, dtype: np.dtype) -> tuple[int, int]:

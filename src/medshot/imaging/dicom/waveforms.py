@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 from pydicom.dataset import Dataset
-from pydicom.waveforms import multiplex_array
+from pydicom.waveforms.numpy_handler import multiplex_array
 
 from medshot.imaging.dicom.headers import BYTE_LIMIT, Unsuitable, first_item, number
 
