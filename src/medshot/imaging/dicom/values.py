@@ -71,7 +71,9 @@ def look_up(stored: Pixels, table: Dataset) -> Pixels:
     return values[np.clip(stored.astype(np.int64) - first, 0, len(values) - 1)]
 
 
-def painted(stored: Pixels, dataset: Dataset) -> Pixels:
+def painted(
+    stored: Num[np.ndarray, "frames rows columns"], dataset: Dataset
+) -> Num[np.ndarray, "frames rows columns 3"]:
     """RGB through the palette of the file, 8 bits where the palette has no more."""
     if "SegmentedRedPaletteColorLookupTableData" in dataset:
         colours = apply_color_lut(stored, dataset)
