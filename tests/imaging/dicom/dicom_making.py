@@ -53,7 +53,7 @@ def dataset(pixels: np.ndarray | None = None, **changes: Any) -> Dataset:
     for keyword, value in {**values, **changes}.items():
         if value is not None:
             setattr(made, keyword, value)
-    made["PixelData"].VR = "OW" if pixels.dtype.itemsize > 1 else "OB" if "PixelData" in made else "OB"
+    made["PixelData"].VR = "OW" if pixels.dtype.itemsize > 1 else "OB"
     return made
 
 

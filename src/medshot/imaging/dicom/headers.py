@@ -108,6 +108,8 @@ def first_item(dataset: Dataset, keyword: str) -> Dataset | None:
 
 def _judge_deflated(content: bytes) -> None:
     """Inflate as far as the limit and no further; pydicom would go on to the end."""
+    if DeflatedExplicitVRLittleEndian.encode() not in content:
+        return
     stream = BytesIO(content)
     if read_preamble(stream, force=True) is None:
         return

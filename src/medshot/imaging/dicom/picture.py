@@ -96,6 +96,8 @@ def _places(
     if len(headers) > 1 and headers[0] is headers[1]:
         return (None,) * len(headers)
     notes: list[str] = []
-    places = tuple(place_of(header, pixel_spacing(header, []), notes) for header in headers)
+    places = tuple(
+        place_of(header, spacing if header is headers[0] else pixel_spacing(header, []), notes) for header in headers
+    )
     assumed += dict.fromkeys(notes)
     return places

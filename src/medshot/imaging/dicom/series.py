@@ -23,7 +23,7 @@ _TELLS_APART = ("EchoTime", "TemporalPositionIdentifier", "DiffusionBValue", "Ac
 class _Slice:
     path: Path
     picture: Picture
-    differs: dict[str, str]
+    header: FileDataset  # without its pixels
 
 
 @dataclass
@@ -109,7 +109,10 @@ def _take(found: _Folder, path: Path, dataset: FileDataset) -> None:
     found.total += picture.array.nbytes
     if found.total > BYTE_LIMIT:
         raise Unsuitable(f"brings its series to more than the limit of {BYTE_LIMIT:,} bytes; take fewer slices")
-    series.slices.append(_Slice(path, picture, {word: str(dataset.get(word)) for word in _TELLS_APART}))
+    for keyword in PIXELS:
+        if keyword in dataset:
+            delattr(dataset, keyword)
+    series.slices.append(_Slice(path, picture, dataset))
 
 
 def _only(found: _Folder) -> _Series:
@@ -181,7 +184,8 @@ def _without_copies(slices: list[_Slice], assumed: list[str]) -> list[_Slice]:
         kept = slices[group[0]]
         for index in group[1:]:
             if not np.array_equal(kept.picture.array, slices[index].picture.array):
-                words = [word for word, value in kept.differs.items() if value != slices[index].differs[word]]
+                other = slices[index].header
+                words = [word for word in _TELLS_APART if kept.header.get(word) != other.get(word)]
                 by = f", which differ in {' and '.join(words)}" if words else ""
                 raise Unsuitable(f"holds up to {len(group)} different slices at one place{by}; keep one at each place")
             dropped.add(index)
