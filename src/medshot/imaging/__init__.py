@@ -3,11 +3,14 @@
 from medshot.imaging.augmentation import Augmentation, augment
 from medshot.imaging.cache import cache_folder
 from medshot.imaging.cuts import CUTS, Cut, CutImages
+from medshot.imaging.display import display
 from medshot.imaging.fingerprint import fingerprints, near_duplicates
 from medshot.imaging.intensity import percentile_window, window
 from medshot.imaging.medmnist import read_medmnist
+from medshot.imaging.opening import read
 from medshot.imaging.reading import read_image
 from medshot.imaging.resizing import fit, fit_cube
+from medshot.imaging.scan import Scan
 from medshot.imaging.several import MISSING, SeveralImages
 from medshot.imaging.shape import FeatureShape, GridShape, ImageShape, ImageSource, InputShape, Vectors
 from medshot.imaging.sources import ArrayImages, FileImages
@@ -28,17 +31,20 @@ __all__ = [
     "ImageShape",
     "ImageSource",
     "InputShape",
+    "Scan",
     "SeveralImages",
     "Vectors",
     "VolumeShape",
     "augment",
     "cache_folder",
+    "display",
     "fingerprints",
     "fit",
     "fit_cube",
     "near_duplicates",
     "parted",
     "percentile_window",
+    "read",
     "read_image",
     "read_medmnist",
     "read_volume",

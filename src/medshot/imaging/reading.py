@@ -100,7 +100,7 @@ class _Unsuitable(Exception):
 def _decode_png(content: bytes, pixel_limit: int) -> Image:
     if _PNG_END not in content:
         raise ValueError("truncated file")
-    with _warnings_ignored():
+    with warnings_ignored():
         PngImageFile(BytesIO(content)).verify()  # all chunks are there and their checksums hold
         file = PngImageFile(BytesIO(content))
     _judge_size(*file.size, pixel_limit)
@@ -120,7 +120,7 @@ def _decode_png(content: bytes, pixel_limit: int) -> Image:
 
 
 def _decode_jpeg(content: bytes, pixel_limit: int) -> Image:
-    with _warnings_ignored():
+    with warnings_ignored():
         file = JpegImageFile(BytesIO(content))
     _judge_size(*file.size, pixel_limit)
     file.load()
@@ -128,7 +128,7 @@ def _decode_jpeg(content: bytes, pixel_limit: int) -> Image:
 
 
 def _decode_tiff(content: bytes, pixel_limit: int) -> Image:
-    with _warnings_ignored():
+    with warnings_ignored():
         tags = ImageFileDirectory_v2(content[: 16 if 43 in content[2:4] else 8])
         first, file = tags.next, BytesIO(content)
         file.seek(first)
@@ -141,7 +141,7 @@ def _decode_tiff(content: bytes, pixel_limit: int) -> Image:
     if tags.next:
         raise _Unsuitable("has several pages; save the page to use as a file of its own")
     if samples == 2:  # OpenCV loses the alpha of grey images
-        with _warnings_ignored():
+        with warnings_ignored():
             return _pillow_array(TiffImageFile(BytesIO(content)))
     image = _decode_with_opencv(content)  # applies the orientation
     if image.dtype not in (np.uint8, np.uint16):
@@ -178,7 +178,7 @@ def _pillow_array(file: ImageFile) -> Image:
 
 def _decode_with_opencv(content: bytes) -> np.ndarray:
     """The samples as stored, colours in the order red, green, blue, alpha."""
-    with _opencv_silent():
+    with opencv_silent():
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError("truncated or damaged file")
@@ -199,7 +199,7 @@ def _on_black(
 
 
 def _orientation(file: ImageFile) -> int:
-    with _warnings_ignored():
+    with warnings_ignored():
         return file.getexif().get(ExifTags.Base.Orientation, 1)
 
 
@@ -215,7 +215,7 @@ def _upright(image: Image, orientation: int) -> UInt[np.ndarray, "upright_height
 
 
 @contextmanager
-def _warnings_ignored() -> Iterator[None]:
+def warnings_ignored() -> Iterator[None]:
     """Keep Pillow's remarks on odd metadata off stderr; filters of warnings are global, hence the lock."""
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -223,7 +223,7 @@ def _warnings_ignored() -> Iterator[None]:
 
 
 @contextmanager
-def _opencv_silent() -> Iterator[None]:
+def opencv_silent() -> Iterator[None]:
     """OpenCV's log, which is global, off for as long as any thread is in here."""
     global _log_users, _log_level
     with _log_lock:

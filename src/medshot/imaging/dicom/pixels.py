@@ -1,0 +1,199 @@
+"""Stored pixels: what the header claims is judged first, then one decoder for each transfer syntax does the work."""
+
+import math
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Shaped
+from pydicom.dataset import FileDataset
+from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from medshot.imaging.dicom.codestreams import judge_codestream, precision
+from medshot.imaging.dicom.decoders import complaints, decode_twelve_bits
+from medshot.imaging.dicom.headers import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, transfer_syntax
+from medshot.imaging.reading import PIXEL_LIMIT
+
+Stored = Shaped[np.ndarray, "frames rows columns *colours"]
+
+# GDCM, the only one that knows lossless JPEG, does no more than that: see docs/scans.md.
+_DECODERS = {
+    JPEGBaseline8Bit: ("pillow", "Pillow"),
+    JPEGExtended12Bit: ("pillow", "Pillow"),
+    JPEGLossless: ("gdcm", "python-gdcm"),
+    JPEGLosslessSV1: ("gdcm", "python-gdcm"),
+    JPEGLSLossless: ("pyjpegls", "pyjpegls"),
+    JPEGLSNearLossless: ("pyjpegls", "pyjpegls"),
+    JPEG2000Lossless: ("pylibjpeg", "pylibjpeg-openjpeg"),
+    JPEG2000: ("pylibjpeg", "pylibjpeg-openjpeg"),
+    HTJ2KLossless: ("pylibjpeg", "pylibjpeg-openjpeg"),
+    HTJ2KLosslessRPCL: ("pylibjpeg", "pylibjpeg-openjpeg"),
+    HTJ2K: ("pylibjpeg", "pylibjpeg-openjpeg"),
+    RLELossless: ("pydicom", "pydicom"),
+}
+_GREY, _COLOUR = (
+    ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"),
+    ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"),
+)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a header says of its pixels, checked against itself and the limits.
+
+    Args:
+        keyword: of the element that holds the pixels.
+        frames: number of frames.
+        rows: of a frame.
+        columns: of a frame.
+        samples: 1 or 3.
+        bits: allocated for a sample.
+        photometric: the photometric interpretation.
+    """
+
+    keyword: str
+    frames: int
+    rows: int
+    columns: int
+    samples: int
+    bits: int
+    photometric: str
+
+
+def judge_claims(dataset: FileDataset) -> Claims:
+    """Read what the header says of the pixels, and refuse what cannot be or is too much.
+
+    Raises:
+        Unsuitable: no pixels, impossible or contradictory numbers, or more than the limits.
+    """
+    keywords = [keyword for keyword in PIXELS if keyword in dataset]
+    if not keywords:
+        raise Unsuitable(f"is a {kind_of_object(dataset)} and holds no pixels; give a file of images")
+    frames = _integer(dataset, "NumberOfFrames", 1)
+    rows, columns = _integer(dataset, "Rows"), _integer(dataset, "Columns")
+    samples, bits = _integer(dataset, "SamplesPerPixel", 1), _integer(dataset, "BitsAllocated")
+    stored = _integer(dataset, "BitsStored", bits)
+    photometric = str(dataset.get("PhotometricInterpretation") or "")
+    if rows < 1 or columns < 1 or frames < 1:
+        raise Unsuitable(f"says {frames} frames of {rows} × {columns} pixels; replace the file")
+    if rows * columns > PIXEL_LIMIT:
+        raise Unsuitable(f"has {columns} × {rows} pixels, more than the limit of {PIXEL_LIMIT:,}; make it smaller")
+    if bits not in (1, 8, 16, 32, 64) or not 1 <= stored <= bits:
+        raise Unsuitable(f"says {stored} bits stored in {bits} bits; replace the file")
+    if frames * rows * columns * samples * max(bits // 8, 1) > BYTE_LIMIT:
+        raise Unsuitable(f"holds more than the limit of {BYTE_LIMIT:,} bytes of pixels; split it")
+    if photometric not in (_GREY if samples == 1 else _COLOUR if samples == 3 else ()):
+        raise Unsuitable(
+            f"has {samples} samples per pixel as {photometric or 'nothing that it names'}; convert it to grey or RGB"
+        )
+    if keywords[0] == "PixelData" and _integer(dataset, "HighBit", stored - 1) != stored - 1:
+        raise Unsuitable(f"keeps {stored} bits below HighBit {dataset.HighBit}, which is retired; convert it")
+    return Claims(keywords[0], frames, rows, columns, samples, bits, photometric)
+
+
+def decode(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Stored:
+    """The pixels as they are stored, colours as RGB in the last axis, bits beyond BitsStored taken off.
+
+    Raises:
+        Unsuitable: no decoder for the transfer syntax, or pixels that are cut off.
+    """
+    syntax = transfer_syntax(dataset, assumed)
+    plugin = ""
+    if syntax.is_encapsulated:
+        plugin = _plugin(syntax)
+        _judge_frames(dataset, claims, syntax)
+    else:
+        _judge_length(dataset, claims, assumed)
+    if "PixelRepresentation" not in dataset and claims.keyword == "PixelData":
+        dataset.PixelRepresentation = 0
+        assumed.append("PixelRepresentation is missing; pixels were taken as unsigned.")
+    if claims.samples > 1 and "PlanarConfiguration" not in dataset:
+        dataset.PlanarConfiguration = 0
+        assumed.append("PlanarConfiguration is missing; colours were taken as pixel by pixel.")
+    try:
+        with complaints() if plugin == "gdcm" else nullcontext([]) as said:
+            array = _decoded(dataset, claims, syntax, plugin)
+    except (RuntimeError, ImportError) as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise Unsuitable(
+            f"could not be decoded ({syntax.name}: {lines[-1].strip().rstrip('.')}); replace or convert the file"
+        ) from error
+    if said:
+        raise Unsuitable(f"holds damaged pixels ({said[0]}); copy it again from where it came")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array[None] if claims.frames == 1 else array
+
+
+def _decoded(dataset: FileDataset, claims: Claims, syntax: UID, plugin: str) -> np.ndarray:
+    if syntax == JPEGExtended12Bit:
+        frames = list(_frames(dataset, claims))
+        if all(precision(frame) == 12 for frame in frames):
+            return decode_twelve_bits(frames)
+    array, _ = get_decoder(syntax).as_array(dataset, decoding_plugin=plugin)
+    return array
+
+
+def _integer(dataset: FileDataset, keyword: str, default: int | None = None) -> int:
+    value = dataset.get(keyword)
+    if value is None or value == "":
+        if default is None:
+            raise Unsuitable(f"says nothing of {keyword}; replace the file")
+        return default
+    return int(value)
+
+
+def _plugin(syntax: UID) -> str:
+    if syntax not in _DECODERS:
+        name = syntax.name if syntax.name != syntax else f"transfer syntax {syntax}"
+        raise Unsuitable(f"is compressed as {name}, for which there is no decoder; convert it to JPEG 2000 lossless")
+    plugin, package = _DECODERS[syntax]
+    if plugin not in get_decoder(syntax).available_plugins:
+        raise Unsuitable(f"is compressed as {syntax.name}; install {package} to read it")
+    return plugin
+
+
+def _judge_length(dataset: FileDataset, claims: Claims, assumed: list[str]) -> None:
+    bits = claims.frames * claims.rows * claims.columns * claims.samples * claims.bits
+    if claims.photometric == "YBR_FULL_422":
+        bits = bits // 3 * 2
+    expected, found = math.ceil(bits / 8), len(dataset[claims.keyword].value)
+    if found < expected:
+        raise Unsuitable(
+            f"is cut off: it has {found:,} of {expected:,} bytes of pixels; copy it again from where it came"
+        )
+    if found > expected + expected % 2:
+        assumed.append(f"The pixels are followed by {found - expected:,} bytes that belong to nothing; left aside.")
+
+
+def _frames(dataset: FileDataset, claims: Claims) -> Iterator[bytes]:
+    offsets = None
+    if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
+        offsets = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+    data = dataset[claims.keyword].value
+    yield from generate_frames(data, number_of_frames=claims.frames, extended_offsets=offsets)
+
+
+def _judge_frames(dataset: FileDataset, claims: Claims, syntax: UID) -> None:
+    found = 0
+    for frame in _frames(dataset, claims):
+        judge_codestream(frame, syntax, claims.rows, claims.columns, claims.samples)
+        found += 1
+    if found < claims.frames:
+        raise Unsuitable(f"holds {found} of the {claims.frames} frames that it names; copy it again")

@@ -1,0 +1,153 @@
+"""From stored numbers to values: palette, modality transform, and the direction of brightness (PS3.3 C.11.1)."""
+
+import numpy as np
+from jaxtyping import Num
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_color_lut
+
+from medshot.imaging.dicom.headers import Unsuitable, first_item, number
+
+Pixels = Num[np.ndarray, "frames rows columns *colours"]
+
+QUANTITIES = ("CT", "PT", "NM", "RTDOSE")  # whose numbers mean something, whichever way they are shown
+
+
+def rescale(dataset: Dataset, modality: str, assumed: list[str]) -> tuple[float, float]:
+    """Slope and intercept of the modality transform.
+
+    Raises:
+        Unsuitable: a slope that is zero or not finite, or an intercept that is not finite.
+    """
+    found: dict[str, float | None] = {"RescaleSlope": None, "RescaleIntercept": None}
+    for keyword in found:
+        if dataset.get(keyword) in (None, ""):
+            continue
+        value = number(dataset, keyword)
+        if value is None or (keyword == "RescaleSlope" and value == 0):
+            raise Unsuitable(f"has {keyword} {dataset.get(keyword)}, so its values are lost; replace the file")
+        found[keyword] = value
+    slope, intercept = found["RescaleSlope"], found["RescaleIntercept"]
+    if modality == "RTDOSE":
+        scaling = number(dataset, "DoseGridScaling")
+        if not scaling:
+            raise Unsuitable(f"has DoseGridScaling {dataset.get('DoseGridScaling')}; replace the file")
+        return scaling, 0.0
+    if (slope is None) != (intercept is None):
+        missing = "RescaleSlope" if slope is None else "RescaleIntercept"
+        assumed.append(f"{missing} is missing; {1 if slope is None else 0} was taken.")
+    return 1.0 if slope is None else slope, 0.0 if intercept is None else intercept
+
+
+def stretch(stored: Pixels, slope: float, intercept: float, span: tuple[int, int]) -> Pixels:
+    """`slope` × stored + `intercept`: whole numbers stay integers, 16 bits wide where `span` allows it.
+
+    Args:
+        stored: as decoded; it may be written over.
+        slope: of the transform.
+        intercept: of the transform.
+        span: the lowest and the highest number that the file can store.
+    """
+    if slope == 1 and intercept == 0:
+        return stored
+    if stored.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer():
+        ends = [slope * end + intercept for end in span]
+        for dtype in (np.int16, np.uint16, np.int32):
+            limits = np.iinfo(dtype)
+            if limits.min <= min(ends) and max(ends) <= limits.max and abs(intercept) <= limits.max:
+                if dtype is np.int16 and slope == 1:  # sums modulo 65,536 end where they should
+                    whole = stored.view(np.int16) if stored.dtype.itemsize == 2 else stored.astype(np.int16)
+                    whole += np.int16(intercept)
+                    return whole
+                return (stored.astype(np.int64) * int(slope) + int(intercept)).astype(dtype)
+    wide_enough = np.float32 if stored.dtype.itemsize <= 2 else np.float64
+    return (stored.astype(np.float64) * slope + intercept).astype(wide_enough)
+
+
+def look_up(stored: Pixels, table: Dataset) -> Pixels:
+    """Values through a lookup table; beyond its ends, its ends.
+
+    Raises:
+        Unsuitable: the table has another length than its descriptor says.
+    """
+    values, first = _entries(table, "LUTDescriptor", "LUTData", signed=stored.dtype.kind == "i")
+    return values[np.clip(stored.astype(np.int64) - first, 0, len(values) - 1)]
+
+
+def painted(
+    stored: Num[np.ndarray, "frames rows columns"], dataset: Dataset
+) -> Num[np.ndarray, "frames rows columns 3"]:
+    """RGB through the palette of the file, 8 bits where the palette has no more."""
+    if "SegmentedRedPaletteColorLookupTableData" in dataset:
+        colours = apply_color_lut(stored, dataset)
+    else:
+        planes = []
+        for name in ("Red", "Green", "Blue"):
+            stem = f"{name}PaletteColorLookupTable"
+            values, first = _entries(dataset, f"{stem}Descriptor", f"{stem}Data", signed=stored.dtype.kind == "i")
+            planes.append(values[np.clip(stored.astype(np.int64) - first, 0, len(values) - 1)])
+        colours = np.stack(planes, axis=-1)
+    if colours.dtype == np.uint16 and not (colours & 0xFF).any():
+        return (colours >> 8).astype(np.uint8)
+    return colours.astype(np.uint8) if colours.max() < 256 else colours
+
+
+def _entries(table: Dataset, descriptor: str, data: str, *, signed: bool) -> tuple[np.ndarray, int]:
+    """The entries of a lookup table, and the stored number that the first of them stands for."""
+    count, first, _ = (int(value) for value in table[descriptor].value)
+    count = count or 65_536
+    content = table[data].value
+    if isinstance(content, bytes):
+        # pydicom takes the words of a big-endian file as little-endian ones.
+        big = getattr(table, "original_encoding", (None, None))[1] is False and table[data].VR == "OW"
+        packed = len(content) in (count, count + 1)  # two entries of 8 bits in a word
+        if packed and big:
+            raise Unsuitable("has a lookup table of bytes in big-endian words; convert it to little endian")
+        values = np.frombuffer(content, np.uint8 if packed else ">u2" if big else "<u2").astype(np.uint16)
+    else:
+        values = np.atleast_1d(np.asarray(content, dtype=np.uint16))
+    if len(values) < count:
+        raise Unsuitable(f"has a lookup table of {len(values)} values that should have {count}; replace the file")
+    return values[:count], first - 65_536 if signed and first > 32_767 else first
+
+
+def span_of(dataset: Dataset, dtype: np.dtype) -> tuple[int, int]:
+    """The lowest and the highest number that the file can store."""
+    bits = int(dataset.get("BitsStored") or dtype.itemsize * 8)
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dtype.kind == "i" else (0, 2**bits - 1)
+
+
+def to_values(stored: Pixels, dataset: Dataset, modality: str, assumed: list[str]) -> tuple[Pixels, float | None]:
+    """Grey values after the modality transform, greater being brighter.
+
+    Args:
+        stored: as decoded, without colours.
+        dataset: the file, or what its functional groups say of one frame.
+        modality: of the file.
+        assumed: what had to be taken is added here.
+
+    Returns:
+        The values; and where MONOCHROME1 was inverted, the number from which they were subtracted.
+    """
+    table = first_item(dataset, "ModalityLUTSequence")
+    span = span_of(dataset, stored.dtype)
+    if table is not None:
+        values, ends = look_up(stored, table), (0.0, float(2 ** int(table.LUTDescriptor[2]) - 1))
+    else:
+        slope, intercept = rescale(dataset, modality, assumed)
+        values, ends = (
+            stretch(stored, slope, intercept, span),
+            (slope * span[0] + intercept, slope * span[1] + intercept),
+        )
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Unsuitable("holds values that are not finite numbers; replace the file")
+    if dataset.get("PhotometricInterpretation") != "MONOCHROME1":
+        return values, None
+    if modality in QUANTITIES:
+        assumed.append(f"MONOCHROME1 was not applied: in {modality} the values themselves count.")
+        return values, None
+    assumed.append("MONOCHROME1 was inverted, so that greater is brighter.")
+    if values.dtype.kind == "f" and stored.dtype.kind == "f":
+        return -values, 0.0
+    mirror = sum(ends)
+    inverted = mirror - values.astype(np.float64)
+    return inverted.astype(values.dtype), mirror

@@ -1,0 +1,108 @@
+"""One way in: any file, folder of a series, or zip archive becomes a scan, sorted out by content before by name."""
+
+from pathlib import Path
+
+from medshot.errors import InputError
+from medshot.imaging.archives import unpacked
+from medshot.imaging.dicom import read_dicom, read_series
+from medshot.imaging.pictures import read_picture
+from medshot.imaging.scan import Scan
+
+FILE_LIMIT = 20_000
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_VOLUME_NAMES = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_OTHERS = {b"%PDF": "a PDF document", b"\x1f\x8b": "packed with gzip; unpack it", b"\x93NUMPY": "a NumPy array"}
+
+
+def read(path: Path | str, *, identity: bool = False) -> Scan:
+    """Read a medical image: DICOM (a file, a folder with one series, or a zip of either), NIfTI, NRRD, MetaImage, PNG,
+    JPEG or TIFF.
+
+    What the file does not say is never made up in silence: it is None, or stands in `Scan.assumed`.
+
+    Args:
+        path: of a file, folder or zip archive.
+        identity: keep the patient, study and series as the file names them; otherwise hashes stand in their place.
+
+    Raises:
+        InputError: it cannot be read, or the result would be wrong; one sentence says why and what to do.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return _read_folder(path, identity)
+        with path.open("rb") as file:
+            start = file.read(352)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the path.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} could not be read ({reason}); check that it is a file you may read.") from error
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        with unpacked(path) as folder:
+            files = _files(folder)
+            return read(files[0], identity=identity) if len(files) == 1 else _read_folder(folder, identity)
+    return _read_file(path, start, identity)
+
+
+def _read_file(path: Path, start: bytes, identity: bool) -> Scan:
+    if start[128:132] == b"DICM":
+        return read_dicom(path, identity=identity)
+    if start.startswith(_PICTURES):
+        return read_picture(path)
+    if _is_volume(path, start):
+        from medshot.imaging.volume_files import read_volume_file
+
+        return read_volume_file(path)
+    for magic, what in _OTHERS.items():
+        if start.startswith(magic):
+            raise InputError(f"{path} is {what}, which medshot does not read as an image; convert it.")
+    return read_dicom(path, identity=identity)
+
+
+def _is_volume(path: Path, start: bytes) -> bool:
+    if path.name.lower().endswith(_VOLUME_NAMES) or start.startswith((b"NRRD0", b"ObjectType")):
+        return True
+    return start[344:348] in (b"n+1\0", b"ni1\0") or start[:8] in (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")
+
+
+def _read_folder(folder: Path, identity: bool) -> Scan:
+    files = _files(folder)
+    dicom: list[Path] = []
+    others: list[Path] = []
+    for path in files:
+        (dicom if _is_dicom(path) else others).append(path)
+    if dicom:
+        scan = read_series(folder, dicom, identity=identity)
+        if not others:
+            return scan
+        remark = f"{len(others)} file(s) in the folder are no DICOM; left aside."
+        return Scan(**{**scan.__dict__, "assumed": (*scan.assumed, remark)})
+    headers = [path for path in files if path.name.lower().endswith((".hdr", ".nhdr", ".mhd"))]
+    if len(headers) == 1 and len(files) == 2:
+        return read(headers[0], identity=identity)
+    what = f"{len(others)} files that are no DICOM series" if others else "no files"
+    raise InputError(f"{folder} holds {what}; give one of the files, or a folder of DICOM files.")
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files below a folder that are not hidden, in the order of their names; links are not followed."""
+    found: list[Path] = []
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
+        if hidden or path.is_symlink() or not path.is_file():
+            continue
+        found.append(path)
+        if len(found) > FILE_LIMIT:
+            raise InputError(f"{folder} holds more than {FILE_LIMIT:,} files; give the folder of one series.")
+    return sorted(found)
+
+
+def _is_dicom(path: Path) -> bool:
+    """Whether a file has DICOM's mark, or begins as files without it do: group 2 or 8, small, little endian."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(132)
+    except OSError as error:
+        raise InputError(f"{path} could not be read ({error.strerror}); check that you may read it.") from error
+    return start[128:132] == b"DICM" or (start[:2] in (b"\x08\0", b"\x02\0", b"\0\x08") and len(start) == 132)

@@ -1,0 +1,87 @@
+"""Plain pictures as scans: PNG, JPEG and TIFF, and TIFF files of several pages."""
+
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from medshot.errors import InputError
+from medshot.imaging.reading import PIXEL_LIMIT, opencv_silent, read_content, read_image, warnings_ignored
+from medshot.imaging.scan import Scan
+
+BYTE_LIMIT = 1_000_000_000
+PAGE_LIMIT = 10_000
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_WIDTH, _HEIGHT, _SAMPLES, _BITS, _DESCRIPTION = 256, 257, 277, 258, 270
+_NO_SIZE = "A plain picture does not tell how large a pixel is, nor where it lies."
+
+
+def read_picture(path: Path) -> Scan:
+    """Read a PNG, JPEG or TIFF file; several TIFF pages become frames, or a volume where ImageJ says slices.
+
+    Raises:
+        InputError: see `read_image`; or pages that differ in size, or are too many or too large together.
+    """
+    content = read_content(path)
+    if content.startswith(_TIFF):
+        pages = _pages(path, content)
+        if len(pages) > 1:
+            return _stack(path, content, pages)
+    return Scan(array=read_image(path)[None], kind="picture", assumed=(_NO_SIZE,))
+
+
+def _pages(path: Path, content: bytes) -> list[dict[int, Any]]:
+    """The tags of every page that matter here; one empty page where the file is damaged, which `read_image` names."""
+    file = BytesIO(content)
+    with warnings_ignored():
+        try:
+            tags = ImageFileDirectory_v2(content[: 16 if 43 in content[2:4] else 8])
+            seen, pages, place = set[int](), list[dict[int, Any]](), tags.next
+            while place and place not in seen and len(pages) <= PAGE_LIMIT:
+                seen.add(place)
+                file.seek(place)
+                tags.load(file)
+                pages.append({tag: tags.get(tag) for tag in (_WIDTH, _HEIGHT, _SAMPLES, _BITS, _DESCRIPTION)})
+                place = tags.next
+        except Exception:
+            return [{}]
+    if len(pages) > PAGE_LIMIT:
+        raise InputError(f"{path} has more than {PAGE_LIMIT:,} pages; split it.")
+    if place in seen and len(pages) > 1:
+        raise InputError(
+            f"{path} is not a readable image (its pages run in a circle or are cut off); replace the file."
+        )
+    return pages
+
+
+def _stack(path: Path, content: bytes, pages: list[dict[int, Any]]) -> Scan:
+    layouts = {(page[_WIDTH], page[_HEIGHT], page[_SAMPLES] or 1, str(page[_BITS])) for page in pages}
+    if len(layouts) > 1:
+        raise InputError(f"{path} has pages of {len(layouts)} sizes or types; save each as a file of its own.")
+    width, height, samples, _ = layouts.pop()
+    if not all(isinstance(value, int) and value > 0 for value in (width, height, samples)):
+        raise InputError(f"{path} is not a readable image (a page has no size); replace the file.")
+    if width * height > PIXEL_LIMIT or width * height * samples * 2 * len(pages) > BYTE_LIMIT:
+        raise InputError(f"{path} has {len(pages)} pages of {width} × {height} pixels, more than the limit; split it.")
+    with opencv_silent():
+        try:
+            sound, images = cv2.imdecodemulti(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error:
+            sound, images = False, ()
+    if not sound or len(images) != len(pages):
+        raise InputError(f"{path} is not a readable image (of {len(pages)} pages {len(images)} are sound); replace it.")
+    array = np.stack(images)
+    if array.dtype not in (np.uint8, np.uint16) or (array.ndim == 4 and array.shape[-1] != 3):
+        raise InputError(
+            f"{path} has pages of {array.dtype} samples in {samples} channels; save 8 or 16 bits, grey or RGB."
+        )
+    if array.ndim == 4:
+        array = np.ascontiguousarray(array[..., ::-1])
+    slices = re.search(r"^slices=(\d+)\s*$", str(pages[0][_DESCRIPTION] or ""), re.MULTILINE)
+    if slices is not None and int(slices[1]) == len(array):
+        return Scan(array=array, kind="volume", assumed=(_NO_SIZE, "The pages are slices, as ImageJ wrote."))
+    return Scan(array=array, kind="frames", assumed=(_NO_SIZE, "The pages were taken as frames in their order."))
