@@ -78,7 +78,8 @@ def clean_png(content: bytes) -> bytes:
 def identifying_in_jpeg(content: bytes) -> list[Identifying]:
     """The EXIF, comment and application segments of a JPEG file; CannotClean where it is damaged."""
     found, end = [], 0
-    for marker, body, end in _segments(content):
+    for marker, body, stop in _segments(content):
+        end = stop
         if marker == _APP1 and body.startswith(b"Exif\0\0"):
             found += identifying_in_exif(body[6:])
         elif marker == _COMMENT:
