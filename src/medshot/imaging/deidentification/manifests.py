@@ -133,8 +133,8 @@ def _capped(value: str) -> str:
 
 
 def _is_number(value: str) -> bool:
-    return (
-        not value or re.fullmatch(r"[+-]?\d{0,8}(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", value) is not None and _floats(value)
+    return not value or (
+        re.fullmatch(r"[+-]?\d{0,6}(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", value) is not None and _floats(value)
     )
 
 

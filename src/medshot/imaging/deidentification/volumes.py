@@ -1,12 +1,10 @@
-"""NIfTI, NRRD, MetaImage and `.npz` volumes: what their headers tell, and the files with the geometry alone."""
+"""NIfTI, NRRD and MetaImage volumes: what their headers tell, and the files with the geometry alone."""
 
 import bz2
 import gzip
 import math
 import re
-import zipfile
 import zlib
-from io import BytesIO
 
 import nibabel as nib
 import numpy as np
@@ -14,10 +12,24 @@ import numpy as np
 from medshot.imaging.deidentification.names import identifying_text
 from medshot.imaging.secrecy import CannotClean, Identifying
 
-GZIP, NRRD, ZIP = b"\x1f\x8b", b"NRRD000", b"PK\x03\x04"
+GZIP, NRRD = b"\x1f\x8b", b"NRRD000"
 CONTENT_LIMIT = 1 << 30  # bytes, packed and unpacked
 _NRRD_KEPT = frozenset(
-    "type dimension space sizes encoding endian kinds centers centerings spacings thicknesses min max".split()
+    [
+        "type",
+        "dimension",
+        "space",
+        "sizes",
+        "encoding",
+        "endian",
+        "kinds",
+        "centers",
+        "centerings",
+        "spacings",
+        "thicknesses",
+        "min",
+        "max",
+    ]
 ) | {
     "space dimension",
     "space directions",
@@ -30,9 +42,29 @@ _NRRD_KEPT = frozenset(
 _NRRD_WIDTHS = {"char": 1, "int8": 1, "byte": 1, "int16": 2, "short": 2, "int": 4, "int32": 4, "float": 4}
 _NRRD_WIDTHS |= {"int64": 8, "long long": 8, "longlong": 8, "double": 8}
 _META_KEPT = frozenset(
-    "objecttype ndims binarydata binarydatabyteordermsb elementbyteordermsb compresseddata transformmatrix offset "
-    "position origin orientation rotation centerofrotation anatomicalorientation elementspacing elementsize dimsize "
-    "elementtype elementnumberofchannels elementmin elementmax".split()
+    [
+        "objecttype",
+        "ndims",
+        "binarydata",
+        "binarydatabyteordermsb",
+        "elementbyteordermsb",
+        "compresseddata",
+        "transformmatrix",
+        "offset",
+        "position",
+        "origin",
+        "orientation",
+        "rotation",
+        "centerofrotation",
+        "anatomicalorientation",
+        "elementspacing",
+        "elementsize",
+        "dimsize",
+        "elementtype",
+        "elementnumberofchannels",
+        "elementmin",
+        "elementmax",
+    ]
 )
 _META_WIDTHS = {"char": 1, "short": 2, "int": 4, "long": 4, "float": 4, "double": 8, "long_long": 8}
 _PLAIN = re.compile(r"[\w .,;:()+\-\"]*")
@@ -167,43 +199,6 @@ def clean_meta(content: bytes) -> bytes:
         data = _sized(data, size)
     lines = [f"{name} = {value}" for name, value in [*kept, ("ElementDataFile", "LOCAL")]]
     return "\n".join([*lines, ""]).encode() + data
-
-
-def identifying_in_arrays(content: bytes) -> list[Identifying]:
-    """Arrays of an `.npz` file whose names tell something; CannotClean where it is damaged or holds other than numbers."""
-    with _opened(content) as archive:
-        found = [Identifying("name of an array", kind) for name in archive.files for kind in identifying_text(name)]
-        comments = [archive.zip.comment, *(entry.comment for entry in archive.zip.infolist())]
-        return found + [Identifying("zip comment", "free text")] * any(comments)
-
-
-def clean_arrays(content: bytes) -> bytes:
-    """The `.npz` file's arrays in a new one; CannotClean where it is damaged or holds other than numbers."""
-    with _opened(content) as archive:
-        if any(identifying_text(name) or not re.fullmatch(r"\w{1,40}", name) for name in archive.files):
-            raise CannotClean("has arrays whose names may identify")
-        try:
-            arrays = {name: archive[name] for name in archive.files}
-        except Exception:
-            raise CannotClean("is a damaged .npz file, or holds other than arrays") from None
-    if not arrays or any(array.dtype.kind not in "biuf" for array in arrays.values()):
-        raise CannotClean("is an .npz file that holds other than numbers")
-    buffer = BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def _opened(content: bytes) -> np.lib.npyio.NpzFile:
-    try:
-        with zipfile.ZipFile(BytesIO(content)) as archive:
-            total = sum(entry.file_size for entry in archive.infolist())
-        opened = np.load(BytesIO(content), allow_pickle=False)
-    except Exception:
-        raise CannotClean("is a damaged .npz file") from None
-    if total > CONTENT_LIMIT:
-        opened.close()
-        raise CannotClean("is larger than can be cleaned once unpacked")
-    return opened
 
 
 def _nifti_header(content: bytes) -> tuple[nib.Nifti1Header, int]:
