@@ -17,8 +17,9 @@ def identifying_in_arrays(content: bytes) -> list[Identifying]:
     """Arrays of an `.npz` file whose names tell something; CannotClean where it is damaged."""
     with _opened(content) as archive:
         found = [Identifying("name of an array", kind) for name in archive.files for kind in identifying_text(name)]
-        comments = [archive.zip.comment, *(entry.comment for entry in archive.zip.infolist())]
-        return found + [Identifying("zip comment", "free text")] * any(comments)
+    with zipfile.ZipFile(BytesIO(content)) as packed:
+        comments = [packed.comment, *(entry.comment for entry in packed.infolist())]
+    return found + [Identifying("zip comment", "free text")] * any(comments)
 
 
 def clean_arrays(content: bytes) -> bytes:
@@ -33,7 +34,7 @@ def clean_arrays(content: bytes) -> bytes:
     if not arrays or any(array.dtype.kind not in "biuf" for array in arrays.values()):
         raise CannotClean("is an .npz file that holds other than numbers")
     buffer = BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -184,13 +185,11 @@ class _Copy:
                     place.rename(place.with_name(self.names[number]))
         taken = set(self.folder.rglob("*"))
         report = []
-        for number, path in enumerate(self.tables, 1):
-            place = self.folder / ("task.csv" if path.name == "task.csv" else f"table-{number}{path.suffix.lower()}")
+        for count, path in enumerate(self.tables, 1):
+            place = self.folder / ("task.csv" if path.name == "task.csv" else f"table-{count}{path.suffix.lower()}")
             if path.parent != Path() or place in taken:
-                place = self.folder / f"table-{number}{path.suffix.lower()}"
-            table = clean_table(
-                read_limited(self.root / path), lambda image, path=path: self._new(path.parent, image), self.pseudonyms
-            )
+                place = self.folder / f"table-{count}{path.suffix.lower()}"
+            table = clean_table(read_limited(self.root / path), partial(self._new, path.parent), self.pseudonyms)
             write_bytes(place, table.text.encode())
             columns = {str(column): change for column, change in table.columns.items()}
             report.append({"file": place.name, "rows": table.rows, "dropped": table.dropped, "columns": columns})

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from medshot.imaging.deidentification.names import identifying_text
-from medshot.imaging.secrecy import CannotClean, Identifying, Pseudonyms
+from medshot.imaging.secrecy import SECRET_LENGTH, CannotClean, Identifying, Pseudonyms
 
 IMAGE = "image"
 OLDEST = 89  # years; older ages are told apart by few (HIPAA, 45 CFR 164.514(b)(2)(i)(C))
 _CATEGORIES = 50  # a column of text with more values than this is not one of categories
 _PATIENT = re.compile(r"(?:patient|subject|case|participant)(?:[ _-]?id)?|pid|mrn", re.IGNORECASE)
+_LABEL = re.compile(r"label|class|split|sex|gender", re.IGNORECASE)
 _AGE = re.compile(r"(?:.*[ _-])?age(?:[ _-].*)?", re.IGNORECASE)
 _TELLING = re.compile(
     r"(?:^|[ _-])(?:name|surname|first|last|birth|dob|address|street|city|zip|postcode|phone|mail|email|ssn|insurance|"
@@ -90,9 +91,15 @@ def clean_table(content: bytes, place_of: Callable[[str], str | None], pseudonym
     staying = [row for row in rows if place_of(row[place].strip())]
     table = CleanTable("", len(staying), len(rows) - len(staying))
     columns: list[tuple[str, list[str]]] = []
+    patients = {
+        row[number].strip().casefold() for number, name in enumerate(header) if _PATIENT.fullmatch(name) for row in rows
+    }
+    patients = {patient for patient in patients if len(patient) >= SECRET_LENGTH and not _is_number(patient)}
     for number, name in enumerate(header, 1):
         values = [row[number - 1].strip() for row in staying]
         change, new = _column(name, values, place_of, pseudonyms)
+        if change == "" and any(patient in value.casefold() for value in set(values) for patient in patients):
+            change, new = "removed: a patient is named in it", None
         if change:
             table.columns[number] = change
         if new is not None:
@@ -123,7 +130,9 @@ def _column(
     if _AGE.fullmatch(name):
         capped = [_capped(value) for value in values]
         return ("ages above 89 as 90+" if capped != values else ""), capped
-    if all(_is_number(value) for value in values) or len(set(values)) <= min(_CATEGORIES, max(2, len(values) // 2)):
+    if all(_is_number(value) for value in values):
+        return "", values
+    if len(set(values)) <= (_CATEGORIES if _LABEL.fullmatch(name) else min(_CATEGORIES, len(values) // 2)):
         return "", values
     return "removed: free text", None
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from PIL.TiffTags import TAGS_V2
 
+from medshot.imaging.reading import _opencv_silent
 from medshot.imaging.secrecy import CannotClean, Identifying, Kind
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -18,7 +19,7 @@ _KEPT = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284, 290, 291, 292, 293}
     | {296, 297, 301, 317, 318, 319, 320, 322, 323, 324, 325, 338, 339, 340, 341, 342, 347, 529, 530, 531, 532, 34675}
 )
-_HARMLESS = frozenset({269, 271, 272, 285, 305}) - {269}  # make, model, page name, software
+_HARMLESS = frozenset({271, 272, 285, 305})  # make, model, page name, software
 _KINDS: dict[int, Kind] = {306: "date", 315: "name", 316: "device", 34853: "place", 33432: "name"}
 
 
@@ -64,7 +65,8 @@ def clean_tiff(content: bytes) -> bytes:
 
 def same_tiff_pixels(before: bytes, after: bytes) -> bool:
     """Whether two TIFF files decode to the same pages, as far as OpenCV decodes them."""
-    pages = [cv2.imdecodemulti(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED) for file in (before, after)]
+    with _opencv_silent():
+        pages = [cv2.imdecodemulti(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED) for file in (before, after)]
     (read, first), (_, second) = pages
     return bool(read) and len(first) == len(second) and all(map(np.array_equal, first, second))
 

@@ -9,10 +9,11 @@ from io import BytesIO
 from typing import Any
 
 from pydicom import Dataset, FileDataset
+from pydicom._uid_dict import UID_dictionary
 from pydicom.dataelem import DataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import UID_dictionary
+from pydicom.uid import UID
 
 from medshot.imaging.dicom.confidentiality import PIXELS, TEXT, Treatment
 from medshot.imaging.dicom.identity import elements, mentions, quietly, read_dataset, values_of, words_of
@@ -196,8 +197,8 @@ def _renew_meta(dataset: FileDataset) -> None:
         dataset.SOPClassUID = old.MediaStorageSOPClassUID
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = old.get("TransferSyntaxUID") or (
-        "1.2.840.10008.1.2" if dataset.original_encoding[0] else "1.2.840.10008.1.2.1"
+    meta.TransferSyntaxUID = UID(
+        old.get("TransferSyntaxUID") or ("1.2.840.10008.1.2" if dataset.original_encoding[0] else "1.2.840.10008.1.2.1")
     )
     dataset.file_meta = meta
     dataset.preamble = bytes(128)

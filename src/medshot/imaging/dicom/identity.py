@@ -7,10 +7,10 @@ from io import BytesIO
 from typing import Any
 
 from pydicom import Dataset, FileDataset, dcmread
+from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.tag import BaseTag
-from pydicom.uid import UID_dictionary
 
 from medshot.imaging.dicom.confidentiality import BYTES, Treatment, goes_unread, treatment
 from medshot.imaging.secrecy import PSEUDONYM, REMOVED, SECRET_LENGTH, CannotClean, Identifying, Kind
@@ -40,7 +40,7 @@ def identifying_elements(content: bytes) -> list[Identifying]:
 class quietly(warnings.catch_warnings):
     """Keeps pydicom's remarks on odd values, which quote them, off the screen."""
 
-    def __enter__(self) -> None:  # type: ignore[override]
+    def __enter__(self) -> None:
         super().__enter__()
         warnings.simplefilter("ignore")
 
