@@ -185,8 +185,10 @@ def made_nifti(secret: str) -> bytes:
 
 
 def made_nrrd(secret: str) -> bytes:
-    head = f"NRRD0005\n# {secret}\ncontent: {secret}\nname:={secret}\ntype: uint8\ndimension: 2\nsizes: 3 4\nencoding: raw\n\n"
-    return head.encode() + bytes(range(12)) + secret.encode()
+    head = f"NRRD0005\n# {secret}\ncontent: {secret}\nname:={secret}\n"
+    return (
+        head.encode() + b"type: uint8\ndimension: 2\nsizes: 3 4\nencoding: raw\n\n" + bytes(range(12)) + secret.encode()
+    )
 
 
 def made_meta(secret: str) -> bytes:
