@@ -295,7 +295,7 @@ def test_the_copy_never_lies_in_the_source_or_over_something(hospital: Path, tmp
     assert not (tmp_path / "out").exists()
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from([*MADE, ".dcm"]), st.randoms(use_true_random=False))
 def test_damaged_files_are_cleaned_or_refused(suffix: str, random) -> None:
     content = bytearray(saved(made_dicom()) if suffix == ".dcm" else MADE[suffix]("QUIXBYZK"))

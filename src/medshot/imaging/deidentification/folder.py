@@ -145,10 +145,12 @@ class _Copy:
 
     def _clean(self, path: Path, content: bytes) -> None:
         kind = format_of(content)
-        found = Counter(finding.kind for finding in kind.find(content))
-        clean = kind.clean(content, self.pseudonyms)
         try:
+            found = Counter(finding.kind for finding in kind.find(content))
+            clean = kind.clean(content, self.pseudonyms)
             same = kind.same(content, clean.content)
+        except CannotClean:
+            raise
         except Exception:  # a damaged file can make a decoder raise nearly anything
             raise CannotClean(f"is a damaged {kind.name} file") from None
         if not same or kind.find(clean.content):

@@ -1,6 +1,5 @@
 """NIfTI, NRRD and MetaImage volumes: what their headers tell, and the files with the geometry alone."""
 
-import bz2
 import gzip
 import math
 import re
@@ -155,8 +154,6 @@ def clean_nrrd(content: bytes) -> bytes:
     size = _product(fields.get("sizes", "")) * width
     if encoding in ("gzip", "gz"):
         data = gzip.compress(_sized(unzipped(data), size), mtime=0)
-    elif encoding in ("bzip2", "bz2"):
-        data = bz2.compress(_sized(_unzipped_bz2(data), size))
     elif encoding == "raw":
         data = _sized(data, size)
     else:
@@ -234,13 +231,6 @@ def _meta_parts(content: bytes) -> tuple[list[tuple[str, str]], bytes]:
     lines = content[: found.start()].decode("utf-8", "replace").splitlines()
     pairs = [line.partition("=") for line in lines]
     return [(name.strip(), value.strip()) for name, _, value in pairs if name.strip()], content[found.end() :]
-
-
-def _unzipped_bz2(data: bytes) -> bytes:
-    try:
-        return bz2.BZ2Decompressor().decompress(data, CONTENT_LIMIT)
-    except (OSError, ValueError):
-        raise CannotClean("is a damaged NRRD file") from None
 
 
 def _sized(data: bytes, size: int) -> bytes:

@@ -1,8 +1,10 @@
 """Who and when, in one DICOM file: the attributes that tell, found by what would become of them in a clean copy."""
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -37,12 +39,22 @@ def identifying_elements(content: bytes) -> list[Identifying]:
         return found + list(_identifying(dataset, "", words_of(dataset), dates_moved))
 
 
-class quietly(warnings.catch_warnings):
-    """Keeps pydicom's remarks on odd values, which quote them, off the screen."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        warnings.simplefilter("ignore")
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keeps pydicom's remarks and errors, which quote the file, off the screen; an error becomes CannotClean."""
+    log = logging.getLogger("pydicom")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except CannotClean:
+        raise
+    except Exception:  # a damaged file makes pydicom raise nearly anything
+        raise CannotClean("is a damaged DICOM file") from None
+    finally:
+        log.setLevel(level)
 
 
 def read_dataset(content: bytes) -> FileDataset:
