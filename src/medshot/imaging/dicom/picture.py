@@ -8,10 +8,10 @@ from pydicom.dataset import Dataset, FileDataset
 
 from medshot.imaging.dicom.functional import frame_headers
 from medshot.imaging.dicom.headers import Unsuitable, numbers
-from medshot.imaging.dicom.identity import units
 from medshot.imaging.dicom.overlays import Masks, overlays_of
 from medshot.imaging.dicom.pixels import decode, judge_claims
 from medshot.imaging.dicom.places import Place, pixel_spacing, place_of
+from medshot.imaging.dicom.subject import units
 from medshot.imaging.dicom.values import painted, to_values
 from medshot.imaging.dicom.windows import window_of
 

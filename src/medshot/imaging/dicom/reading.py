@@ -7,9 +7,9 @@ from pydicom.dataset import FileDataset
 
 from medshot.errors import InputError
 from medshot.imaging.dicom.headers import PIXELS, Unsuitable, open_dataset, quiet
-from medshot.imaging.dicom.identity import body_part, burnt_in, keys
 from medshot.imaging.dicom.picture import Picture, picture_of
 from medshot.imaging.dicom.places import Place, repeated, stack
+from medshot.imaging.dicom.subject import body_part, burnt_in, keys
 from medshot.imaging.dicom.waveforms import waveform_of
 from medshot.imaging.reading import read_content
 from medshot.imaging.scan import Scan
