@@ -3,15 +3,14 @@
 import csv
 import io
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medshot.errors import InputError
-from medshot.imaging import CUTS, VOLUME_SUFFIXES, FileImages, ImageSource, VolumeShape
+from medshot.imaging import FileImages, ImageSource, all_image_paths
 from medshot.learners import FewShotClassifier
-from medshot.networks.encoders import EncodedBagShape
 from medshot.storage import refuse_existing, shown, write_bytes
-from medshot.tasks import IMAGE_SUFFIXES, MANIFEST_SUFFIXES, read_images, sample_images
+from medshot.tasks import MANIFEST_SUFFIXES, read_images, sample_images
 
 Row = dict[str, str | float]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -26,7 +25,7 @@ def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, f
         prevalence: how common each class is.
     """
     classifier = FewShotClassifier.load(model)
-    files, images = _samples(paths, VOLUME_SUFFIXES if _takes_volumes(classifier) else IMAGE_SUFFIXES)
+    files, images = _samples(paths)
     probabilities, warnings = classifier.predict_proba(images, prevalence), classifier.warnings(images)
     rows: list[Row] = []
     for file, shares, warning in zip(files, probabilities, warnings, strict=True):
@@ -47,33 +46,21 @@ def print_rows(rows: Sequence[Row]) -> None:
     sys.stdout.write(_csv(rows))
 
 
-def _takes_volumes(classifier: FewShotClassifier) -> bool:
-    shape = classifier.learner_.shape
-    cut = CUTS.get(shape.cut) if isinstance(shape, EncodedBagShape) else None
-    return isinstance(shape, VolumeShape) or (cut is not None and cut.shape.axes == 3)
-
-
-def _samples(paths: Sequence[Path], suffixes: Collection[str]) -> tuple[list[Path], ImageSource]:
+def _samples(paths: Sequence[Path]) -> tuple[list[Path], ImageSource]:
     """The first file of each sample, and the samples."""
     if len(paths) == 1 and paths[0].suffix.lower() in MANIFEST_SUFFIXES:
         images = read_images(paths[0])
         return [next(filter(None, of_sample)) for of_sample in zip(*images.values(), strict=True)], sample_images(
             images
         )
-    files = [file for path in paths for file in _files(path, suffixes)]
+    files = [file for path in paths for file in _files(path)]
     return files, FileImages(files)
 
 
-def _files(path: Path, suffixes: Collection[str]) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
-    )
+def _files(path: Path) -> list[Path]:
+    found = all_image_paths(path)
     if not found:
-        raise InputError(f"{path} holds no {', '.join(sorted(suffixes))} file; check the path.")
+        raise InputError(f"{path} holds no image; check the path.")
     return found
 
 

@@ -3,10 +3,12 @@
 from medshot.imaging.augmentation import Augmentation, augment
 from medshot.imaging.cache import cache_folder
 from medshot.imaging.cuts import CUTS, Cut, CutImages
+from medshot.imaging.decoding import all_image_paths, image_paths, patient_of
 from medshot.imaging.display import display
 from medshot.imaging.fingerprint import fingerprints, near_duplicates
 from medshot.imaging.intensity import percentile_window, window
 from medshot.imaging.medmnist import read_medmnist
+from medshot.imaging.npz_volume import parted, read_volume
 from medshot.imaging.opening import read
 from medshot.imaging.reading import read_image
 from medshot.imaging.resizing import fit, fit_cube
@@ -15,12 +17,10 @@ from medshot.imaging.several import MISSING, SeveralImages
 from medshot.imaging.shape import FeatureShape, GridShape, ImageShape, ImageSource, InputShape, Vectors
 from medshot.imaging.sources import ArrayImages, FileImages
 from medshot.imaging.volume_shape import VolumeShape
-from medshot.imaging.volumes import VOLUME_SUFFIXES, parted, read_volume
 
 __all__ = [
     "CUTS",
     "MISSING",
-    "VOLUME_SUFFIXES",
     "ArrayImages",
     "Augmentation",
     "Cut",
@@ -35,14 +35,18 @@ __all__ = [
     "SeveralImages",
     "Vectors",
     "VolumeShape",
+    "all_image_paths",
     "augment",
     "cache_folder",
+    "dicom_keys",
     "display",
     "fingerprints",
     "fit",
     "fit_cube",
+    "image_paths",
     "near_duplicates",
     "parted",
+    "patient_of",
     "percentile_window",
     "read",
     "read_image",

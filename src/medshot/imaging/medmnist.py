@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 
 from medshot.errors import InputError
-from medshot.imaging.archive import members, opened, read_array
+from medshot.imaging.npz import members, opened, read_array
 
 SIZE_LIMIT = 8_000_000_000  # bytes once unpacked
 _SPLITS = ("train", "val", "test")

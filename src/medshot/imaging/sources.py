@@ -11,16 +11,16 @@ from jaxtyping import Int
 from medshot.errors import InputError
 from medshot.imaging.arrays import FittedImage, Pixels
 from medshot.imaging.cache import cached_pixels, decoded_files
+from medshot.imaging.decoding import axes_of, content_hash
 from medshot.imaging.resizing import prepare
 from medshot.imaging.shape import GridShape
-from medshot.imaging.volumes import content_hash, is_volume
 
 
 class FileImages:
     """Image files, decoded once and kept in the cache folder as one memory-mapped array per shape.
 
     Args:
-        paths: PNG, JPEG or TIFF files, or volumes as `read_volume` takes them; at least one. They are read when
+        paths: images as `decoded` takes them, at least one. They are read when
             `hashes` or `pixels` is first asked.
 
     Raises:
@@ -41,7 +41,7 @@ class FileImages:
     @property
     def axes(self) -> int:
         """3 where the first file is a volume, 2 where it is a picture."""
-        return 3 if is_volume(self.paths[0]) else 2
+        return axes_of(self.paths[0])
 
     def take(self, rows: Int[np.ndarray, " taken"]) -> "FileImages":
         """The images of these rows alone."""

@@ -2,7 +2,7 @@
 
 from medshot.tasks.episode import Episode, Episodes, Support, collate
 from medshot.tasks.manifest import MANIFEST_SUFFIXES, read_images
-from medshot.tasks.reading import IMAGE_SUFFIXES, load_tasks, sample_images, task_from_files
+from medshot.tasks.reading import load_tasks, sample_images, task_from_files
 from medshot.tasks.sampler import draw_episode, draw_folds, split_patients
 from medshot.tasks.simulated import FAMILIES, simulate
 from medshot.tasks.task import Task
@@ -10,7 +10,6 @@ from medshot.tasks.variants import keep_classes, merge_classes, random_variant
 
 __all__ = [
     "FAMILIES",
-    "IMAGE_SUFFIXES",
     "MANIFEST_SUFFIXES",
     "Episode",
     "Episodes",

@@ -4,11 +4,11 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from medshot.imaging import MISSING, FileImages, ImageSource, SeveralImages, parted
+from medshot.imaging import MISSING, FileImages, ImageSource, SeveralImages, parted, patient_of
 
 
 def unnamed_patients(images: ImageSource) -> list[str]:
-    """A patient for each sample: the same where two samples have equal images or images from one file in common.
+    """A patient for each sample: the same where two samples have an image, a file or a DICOM PatientID in common.
 
     Every other sample is its own patient, which is the best that can be said and may be wrong.
     """
@@ -25,7 +25,10 @@ def _signs(images: ImageSource) -> list[list[str]]:
     """What tells for each sample that it is of the same patient as another."""
     match images:
         case FileImages(paths=paths):
-            return [[digest, str(parted(path)[0])] for path, digest in zip(paths, images.hashes(), strict=True)]
+            return [
+                list(filter(None, (digest, str(parted(path)[0]), patient_of(path))))
+                for path, digest in zip(paths, images.hashes(), strict=True)
+            ]
         case SeveralImages():
             of_names = [_signs(images.sources[name]) for name in images.names]
             return [

@@ -12,7 +12,6 @@ from medshot.tasks.manifest import MANIFEST_SUFFIXES, is_manifest, read_manifest
 from medshot.tasks.patients import unnamed_patients
 from medshot.tasks.task import Task
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 FOLDER_MANIFEST = "task.csv"
 
 
@@ -131,13 +130,7 @@ def _from_class_folders(path: Path, folders: Mapping[str, list[Path]]) -> Task:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(
-        child
-        for child in folder.iterdir()
-        if child.suffix.lower() in IMAGE_SUFFIXES and not child.name.startswith(".") and child.is_file()
-    )
+    return image_paths(folder) if folder.is_dir() else []
 
 
 def _task(

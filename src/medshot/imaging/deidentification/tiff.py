@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL.TiffTags import TAGS_V2
 
-from medshot.imaging.reading import _opencv_silent
+from medshot.imaging.reading import opencv_silent
 from medshot.imaging.secrecy import CannotClean, Identifying, Kind
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -65,7 +65,7 @@ def clean_tiff(content: bytes) -> bytes:
 
 def same_tiff_pixels(before: bytes, after: bytes) -> bool:
     """Whether two TIFF files decode to the same pages, as far as OpenCV decodes them."""
-    with _opencv_silent():
+    with opencv_silent():
         pages = [cv2.imdecodemulti(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED) for file in (before, after)]
     (read, first), (_, second) = pages
     return bool(read) and len(first) == len(second) and all(map(np.array_equal, first, second))

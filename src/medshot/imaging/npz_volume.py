@@ -1,18 +1,15 @@
-"""Files of volumes to arrays, and which kind of file an image is."""
+"""Volumes in `.npz` archives, one array of them each."""
 
-import hashlib
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from medshot.errors import InputError
-from medshot.imaging.archive import members, opened, read_array, read_header
-from medshot.imaging.arrays import Image, Volume
-from medshot.imaging.reading import read_content, read_image
-from medshot.imaging.shape import GridShape
+from medshot.imaging.npz import members, opened, read_array, read_header
+from medshot.imaging.arrays import Volume
 
-VOLUME_SUFFIXES = frozenset({".npz"})
+NPZ_SUFFIXES = frozenset({".npz"})
 VOXEL_LIMIT = 400_000_000
 _MASK = "mask"
 
@@ -23,31 +20,9 @@ def parted(path: Path) -> tuple[Path, str]:
     The name is empty where none is given. A "#" in the name of any other kind of file belongs to that name.
     """
     file, mark, array = path.name.rpartition("#")
-    if mark and Path(file).suffix.lower() in VOLUME_SUFFIXES:
+    if mark and Path(file).suffix.lower() in NPZ_SUFFIXES:
         return path.with_name(file), array
     return path, ""
-
-
-def is_volume(path: Path) -> bool:
-    """Whether an image file is one of a volume, by its name."""
-    return parted(path)[0].suffix.lower() in VOLUME_SUFFIXES
-
-
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, and of the name of the array where one is named."""
-    file, array = parted(path)
-    return hashlib.sha256(read_content(file) + array.encode()).hexdigest()
-
-
-def decoded(path: Path, shape: GridShape) -> Image | Volume:
-    """A picture or a volume, whichever `shape` takes.
-
-    Raises:
-        InputError: the file is of the other kind, or cannot be read.
-    """
-    volume = is_volume(path)
-    shape.refuse_unless_of(3 if volume else 2, f"{path} is an image")
-    return read_volume(path) if volume else read_image(path)
 
 
 def read_volume(path: Path | str) -> Volume:

@@ -1,0 +1,134 @@
+"""From the file, folder or archive of one image to the picture or volume that a network's pixels are made of."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from pydicom import dcmread
+
+from medshot.errors import InputError
+from medshot.imaging.arrays import Image, Volume
+from medshot.imaging.dicom.headers import quiet
+from medshot.imaging.dicom.subject import keys
+from medshot.imaging.display import display
+from medshot.imaging.ecg import ecg_page
+from medshot.imaging.geometry import fit_volume
+from medshot.imaging.npz_volume import NPZ_SUFFIXES, parted, read_volume
+from medshot.imaging.opening import read
+from medshot.imaging.reading import read_content, read_image
+from medshot.imaging.scan import Scan
+from medshot.imaging.shape import GridShape
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
+VOLUME_NAMES = (".nii", ".nii.gz", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd", ".npz")
+DICOM_SUFFIXES = frozenset({"", ".dcm", ".dicom", ".ima"})
+_DETACHED = (".hdr", ".nhdr", ".mhd")
+
+
+def decoded(path: Path, shape: GridShape) -> Image | Volume:
+    """The picture or the volume of a path, whichever `shape` takes.
+
+    A scan comes as `display` shows it, a volume isotropic and turned to slices from the feet up where its place is
+    known, and a waveform as the page of a recorder.
+
+    Raises:
+        InputError: the path holds the other kind, or cannot be read.
+    """
+    file, _ = parted(path)
+    suffix = file.suffix.lower()
+    if suffix in PICTURE_SUFFIXES and shape.axes == 2:
+        return read_image(path)
+    if suffix in NPZ_SUFFIXES:
+        shape.refuse_unless_of(3, f"{path} is an image")
+        return read_volume(path)
+    scan = read(path)
+    shape.refuse_unless_of(_axes(path, scan), f"{path} is an image")
+    if scan.kind == "waveform":
+        return ecg_page(scan)
+    shown = display(scan)
+    return shown[0] if shape.axes == 2 else fit_volume(replace(scan, array=shown), shape.size)
+
+
+def axes_of(path: Path) -> int:
+    """3 for a volume, 2 for a picture; InputError where it cannot be read."""
+    suffix = parted(path)[0].suffix.lower()
+    if suffix in PICTURE_SUFFIXES:
+        return 2
+    return 3 if suffix in NPZ_SUFFIXES else _axes(path, read(path))
+
+
+def _axes(path: Path, scan: Scan) -> int:
+    if scan.kind == "frames":
+        raise InputError(
+            f"{path} holds {len(scan.array)} frames over time and an image has none; save the frame to use as a file."
+        )
+    return 3 if scan.kind == "volume" else 2
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of the bytes of all files that make up an image, and of the name of the array where one is named.
+
+    What the files of a series are called and in which order they come does not matter.
+    """
+    file, array = parted(path)
+    if file.is_dir():
+        files = [child for child in file.rglob("*") if child.is_file() and not child.is_symlink()]
+    elif file.suffix.lower() in _DETACHED:
+        files = [file, *(child for child in file.parent.glob(f"{file.stem}.*") if child != file)]
+    else:
+        return hashlib.sha256(read_content(file) + array.encode()).hexdigest()
+    return hashlib.sha256("".join(sorted(content_hash(child) for child in files)).encode()).hexdigest()
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """All images in a folder, one path each, by name: files, and folders of one DICOM series; nothing hidden."""
+    return sorted(child for child in folder.iterdir() if not child.name.startswith(".") and _is_image(child))
+
+
+def all_image_paths(path: Path) -> list[Path]:
+    """An image as it is; of any other folder all images at any depth."""
+    if not path.is_dir() or is_series(path):
+        return [path]
+    inside = image_paths(path)
+    folders = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    return inside + [image for child in folders if child not in inside for image in all_image_paths(child)]
+
+
+def is_series(folder: Path) -> bool:
+    """Whether a folder holds two or more DICOM files, the first two of one series."""
+    files = sorted(child for child in folder.iterdir() if child.is_file() and not child.name.startswith("."))[:2]
+    series = [_header_keys(file)["series"] for file in files if _is_dicom(file)]
+    return len(series) == 2 and series[0] == series[1] != ""
+
+
+def patient_of(path: Path) -> str:
+    """The hashed patient of an image as its first DICOM header tells; "" where none does."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return next((_header_keys(file)["patient"] for file in files if _is_dicom(file)), "")
+
+
+def _header_keys(path: Path) -> dict[str, str]:
+    """Hashed keys of patient, study and series; empty where the header cannot be read."""
+    try:
+        with quiet():
+            return keys(dcmread(path, stop_before_pixels=True), identity=False, assumed=[])
+    except Exception:  # whoever reads the image says what is wrong with it
+        return dict.fromkeys(("patient", "study", "series"), "")
+
+
+def _is_image(path: Path) -> bool:
+    if path.is_dir():
+        return is_series(path)
+    name = path.name.lower()
+    return path.is_file() and (path.suffix.lower() in PICTURE_SUFFIXES or name.endswith(VOLUME_NAMES) or _is_dicom(path))
+
+
+def _is_dicom(path: Path) -> bool:
+    """Whether a file has DICOM's mark, and a name that DICOM files have."""
+    if not path.is_file() or path.suffix.lower() not in DICOM_SUFFIXES and not path.suffix[1:].isdigit():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
