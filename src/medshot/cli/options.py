@@ -13,7 +13,8 @@ Label = Annotated[str, typer.Option(help="Manifest column to take labels from.")
 Keep = Annotated[list[str] | None, typer.Option(help="Keep only rows with these values: COLUMN=a,b. May be repeated.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Encoder = Annotated[
-    str | None, typer.Option(help="lite0 for its features, none for pixels; lite0 if no size or channels are given.")
+    str | None,
+    typer.Option(help="lite0 for its features (if no size or channels are given), lite0-ecg for ECG pages, none."),
 ]
 Size = Annotated[int | None, typer.Option(help="Side of the images in pixels, 64 if left out; without an encoder.")]
 Channels = Annotated[int | None, typer.Option(help="1 for grey (if left out), 3 for colour; without an encoder.")]
