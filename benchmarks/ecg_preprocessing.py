@@ -34,9 +34,9 @@ from medshot.tasks import Task
 ROOT = Path(__file__).resolve().parents[1]
 BASELINE = "page as it is"
 LEARNERS = ("logistic", "protonet", "ridge")
-HOSPITALS = (101, 102, 103)
+HOSPITALS = (101,)
 REAL = Protocol(shots=(1, 5, 10), episodes=100, queries=20, baseline=BASELINE)
-SIMULATED = replace(REAL, episodes=40)
+SIMULATED = replace(REAL, episodes=60)
 COMMAND = "python benchmarks/ecg_preprocessing.py"
 
 

@@ -2,15 +2,16 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
 from medshot.imaging.arrays import Image
 
 WIDTH = 1120  # pixels; larger pages are shrunk to it
+LEAST = 64  # pixels; shorter sides are stretched to it
 FAINT, FULL = 0.35, 0.75  # of the darkness of the page's strongest strokes: where ink begins and where it is full
-_ANGLES = np.arange(-4, 4.01, 0.25)  # degrees
+_ANGLES = np.arange(-4, 4.01, 0.25).tolist()  # degrees
 
-Ink = Float32[np.ndarray, "height width"]
+Ink = Float32[np.ndarray, "rows columns"]
 
 
 def read_ink(page: Image) -> Ink:
@@ -29,7 +30,10 @@ def read_ink(page: Image) -> Ink:
     if light.shape[1] > WIDTH:
         size = (WIDTH, max(1, round(light.shape[0] * WIDTH / light.shape[1])))
         light = cv2.resize(light, size, interpolation=cv2.INTER_AREA)
-    return _level(_darkness(_without_margins(light)))
+    light = _without_margins(light)
+    if min(light.shape) < LEAST:
+        light = cv2.resize(light, (max(LEAST, light.shape[1]), max(LEAST, light.shape[0])))
+    return _level(_darkness(light))
 
 
 def without_bars(ink: Ink) -> Ink:
@@ -62,10 +66,10 @@ def _level(ink: Ink) -> Ink:
     height, width = ink.shape
     small = cv2.resize(ink, (280, max(1, round(280 * height / width))), interpolation=cv2.INTER_AREA)
 
-    def gathered(degrees: float) -> Float[np.ndarray, ""]:
-        return np.square(_turned(small, degrees).sum(axis=1, dtype=np.float64)).sum() - 1e-3 * abs(degrees)
+    def gathered(degrees: float) -> float:
+        return float(np.square(_turned(small, degrees).sum(axis=1)).sum() - 1e-3 * abs(degrees))
 
-    return _turned(ink, float(max(_ANGLES, key=gathered)))
+    return _turned(ink, max(_ANGLES, key=gathered))
 
 
 def _turned(ink: Ink, degrees: float) -> Ink:

@@ -31,7 +31,7 @@ class Layout:
     end: int
 
 
-def cut_leads(page: Image) -> list[UInt8[np.ndarray, "height width"]]:
+def cut_leads(page: Image) -> list[UInt8[np.ndarray, "_ _"]]:
     """The leads of a page of three rows of four above one strip, row by row, each white on black, without the ruling.
 
     Args:
@@ -66,9 +66,10 @@ def find_layout(ink: Ink) -> Layout:
 def cut(picture: np.ndarray, layout: Layout, row: int, part: int, parts: int, reach: float = REACH) -> np.ndarray:
     """One part of one row, `reach` of the distance of rows above and below it; beyond the page its edge goes on."""
     half = max(1, round(layout.spacing * reach))
-    columns = np.linspace(layout.start, layout.end, parts + 1).round().astype(int)
-    rows = np.clip(np.arange(layout.rows[row] - half, layout.rows[row] + half), 0, len(picture) - 1)
-    return picture[rows, columns[part] : columns[part + 1]]
+    edges = np.linspace(layout.start, layout.end, parts + 1).round().astype(int)
+    rows = np.arange(layout.rows[row] - half, layout.rows[row] + half).clip(0, len(picture) - 1)
+    left = min(edges[part], picture.shape[1] - 1)
+    return picture[rows, left : max(edges[part + 1], left + 1)]
 
 
 def _even_rows(profile: Float[np.ndarray, " height"]) -> tuple[float, float]:
