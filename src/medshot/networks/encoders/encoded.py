@@ -9,11 +9,13 @@ from torch import Tensor
 
 from medshot.errors import InputError
 from medshot.imaging import FeatureShape, ImageSource
+from medshot.networks.encoders.ecg import LITE0_ECG
 from medshot.networks.encoders.embedding import MEASURES, Embedded, embedded
 from medshot.networks.encoders.encoder import Encoder
 from medshot.networks.encoders.lite0 import LITE0
+from medshot.networks.encoders.partwise import PartwiseEncoder
 
-ENCODERS: dict[str, Encoder] = {"lite0": LITE0}
+ENCODERS: dict[str, Encoder | PartwiseEncoder] = {"lite0": LITE0, "lite0-ecg": LITE0_ECG}
 NORM = 4.0
 
 

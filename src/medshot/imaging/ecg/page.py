@@ -1,0 +1,101 @@
+"""A twelve-lead waveform as the page that a recorder would print of it, without the ruled paper."""
+
+import re
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from medshot.errors import InputError
+from medshot.imaging.scan import Scan
+
+LAYOUT = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"), ("II",))
+LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+SPEED = 25.0  # mm per second
+GAIN = 10.0  # mm per millivolt
+SCALE = 4  # pixels per mm
+SECONDS = 10.0  # of a whole row
+ROW = 38.0  # mm from base line to base line
+HEIGHT, WIDTH = 152.0, 270.0  # mm
+LEFT, TOP = 10.0, 24.0  # mm: start of the traces, base line of the first row
+PEN = 0.25  # mm; smoothing of its edges doubles it
+
+_MILLIVOLTS = {"V": 1e3, "mV": 1.0, "uV": 1e-3, "µV": 1e-3, "μV": 1e-3}
+_KNOWN = {name.lower(): name for name in LEADS}
+
+Trace = Float[np.ndarray, " samples"]
+
+
+def ecg_page(scan: Scan) -> UInt8[np.ndarray, "height width"]:
+    """The page of a twelve-lead electrocardiogram: three rows of four leads above a strip of lead II.
+
+    Scales are those of paper, 25 mm per second and 10 mm per millivolt, at 4 pixels per millimetre, so equal voltages
+    look equal whatever the recorder. Each of the twelve leads shows 2.5 seconds, one column after the other in time as
+    far as the recording reaches; the strip shows 10 seconds. Every lead has its median on the base line. The pen is
+    black on white, as on scanned paper, so that waveforms and pages can stand in one task. A lead that is missing
+    leaves its place empty.
+
+    Args:
+        scan: a waveform of the kind that `medshot.imaging.read` returns; other leads than the twelve are not drawn.
+
+    Returns:
+        Grey, 608 pixels high and 1080 wide, always the same for the same scan.
+
+    Raises:
+        InputError: the scan is no waveform, has no usable sampling rate or unit, or holds values that are not finite;
+            none of its leads is one of the twelve, or one of them stands twice.
+    """
+    leads, rate = _millivolts(scan)
+    page = np.full((round(HEIGHT * SCALE), round(WIDTH * SCALE)), 255, dtype=np.uint8)
+    for row, names in enumerate(LAYOUT):
+        seconds = SECONDS / len(names)
+        for column, name in enumerate(names):
+            if name in leads:
+                shown = _section(leads[name], column * seconds, seconds, rate)
+                _draw(page, shown, rate, LEFT + column * seconds * SPEED, TOP + row * ROW)
+    return page
+
+
+def lead_name(name: str) -> str | None:
+    """Which of the twelve leads a name like "Lead I (Einthoven)" or "MDC_ECG_LEAD_aVR" means; None for others."""
+    short = re.sub(r"\(.*?\)|mdc_ecg_lead_|\blead\b|[\s_-]", "", name.lower())
+    return _KNOWN.get(short)
+
+
+def _millivolts(scan: Scan) -> tuple[dict[str, Trace], float]:
+    """The twelve leads that are there, median at 0, and the samples per second."""
+    step = scan.spacing[2]
+    if scan.kind != "waveform" or scan.array.ndim != 3 or scan.array.shape[1] != len(scan.leads):
+        raise InputError(f"an ECG page is drawn from a waveform with one name per lead, and this is a {scan.kind}.")
+    if step is None or not np.isfinite(step) or not 0 < step <= 1000 / SPEED:
+        raise InputError(f"the waveform has {step} ms from sample to sample; give a spacing above 0 and up to 40 ms.")
+    if scan.units not in _MILLIVOLTS:
+        raise InputError(f"the waveform's unit is '{scan.units}'; convert it to mV, uV or V.")
+    leads: dict[str, Trace] = {}
+    for name, values in zip(scan.leads, scan.array[0].astype(np.float64), strict=True):
+        known = lead_name(name)
+        if known is None:
+            continue
+        if known in leads:
+            raise InputError(f"the waveform holds lead {known} twice; keep one of the two.")
+        if values.size < 2 or not np.isfinite(values).all():
+            raise InputError(f"lead {known} holds values that are not finite, or fewer than 2; leave the lead out.")
+        leads[known] = (values - np.median(values)) * _MILLIVOLTS[scan.units]
+    if not leads:
+        raise InputError(f"the waveform's leads are {', '.join(scan.leads)[:200]}, none of the twelve; rename them.")
+    return leads, 1000 / step
+
+
+def _section(lead: Trace, start: float, seconds: float, rate: float) -> Float[np.ndarray, " shown"]:
+    """The samples from `start` seconds on; the last `seconds` of a lead that ends before."""
+    count = round(seconds * rate) + 1
+    first = max(0, min(round(start * rate), lead.size - count))
+    return lead[first : first + count]
+
+
+def _draw(page: UInt8[np.ndarray, "height width"], lead: Trace, rate: float, left: float, base: float) -> None:
+    """The stroke of a pen through the samples; what reaches beyond the page is cut off."""
+    x = left + np.arange(lead.size) * SPEED / rate
+    y = np.clip(base - GAIN * lead, -HEIGHT, 2 * HEIGHT)
+    points = np.rint(np.stack([x, y], axis=1) * SCALE * 16).astype(np.int32)
+    cv2.polylines(page, [points], False, 0, round(PEN * SCALE), cv2.LINE_AA, shift=4)
