@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation
 
+from medshot.errors import InputError
 from medshot.tasks import simulate
 from medshot.tasks.simulated import organ, solids
 from medshot.tasks.simulated.rendered import Rendered
@@ -90,6 +91,11 @@ def test_a_task_holds_volumes():
     task = simulate("organ", seed=1, patients=2, size=16)
     assert task.images.array.shape == (8, 16, 16, 16)
     assert task.classes == organ.CLASSES
+
+
+def test_a_cube_that_no_memory_holds_is_refused():
+    with pytest.raises(InputError, match="size=4096 is too large for volumes"):
+        simulate("organ", seed=1, size=4096)
 
 
 @few
