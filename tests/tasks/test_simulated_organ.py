@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation
 
+from medshot.errors import InputError
 from medshot.tasks import simulate
 from medshot.tasks.simulated import organ, solids
 from medshot.tasks.simulated.rendered import Rendered
 
 seeds = st.integers(0, 2**32 - 1)
-few = settings(max_examples=3, deadline=None)
+few = settings(max_examples=2, deadline=None)
 
 
 def render(seed: int, patients: int = 1, size: int = 24, difficulty: float = 0.0) -> Rendered:
@@ -70,7 +71,7 @@ def test_at_difficulty_one_the_lesion_changes_no_bit(seed):
 @few
 @given(seed=seeds)
 def test_contrast_falls_with_difficulty(seed):
-    at = {difficulty: render(seed, 3, 32, difficulty) for difficulty in (0.0, 0.6, 1.0)}
+    at = {difficulty: render(seed, 1, 32, difficulty) for difficulty in (0.0, 0.6, 1.0)}
     ill, masks = at[1.0].labels > 0, at[1.0].masks
     change = {d: np.abs(task.images.astype(float) - at[1.0].images) for d, task in at.items()}
     easy, hard = (change[d][ill][masks[ill]].mean() for d in (0.0, 0.6))
@@ -90,6 +91,11 @@ def test_a_task_holds_volumes():
     task = simulate("organ", seed=1, patients=2, size=16)
     assert task.images.array.shape == (8, 16, 16, 16)
     assert task.classes == organ.CLASSES
+
+
+def test_a_cube_that_no_memory_holds_is_refused():
+    with pytest.raises(InputError, match="size=4096 is too large for volumes"):
+        simulate("organ", seed=1, size=4096)
 
 
 @few

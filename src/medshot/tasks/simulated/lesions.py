@@ -25,7 +25,7 @@ class Lesion:
         radius: distance from the centre in units of the irregular outline, 1 on it.
         nodules: a random field that decides where a haemangioma fills with contrast.
         mottle: a random field that makes tissue uneven.
-        vigour: how strongly it shows, 0.75 to 1.
+        vigour: how strongly it shows, 0.6 to 1.
     """
 
     kind: int
@@ -67,7 +67,7 @@ def draw_lesion(
         radius=distance / np.clip(outline, 0.6, 1.5),
         nodules=smooth_solid(rng, size, 0.07),
         mottle=smooth_solid(rng, size, 0.04),
-        vigour=float(rng.uniform(0.75, 1)),
+        vigour=float(rng.uniform(0.6, 1)),
     )
 
 

@@ -2,14 +2,15 @@
 
 Tissues have their Hounsfield units in the portal venous phase, as far as the hospital's timing got there. Then comes
 the scanner: resolution within the slice, slices of some thickness put back on cubes, quantum noise, cupping and the
-window in which the hospital saves its volumes. Patients and scanners are drawn alike for all classes. The mean
-brightness of a lesion says little about its kind; its texture, outline and rim do.
+window in which the hospital saves its volumes. Patients and scanners are drawn alike for all classes, and place and
+size of a lesion for all kinds. Brightness tells the kinds apart only in part; texture, outline and rim tell the rest.
 """
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 from scipy.ndimage import gaussian_filter
 
+from medshot.errors import InputError
 from medshot.tasks.simulated.abdomen import ANATOMY, Hospital, Person, paint_abdomen
 from medshot.tasks.simulated.lesions import draw_lesion, paint_lesion
 from medshot.tasks.simulated.rendered import Rendered
@@ -28,6 +29,7 @@ NAME = "organ"
 CLASSES = ("no_lesion", "cyst", "haemangioma", "metastasis")
 FLIP = False
 
+LARGEST = 256  # voxels per side
 COARSEST_GRID = 48  # voxels per side below which vessels would alias
 HOSPITAL = {  # lowest and highest value over hospitals
     "field_of_view": (0.92, 1.08),
@@ -59,7 +61,12 @@ def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendere
         patients: patients per class.
         size: voxels per side of the cube; slices run from the feet up, rows to the back, columns to the patient's left.
         difficulty: 0 is an obvious lesion, 1 changes no voxel at all; masks and positions stay true.
+
+    Raises:
+        InputError: the cube has more than `LARGEST` voxels per side.
     """
+    if size > LARGEST:
+        raise InputError(f"size={size} is too large for volumes of '{NAME}'; choose {LARGEST} voxels or fewer.")
     hospital_rng, patient_rng, lesion_rng, noise_rng = generators(NAME, seed, 4)
     hospital = draw_hospital(hospital_rng)
     labels = np.repeat(np.arange(len(CLASSES)), patients)
