@@ -4,10 +4,10 @@ from types import MappingProxyType
 
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages
-from medshot.tasks.simulated import brain, chest, ecg, spine_mri, spine_xray
+from medshot.tasks.simulated import brain, chest, ecg, organ, spine_mri, spine_xray
 from medshot.tasks.task import Task
 
-FAMILIES = MappingProxyType({family.NAME: family for family in (chest, brain, ecg, spine_xray, spine_mri)})
+FAMILIES = MappingProxyType({family.NAME: family for family in (chest, brain, ecg, spine_xray, spine_mri, organ)})
 
 
 def simulate(family: str, *, seed: int, patients: int = 20, size: int = 64, difficulty: float = 0.3) -> Task:
@@ -17,7 +17,7 @@ def simulate(family: str, *, seed: int, patients: int = 20, size: int = 64, diff
         family: a key of `FAMILIES`.
         seed: 0 or more; decides everything, and two seeds are two hospitals.
         patients: per class, one image each.
-        size: longer side of the images in pixels.
+        size: longer side of the images in pixels, or side of the cube that a volume fills, in voxels.
         difficulty: 0 is obvious, at 1 the finding is invisible.
 
     Raises:
