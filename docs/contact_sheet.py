@@ -43,15 +43,23 @@ def family_title(name: str) -> str:
 def family_tiles(name: str) -> list[Tile]:
     """One patient of each class, hospital after hospital, as many as fit; ECG pages are two columns wide."""
     family = FAMILIES[name]
-    wide = name == "ecg"
+    wide, solid = name == "ecg", name == "organ"
     tiles = []
     for place in range(COLUMNS // 2 if wide else COLUMNS):
         hospital, label = divmod(place, len(family.CLASSES))
-        size = 2 * CELL + GAP if wide else CELL
+        size = 2 * CELL + GAP if wide else CELL // 2 if solid else CELL
         task = family.render(seed=hospital, patients=PATIENTS, size=size, difficulty=DIFFICULTY)
         sample = int(np.flatnonzero(task.labels == label)[0])
-        tiles.append((f"{family.CLASSES[label]}, seed {hospital}", task.images[sample]))
+        image = slice_through_finding(task, sample) if solid else task.images[sample]
+        tiles.append((f"{family.CLASSES[label]}, seed {hospital}", image))
     return tiles
+
+
+def slice_through_finding(task: Rendered, sample: int) -> np.ndarray:
+    """The axial slice of a volume through its finding, or the middle one, each voxel two pixels wide."""
+    volume, height = task.images[sample], task.positions[sample, 2]
+    middle = int((0.5 if np.isnan(height) else height) * len(volume))
+    return volume[middle].repeat(2, axis=0).repeat(2, axis=1)
 
 
 def nodule_tiles() -> list[Tile]:

@@ -6,7 +6,17 @@ Coordinates are those of the cube: x to the patient's left, y to the back, z to 
 import numpy as np
 from jaxtyping import Float
 
-from medshot.tasks.simulated.solids import Point, Solid, Volume, ellipsoid, paint, smooth_solid, tube, within
+from medshot.tasks.simulated.solids import (
+    Point,
+    Solid,
+    Volume,
+    box_around,
+    ellipsoid,
+    paint,
+    smooth_solid,
+    tube,
+    within,
+)
 from medshot.tasks.simulated.texture import smooth_step
 
 Person = dict[str, float]
@@ -61,9 +71,9 @@ def paint_abdomen(
     volume = np.full((size, size, size), AIR, np.float32)
     body = ellipsoid(x, y, 0 * z, (SPINE_X, 0.06, 0.0), (1.3 * person["girth"], 0.88 * person["girth"], 1.0))
     cavity = 1 - person["fat"]
-    paint(volume, FAT, within(body, 1, EDGE))
+    paint(volume, FAT, within(body, 1.0, EDGE))
     paint(volume, MUSCLE, within(body, cavity, EDGE))
-    slant = np.sin(9 * (z + 0.55 * y) + np.float32(rng.uniform(0, 6)))
+    slant = np.sin(13 * (z + 0.9 * y) + np.float32(rng.uniform(0, 6)))
     ribs = within(np.abs(body - np.float32(cavity - 0.045)), 0.025, 0.02) * smooth_step((slant - 0.55) / 0.2)
     paint(volume, BONE, ribs)
     inside = within(body, cavity - 0.09, EDGE)
@@ -72,9 +82,9 @@ def paint_abdomen(
     paint(volume, BOWEL, inside * smooth_step((lumen - np.float32(0.6 - person["bowel_share"])) / 0.3))
     paint_neighbours(hospital, person, volume, x, y, z, inside)
     distance = liver(person, rng, x, y, z)
-    dome = within(distance, 1.16, 0.06) - z  # lung fills what lies above the dome of the liver
-    paint(volume, LUNG, inside * smooth_step((0.0 - dome - np.float32(0.12 - person["liver_z"])) / 0.06))
-    share = within(distance, 1, 0.06) * inside
+    beside = 1 - within(distance, 1.07, EDGE)  # lung fills what the liver's dome leaves free
+    paint(volume, LUNG, inside * beside * smooth_step((z - np.float32(person["liver_z"] + 0.15)) / 0.06))
+    share = within(distance, 1.0, 0.06) * inside
     tissue = hospital["liver"] - person["liver_fat"] + 4 * smooth_solid(rng, size, 0.12)
     paint(volume, tissue, share)
     vessels = share * tree(person, rng, x, y, z)
@@ -87,47 +97,44 @@ def paint_neighbours(
 ) -> None:
     """Spine, great vessels, kidney, spleen and gallbladder, in place."""
     spine = ellipsoid(x, y, 0 * z, (SPINE_X, SPINE_Y, 0.0), (0.19, 0.16, 1.0))
-    paint(volume, BONE / 2, within(spine, 1, 0.15))
+    paint(volume, BONE / 2, within(spine, 1.0, 0.15))
     for across, front, radius in ((SPINE_X + 0.06, 0.31, 0.075), (SPINE_X - 0.17, 0.30, 0.085)):
         vessel = ellipsoid(x, y, 0 * z, (across, front, 0.0), (radius, radius, 1.0))
-        paint(volume, hospital["vessel"], within(vessel, 1, 0.3))
+        paint(volume, hospital["vessel"], within(vessel, 1.0, 0.3))
     side = person["kidney"]
     kidney = ellipsoid(x, y, z, (-0.08, 0.50, -0.62), (side, 0.8 * side, 1.7 * side))
-    paint(volume, hospital["kidney"], inside * within(kidney, 1, 0.12))
+    paint(volume, hospital["kidney"], inside * within(kidney, 1.0, 0.12))
     spleen = ellipsoid(x, y, z, (1.0, 0.25, 0.25), (0.22, 0.35, 0.4))
-    paint(volume, hospital["liver"] + 15, inside * within(spleen, 1, 0.1))
+    paint(volume, hospital["liver"] + 15, inside * within(spleen, 1.0, 0.1))
     bladder = person["gallbladder"]
     gallbladder = ellipsoid(x, y, z, (0.05, -0.38, person["liver_z"] - 0.56), (bladder, bladder, 1.5 * bladder))
-    paint(volume, FLUID, inside * within(gallbladder, 1, 0.2))
+    paint(volume, FLUID, inside * within(gallbladder, 1.0, 0.2))
 
 
-def tree(person: Person, rng: np.random.Generator, x: Solid, y: Solid, z: Solid) -> Solid:
+def tree(person: Person, rng: np.random.Generator, x: Solid, y: Solid, z: Solid) -> Volume:
     """Share of each voxel that portal and hepatic veins fill."""
     centre, radii = np.array(liver_centre(person)), np.array(liver_radii(person))
-    filled: Solid = np.zeros((1, 1, 1), np.float32)
+    filled = np.zeros((z.shape[0], *x.shape[1:]), np.float32)
     for number in range(8):
         start = np.array(HILUM) if number < 5 else np.array([SPINE_X - 0.17, 0.28, person["liver_z"] + 0.35])
         direction = rng.normal(0, 1, 3)
         end = centre + 0.75 * radii * direction / np.linalg.norm(direction)
         middle = (start + end) / 2 + rng.normal(0, 0.05, 3)
         for first, last, wide, thin in ((start, middle, 0.045, 0.032), (middle, end, 0.032, 0.012)):
-            filled = np.maximum(filled, branch(x, y, z, first, last, wide, thin, person["vessel_width"]))
+            widths = person["vessel_width"] * wide, person["vessel_width"] * thin
+            grow_branch(filled, x, y, z, point(first), point(last), *widths)
     return filled
 
 
-def branch(
-    x: Solid,
-    y: Solid,
-    z: Solid,
-    start: Float[np.ndarray, "3"],
-    end: Float[np.ndarray, "3"],
-    wide: float,
-    thin: float,
-    scale: float,
-) -> Solid:
-    """A vessel that tapers from one point to another, as a share of each voxel."""
-    distance, along = tube(x, y, z, point(start), point(end))
-    return within(distance - np.float32(scale) * (np.float32(wide) + np.float32(thin - wide) * along), 0, EDGE)
+def grow_branch(
+    filled: Volume, x: Solid, y: Solid, z: Solid, start: Point, end: Point, wide: float, thin: float
+) -> None:
+    """Add a vessel that tapers from one point to another to the shares that vessels fill, in place."""
+    depth, height, width = box_around(x, y, z, start, end, wide + EDGE)
+    plane = (slice(None), height, width)
+    distance, along = tube(x[plane], y[plane], z[depth], start, end)
+    vessel = within(distance - (np.float32(wide) + np.float32(thin - wide) * along), 0.0, EDGE)
+    filled[depth, height, width] = np.maximum(filled[depth, height, width], vessel)
 
 
 def point(place: Float[np.ndarray, "3"]) -> Point:

@@ -89,5 +89,5 @@ def paint_lesion(lesion: Lesion, hospital: Hospital, volume: Volume, share: Volu
         rim = smooth_step((radius - 0.6) / 0.2)
         tissue = np.float32(hospital["core"]) + rim * np.float32(hospital["liver"] + hospital["rim"] - hospital["core"])
         tissue = tissue + 10 * lesion.mottle
-    covered = within(radius, 1, EDGE[lesion.kind]) * smooth_step(share * 4)
+    covered = within(radius, 1.0, EDGE[lesion.kind]) * smooth_step(share * 4)
     volume += np.float32(strength * lesion.vigour) * covered * (tissue - volume)

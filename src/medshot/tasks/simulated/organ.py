@@ -35,8 +35,8 @@ HOSPITAL = {  # lowest and highest value over hospitals
     "liver": (75.0, 120.0),  # Hounsfield units, by the dose and timing of the contrast medium
     "vessel_above": (30.0, 75.0),  # vessels over liver
     "kidney_above": (40.0, 80.0),
-    "window_centre": (50.0, 90.0),  # Hounsfield units
-    "window_width": (300.0, 420.0),
+    "window_centre": (30.0, 70.0),  # Hounsfield units
+    "window_width": (360.0, 500.0),
     "noise": (6.0, 22.0),  # Hounsfield units
     "blur": (0.004, 0.012),  # of the field of view
     "slice_thickness": (0.01, 0.045),  # of the field of view

@@ -7,7 +7,7 @@ not depend on the size, so that one seed shows the same patients at any size.
 from math import ceil
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from medshot.tasks.simulated.texture import smooth_step
 
@@ -79,6 +79,29 @@ def tube(x: Solid, y: Solid, z: Solid, start: Point, end: Point) -> tuple[Solid,
     return np.sqrt(sum((a * a for a in apart), start=np.float32(0))), along
 
 
+def box_around(x: Solid, y: Solid, z: Solid, start: Point, end: Point, margin: float) -> tuple[slice, slice, slice]:
+    """Voxels outside of which nothing is nearer than `margin` to the line between two points.
+
+    Args:
+        x: as `posed_axes` gives it, over rows and columns.
+        y: likewise.
+        z: likewise, over slices.
+        start: of the line.
+        end: of the line.
+        margin: in the patient's coordinates.
+    """
+    low, high = np.minimum(start, end) - margin, np.maximum(start, end) + margin
+    near = [(low[axis] < values) & (values < high[axis]) for axis, values in enumerate((x, y, z))]
+    plane = (near[0] & near[1])[0]
+    return _span(near[2][:, 0, 0]), _span(plane.any(axis=1)), _span(plane.any(axis=0))
+
+
+def _span(there: Bool[np.ndarray, " voxels"]) -> slice:
+    """From the first to the last that is there."""
+    places = np.flatnonzero(there)
+    return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
+
+
 def paint(volume: Volume, value: Solid | float, share: Solid) -> None:
     """Lay one tissue over the volume, in place, covering `share` of each voxel."""
     volume += share * (np.asarray(value, np.float32) - volume)
@@ -106,7 +129,7 @@ def slabs(size: int, thickness: float) -> tuple[Float[np.ndarray, "slabs size"],
     return averaging.astype(np.float32), back.astype(np.float32)
 
 
-def shrink_solid(volume: Volume, size: int) -> Volume:
+def shrink_solid(volume: Volume, size: int) -> Float[np.ndarray, "size size size"]:
     """The volume with `size` voxels per side, each the mean over its space."""
     if len(volume) == size:
         return volume
