@@ -8,7 +8,7 @@ from medshot.imaging.intensity import percentile_window, window
 from medshot.imaging.medmnist import read_medmnist
 from medshot.imaging.reading import read_image
 from medshot.imaging.resizing import fit, fit_cube
-from medshot.imaging.several import MISSING, SeveralImages
+from medshot.imaging.several import MISSING, SeveralImages, hashes_of_each
 from medshot.imaging.shape import FeatureShape, GridShape, ImageShape, ImageSource, InputShape, Vectors
 from medshot.imaging.sources import ArrayImages, FileImages
 from medshot.imaging.volume_shape import VolumeShape
@@ -36,6 +36,7 @@ __all__ = [
     "fingerprints",
     "fit",
     "fit_cube",
+    "hashes_of_each",
     "near_duplicates",
     "parted",
     "percentile_window",
