@@ -5,7 +5,7 @@ Usage: python benchmarks/learner_table.py [DATA] [--tasks 2d|3d] [--runs FOLDER]
 benchmarks/table_plans.py says which tasks each fold holds out, and what learners take of their images. A learner is
 meta-trained on the tasks of all other folds, and then scored on the held-out ones, the same episodes for all. What is
 done is kept under --runs, also inside a learner, so the command goes on where it was stopped. At --budget 1 each
-meta-training has four CPU-minutes and each cell 100 episodes; other budgets scale both, the episodes down to 50.
+meta-training has four CPU-minutes and each cell 100 episodes; other budgets scale both, the episodes down to 50, or 20 of volumes.
 When all is there, the table is written to docs/results.md.
 """
 
@@ -59,7 +59,7 @@ class Unit:
 
     @property
     def protocol(self) -> Protocol:
-        episodes = max(50, round(EPISODES * min(1.0, self.budget)))
+        episodes = max(self.plan.least_episodes, round(EPISODES * min(1.0, self.budget)))
         return Protocol(episodes=episodes, queries=self.plan.queries)
 
     def cell(self, name: str, shots: int) -> Path:

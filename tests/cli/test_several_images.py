@@ -52,7 +52,7 @@ def test_from_meta_training_to_predictions_of_samples_that_lack_an_image(tmp_pat
     assert [row["image"] for row in whole[2:4]] == [str(new.parent / "flair 2.png"), str(new.parent / "post 3.png")]
     assert accuracy(whole) == 1
     for column, other in (("image:flair", "image:post"), ("image:post", "image:flair")):
-        rows = list(csv.DictReader(new.open()))
+        rows = list(csv.DictReader(new.read_text().splitlines()))
         kept = [row for row in rows if row[other]]
         lacking = [(row[other], "") for row in kept]
         said = predicted(model, write_manifest(new.parent / "new.csv", [(other, column), *lacking]), capsys)
