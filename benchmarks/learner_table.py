@@ -5,7 +5,8 @@ Usage: python benchmarks/learner_table.py [DATA] [--tasks 2d|3d] [--runs FOLDER]
 benchmarks/table_plans.py says which tasks each fold holds out, and what learners take of their images. A learner is
 meta-trained on the tasks of all other folds, and then scored on the held-out ones, the same episodes for all. What is
 done is kept under --runs, also inside a learner, so the command goes on where it was stopped. At --budget 1 each
-meta-training has four CPU-minutes and each cell 100 episodes; other budgets scale both, the episodes down to 50, or 20 of volumes.
+meta-training has four CPU-minutes and each cell 100 episodes; other budgets scale both, the episodes down to 50, or to
+20 where images are volumes.
 When all is there, the table is written to docs/results.md.
 """
 
@@ -13,7 +14,7 @@ import argparse
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +29,12 @@ from medshot.learners import Learner, create, load_learner
 from medshot.learners.runs import meta_train_into
 from medshot.storage import read_arrays, read_json, write_arrays, write_json
 from medshot.tasks import Task
-from medshot.training import BatchSettings, OuterSettings
+from medshot.training import OuterSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 240
 EPISODES = 100
 PILOT = 8
-OUTER = OuterSettings(batch=BatchSettings(shots=(1, 2, 3, 5, 10)))
 
 
 @dataclass(frozen=True)
@@ -119,12 +119,12 @@ def settings_for(unit: Unit, tasks: list[Task]) -> OuterSettings:
         pilot = made(unit)
         pilot.meta_fit(
             tasks,
-            settings=OuterSettings(steps=PILOT, validate_every=PILOT, validation_batches=1, batch=OUTER.batch),
+            settings=OuterSettings(steps=PILOT, validate_every=PILOT, validation_batches=1, batch=unit.plan.batch),
             report=lambda event: marks.append(time.process_time()) if event["kind"] == "step" else None,
         )
         steps = int(0.8 * SECONDS * unit.budget / np.median(np.diff(marks)))
         write_json(path, {"steps": min(max(steps, 20), 3000)})
-    return OuterSettings(**(asdict(OUTER) | read_json(path) | {"batch": OUTER.batch}))
+    return OuterSettings(**read_json(path), batch=unit.plan.batch)
 
 
 def score(unit: Unit, learner: Learner, task: Task, shots: int) -> None:

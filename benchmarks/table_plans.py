@@ -14,6 +14,7 @@ from medshot.networks.encoders import EncodedBagShape, EncodedShape
 from medshot.storage import read_arrays, read_json, write_arrays
 from medshot.tasks import Task, load_tasks
 from medshot.tasks.simulated import simulate
+from medshot.training import BatchSettings
 
 BASELINE = "logistic"
 FOLDS = read_json(Path(__file__).with_name("folds.json"))
@@ -51,6 +52,7 @@ class Plan:
         together: tasks that share images and must be in one fold.
         queries: the most query patients per class and episode.
         least_episodes: of each cell, however small the budget.
+        batch: what learners are trained on in one step.
     """
 
     part: str
@@ -63,6 +65,7 @@ class Plan:
     together: Sequence[Sequence[str]] = ()
     queries: int = 25
     least_episodes: int = 50
+    batch: BatchSettings = BatchSettings(shots=(1, 2, 3, 5, 10))
 
     def scored(self, fold: str) -> list[str]:
         """The tasks on which learners are scored that were trained on the other folds."""
@@ -84,7 +87,7 @@ def read_pictures(data: Path, made: Path, name: str) -> Task:
 
 
 ADRENAL, ADRENALS = "adrenalmnist3d_64", 240
-HOSPITALS = tuple(f"organ {seed}" for seed in range(1, 5))
+HOSPITALS = tuple(f"organ {seed}" for seed in range(1, 10))
 GLIOMA, LEAST_PATIENTS = "lgg_mri_genomics", 12
 LABELS = ("grade", "histology", "methylation_cluster", "rnaseq_cluster", "cn_cluster", "mirna_cluster", "gender")
 
@@ -159,7 +162,9 @@ VOLUMES = Plan(
 names no patients, so that each gland counts as one), {len(LABELS)} labels of FLAIR volumes of 110 patients with
 lower-grade glioma (classes of {LEAST_PATIENTS} patients or more; two of the labels are scored, and all are one
 source), and {len(HOSPITALS)} hospitals that simulate livers in CT (one of them is scored). Training on the two others
-is training on little: with so few sources, validation is on other patients of the same tasks.""",
+is training on little: where the hospitals are held out, two sources are left, and validation is on other patients of
+the same tasks. Rarer classes have too few patients for episodes of 10 per class, so that learners are trained on up to
+5.""",
     kinds={
         "slices": Kind(
             EncodedBagShape("lite0", cut="slices"),
@@ -173,5 +178,6 @@ is training on little: with so few sources, validation is on other patients of t
     only_trained=frozenset({*(f"glioma {label}" for label in LABELS[2:]), *HOSPITALS[1:]}),
     queries=15,
     least_episodes=20,
+    batch=BatchSettings(ways=3, shots=(1, 2, 3, 5)),
 )
 PLANS = {"2d": PICTURES, "3d": VOLUMES}
