@@ -18,6 +18,7 @@ from medshot.training import BatchSettings
 
 BASELINE = "logistic"
 FOLDS = read_json(Path(__file__).with_name("folds.json"))
+EVERY_SHOT = BatchSettings(shots=(1, 2, 3, 5, 10))
 EVERY = [BASELINE, *(name for name in LEARNERS if name not in (BASELINE, "metal-reference"))]
 """All but the reference: two classes only, and minutes for one adaptation."""
 
@@ -65,7 +66,7 @@ class Plan:
     together: Sequence[Sequence[str]] = ()
     queries: int = 25
     least_episodes: int = 50
-    batch: BatchSettings = BatchSettings(shots=(1, 2, 3, 5, 10))
+    batch: BatchSettings = EVERY_SHOT
 
     def scored(self, fold: str) -> list[str]:
         """The tasks on which learners are scored that were trained on the other folds."""
