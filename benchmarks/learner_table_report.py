@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import torch
-from document import replace_part
+from document import replace_part, rounded
 from joblib import Parallel, delayed
 from matplotlib.figure import Figure
 from table_plans import BASELINE, Plan
@@ -64,23 +63,10 @@ def write_report(
         results = collect(
             [each for group in measured for each in group], baseline=BASELINE, metadata=_metadata(plan, command)
         )
-        write_json(docs / "results" / f"{plan.part}-{kind}.json", _rounded(results.to_json()))
+        write_json(docs / "results" / f"{plan.part}-{kind}.json", rounded(results.to_json()))
         _picture(results, docs / "images" / f"{plan.part}-{kind}.svg", of_kind.title)
         parts.append(_section(f"{plan.part}-{kind}", of_kind.title, results))
     replace_part(docs / "results.md", plan.part, "\n\n".join([_preface(plan, command, seconds), *parts]))
-
-
-def _rounded(value: Any) -> Any:
-    """The same objects with floats of five decimals, which is more than the intervals allow to be read."""
-    match value:
-        case float():
-            return round(value, 5)
-        case dict():
-            return {name: _rounded(inner) for name, inner in value.items()}
-        case list():
-            return [_rounded(inner) for inner in value]
-        case _:
-            return value
 
 
 def _measure(task: str, shots: int, paths: dict[str, Path], read: Reader) -> list[Measurement]:

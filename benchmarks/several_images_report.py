@@ -3,16 +3,15 @@
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
-from document import replace_part
+from document import replace_part, rounded
 
 from medshot.evaluation import EpisodePredictions
-from medshot.evaluation.results import Metadata, Score, collect, measure
+from medshot.evaluation.intervals import Estimate
+from medshot.evaluation.results import Score, measure
 from medshot.imaging import MISSING, SeveralImages
 from medshot.reporting.wording import percent, points, write_interval
 from medshot.storage import write_json
@@ -45,7 +44,6 @@ def write_report(
         if len(found[name, number]) > 1
     }
     whole = {number: _whole(found, names, number) for number in shots}
-    measured = [each for of_all in whole.values() for each in of_all.values()]
     parts = [_preface(task, sources, command, len(found[PLAIN, shots[0]]["all"]))]
     parts.append("## All images there\n\n" + _table_of_whole(found, whole, shots))
     for number in shots:
@@ -53,23 +51,18 @@ def write_report(
             f"## Images missing, {number} per class\n\n" + _table_of_removed(found, removed, number, conditions)
         )
     replace_part(docs / "several-images.md", "numbers", "\n\n".join(parts))
-    metadata = Metadata(
-        seed=0,
-        date=datetime.now(UTC).date().isoformat(),
-        machine=f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
-        command=command,
-        version=version("medshot"),
-    )
     numbers = {
-        "whole": collect([], baseline=PLAIN, metadata=metadata).to_json() | {"rows": [_plain(row) for row in measured]},
+        "command": command,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+        "whole": [row.model_dump(mode="json") for of_all in whole.values() for row in of_all.values()],
         "removed": {
             f"{name}, {number} per class": [
-                _plain(row) | _changes(found[name, number], row.learner) for row in of_all.values()
+                row.model_dump(mode="json") | _changes(found[name, number], row.learner) for row in of_all.values()
             ]
             for (name, number), of_all in removed.items()
         },
     }
-    write_json(docs / "results" / "several-images.json", numbers)
+    write_json(docs / "results" / "several-images.json", rounded(numbers))
 
 
 def _scores(predictions: Predictions, shots: int, baseline: str) -> dict[str, Score]:
@@ -103,8 +96,7 @@ def _table_of_whole(
         for number in shots:
             row = whole[number][name]
             cells += [_estimate(row), _difference(row)]
-        assert whole[5][name].brier and whole[5][name].calibration_error
-        cells += [f"{whole[5][name].brier.value:.3f}", f"{whole[5][name].calibration_error.value:.3f}"]
+        cells += [_three(whole[5][name].brier), _three(whole[5][name].calibration_error)]
         lines.append(_line(cells))
     return "\n".join(lines)
 
@@ -124,7 +116,6 @@ def _table_of_removed(
         lines = [_line(header), _line(["---"] + ["--:"] * (len(header) - 1))]
         for condition in conditions:
             row, changes = rows[condition], _changes(found[name, shots], condition)
-            assert row.calibration_error
             lines.append(
                 _line(
                     [
@@ -132,7 +123,7 @@ def _table_of_removed(
                         _estimate(row),
                         _difference(row),
                         f"{changes['log_loss']:.3f}",
-                        f"{row.calibration_error.value:.3f}",
+                        _three(row.calibration_error),
                         f"{changes['mean_change']:+.3f}",
                         f"{changes['mean_size_of_change']:.3f}",
                     ]
@@ -194,9 +185,9 @@ def _difference(row: Score) -> str:
     return f"{SIGNS[row.difference.verdict]}{points(row.difference.value)} ({written})"
 
 
+def _three(estimate: Estimate | None) -> str:
+    return f"{estimate.value:.3f}" if estimate else "–"
+
+
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _plain(row: Score) -> dict[str, object]:
-    return row.model_dump(mode="json")
