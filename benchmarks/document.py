@@ -1,6 +1,7 @@
 """Parts of a documentation page that scripts write, each between markers of its own."""
 
 from pathlib import Path
+from typing import Any
 
 from medshot.storage import write_bytes
 
@@ -13,3 +14,16 @@ def replace_part(page: Path, name: str, text: str) -> None:
     after = rest.partition(end)[2] if found else "\n"
     head = before if found or not before else f"{before.rstrip()}\n\n"
     write_bytes(page, f"{head}{start}\n\n{text.strip()}\n\n{end}{after}".encode())
+
+
+def rounded(value: Any) -> Any:
+    """The same objects with floats of five decimals, which is more than the intervals allow to be read."""
+    match value:
+        case float():
+            return round(value, 5)
+        case dict():
+            return {name: rounded(inner) for name, inner in value.items()}
+        case list():
+            return [rounded(inner) for inner in value]
+        case _:
+            return value

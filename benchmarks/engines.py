@@ -1,4 +1,4 @@
-"""Episodes per second of meta-training METAL under each engine: loop, vmap and chunks, for three networks.
+"""Episodes per second of meta-training METAL under each engine (loop, vmap, chunks), on pixels and on voxels.
 
 Usage: python benchmarks/engines.py [--tasks N] [--repeats N]
 
@@ -9,20 +9,29 @@ is busy or slow for a while does not change the comparison. An episode is one ad
 import argparse
 import statistics
 import time
+from functools import partial
 
 import numpy as np
 import torch
 
-from medshot.imaging import ImageShape
+from medshot.imaging import GridShape, ImageShape, VolumeShape
 from medshot.learners import create
 from medshot.tasks import simulate
 from medshot.training import BatchSettings, Engine, draw_batch, to_tensors
 
+PICTURES = partial(ImageShape, 1)
 NETWORKS = {
-    "28 px, width 32, whole network, first order": (28, {"width": 32, "adapt_parameters": "all", "order": 1}),
-    "28 px, width 32, whole network, second order": (28, {"width": 32, "adapt_parameters": "all", "order": 2}),
-    "64 px, width 64, whole network, first order": (64, {"width": 64, "adapt_parameters": "all", "order": 1}),
-    "64 px, width 64, head alone, first order": (64, {"width": 64, "adapt_parameters": "head", "order": 1}),
+    "28 px, width 32, whole network, first order": (PICTURES(28), {"width": 32, "adapt_parameters": "all", "order": 1}),
+    "28 px, width 32, whole network, second order": (
+        PICTURES(28),
+        {"width": 32, "adapt_parameters": "all", "order": 2},
+    ),
+    "64 px, width 64, whole network, first order": (PICTURES(64), {"width": 64, "adapt_parameters": "all", "order": 1}),
+    "64 px, width 64, head alone, first order": (PICTURES(64), {"width": 64, "adapt_parameters": "head", "order": 1}),
+    "32 voxels, width 32, whole network, first order": (
+        VolumeShape(size=32),
+        {"width": 32, "adapt_parameters": "all", "order": 1},
+    ),
 }
 
 
@@ -32,14 +41,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each engine")
     arguments = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    for title, (size, settings) in NETWORKS.items():
-        measure(title, size, settings, arguments.tasks, arguments.repeats)
+    for title, (shape, settings) in NETWORKS.items():
+        measure(title, shape, settings, arguments.tasks, arguments.repeats)
 
 
-def measure(title: str, size: int, settings: dict, tasks: int, repeats: int) -> None:
+def measure(title: str, shape: GridShape, settings: dict, tasks: int, repeats: int) -> None:
     """Print episodes per second of every engine for one network."""
-    learner = create("metal", shape=ImageShape(channels=1, size=size), **settings)
-    hospitals = [simulate("spine_xray", seed=seed, patients=12, size=size) for seed in range(tasks)]
+    learner = create("metal", shape=shape, **settings)
+    family = "organ" if shape.axes == 3 else "spine_xray"
+    hospitals = [simulate(family, seed=seed, patients=12, size=shape.size) for seed in range(tasks)]
     drawn = BatchSettings(tasks=tasks, ways=2, shots=(5,), queries=5)
     episodes = draw_batch(hospitals, drawn, np.random.default_rng(0), cross_validated=True)
     batch = to_tensors(episodes, learner.shape, torch.device("cpu"))

@@ -1,21 +1,20 @@
 """Every learner on every held-out data set: meta-trained once per fold, scored with 1, 5 and 10 shots.
 
-Usage: python benchmarks/learner_table.py [DATA] [--runs FOLDER] [--budget SHARE] [--jobs N]
+Usage: python benchmarks/learner_table.py [DATA] [--tasks 2d|3d] [--runs FOLDER] [--budget SHARE] [--jobs N]
 
-benchmarks/folds.json says which data sets each fold holds out. A learner is meta-trained on all others, on cached
-EfficientNet-Lite0 features (those of "on_pixels" on pixels at 64 px as well), and then scored on the held-out sets, the
-same episodes for all. What is done is kept under --runs, also inside a learner, so the command goes on where it was
-stopped. At --budget 1 each meta-training has four CPU-minutes and each cell 100 episodes; other budgets scale both, the
-episodes down to 50.
+benchmarks/table_plans.py says which tasks each fold holds out, and what learners take of their images. A learner is
+meta-trained on the tasks of all other folds, and then scored on the held-out ones, the same episodes for all. What is
+done is kept under --runs, also inside a learner, so the command goes on where it was stopped. At --budget 1 each
+meta-training has four CPU-minutes and each cell 100 episodes; other budgets scale both, the episodes down to 50, or to
+20 where images are volumes.
 When all is there, the table is written to docs/results.md.
 """
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,31 +22,26 @@ import torch
 from joblib import Parallel, delayed
 from learner_table_report import write_report
 from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
+from table_plans import PLANS, Plan
 
 from medshot.evaluation import EpisodePredictions, Protocol, draw_episodes, refuse_overlap, run_episodes
-from medshot.imaging import ImageShape, InputShape
-from medshot.learners import LEARNERS, Learner, create, load_learner
+from medshot.learners import Learner, create, load_learner
 from medshot.learners.runs import meta_train_into
-from medshot.networks.encoders import EncodedShape
 from medshot.storage import read_arrays, read_json, write_arrays, write_json
-from medshot.tasks import Task, load_tasks
-from medshot.training import BatchSettings, OuterSettings
+from medshot.tasks import Task
+from medshot.training import OuterSettings
 
 ROOT = Path(__file__).resolve().parents[1]
-PLAN = read_json(Path(__file__).with_name("folds.json"))
-INPUTS: dict[str, InputShape] = {"features": EncodedShape("lite0"), "pixels": ImageShape(channels=1, size=64)}
-BASELINE = "logistic"
-LEFT_OUT = {"metal-reference"}  # two classes only, and minutes for one adaptation
 SECONDS = 240
 EPISODES = 100
 PILOT = 8
-OUTER = OuterSettings(batch=BatchSettings(shots=(1, 2, 3, 5, 10)))
 
 
 @dataclass(frozen=True)
 class Unit:
     """What one process does at a time: one learner on one fold, meta-trained and scored."""
 
+    tasks: str
     kind: str
     fold: str
     learner: str
@@ -56,18 +50,23 @@ class Unit:
     budget: float
 
     @property
+    def plan(self) -> Plan:
+        return PLANS[self.tasks]
+
+    @property
     def folder(self) -> Path:
         return self.runs / self.kind / self.fold / self.learner
 
     @property
     def protocol(self) -> Protocol:
-        return Protocol(episodes=max(50, round(EPISODES * min(1.0, self.budget))))
+        episodes = max(self.plan.least_episodes, round(EPISODES * min(1.0, self.budget)))
+        return Protocol(episodes=episodes, queries=self.plan.queries)
 
     def cell(self, name: str, shots: int) -> Path:
         return self.folder / f"{name}-{shots}.safetensors"
 
     def cells(self) -> Iterator[tuple[str, int]]:
-        for name in PLAN["folds"][self.fold]:
+        for name in self.plan.scored(self.fold):
             for shots in self.protocol.shots:
                 yield name, shots
 
@@ -75,12 +74,11 @@ class Unit:
         return all(self.cell(*cell).exists() for cell in self.cells())
 
 
-def units(data: Path, runs: Path, budget: float) -> list[Unit]:
+def units(tasks: str, data: Path, runs: Path, budget: float) -> list[Unit]:
     """All work there is, the baseline first."""
-    names = [BASELINE, *(name for name in LEARNERS if name not in LEFT_OUT | {BASELINE})]
-    pairs = [("features", name) for name in names]
-    pairs += [("pixels", name) for name in (BASELINE, *PLAN["on_pixels"])]
-    return [Unit(kind, fold, name, data, runs, budget) for kind, name in pairs for fold in PLAN["folds"]]
+    plan = PLANS[tasks]
+    pairs = [(kind, name) for kind, of_kind in plan.kinds.items() for name in of_kind.learners]
+    return [Unit(tasks, kind, fold, name, data, runs, budget) for kind, name in pairs for fold in plan.folds]
 
 
 def work(unit: Unit) -> Unit:
@@ -88,7 +86,7 @@ def work(unit: Unit) -> Unit:
     torch.set_num_threads(1)
     unit.folder.mkdir(parents=True, exist_ok=True)
     learner = trained(unit)
-    tasks = {name: read_task(unit.data, name) for name in PLAN["folds"][unit.fold]}
+    tasks = {name: read_task(unit, name) for name in unit.plan.scored(unit.fold)}
     refuse_overlap(learner, list(tasks.values()))
     for name, shots in unit.cells():
         if not unit.cell(name, shots).exists():
@@ -97,17 +95,20 @@ def work(unit: Unit) -> Unit:
 
 
 def trained(unit: Unit) -> Learner:
-    """The unit's learner, meta-trained on all sets that its fold does not hold out."""
-    learner = create(unit.learner, shape=INPUTS[unit.kind])
+    """The unit's learner, meta-trained on all tasks that its fold does not hold out."""
+    learner = made(unit)
     if learner.gradient is None:
         return learner
     run = unit.folder / "run"
     if not (run / "run.json").exists():
-        held_out = set(PLAN["folds"][unit.fold])
-        sources = [name for fold in PLAN["folds"].values() for name in fold if name not in held_out]
-        tasks = [read_task(unit.data, name) for name in sources]
+        tasks = [read_task(unit, name) for name in unit.plan.sources(unit.fold)]
         meta_train_into(run, learner, tasks, settings_for(unit, tasks), resume=run.exists(), report=lambda event: None)
     return load_learner(run)
+
+
+def made(unit: Unit) -> Learner:
+    """The unit's learner as it is before meta-training."""
+    return create(unit.learner, shape=unit.plan.kinds[unit.kind].shape)
 
 
 def settings_for(unit: Unit, tasks: list[Task]) -> OuterSettings:
@@ -115,15 +116,15 @@ def settings_for(unit: Unit, tasks: list[Task]) -> OuterSettings:
     path = unit.folder / "settings.json"
     if not path.exists():
         marks: list[float] = []
-        pilot = create(unit.learner, shape=INPUTS[unit.kind])
+        pilot = made(unit)
         pilot.meta_fit(
             tasks,
-            settings=OuterSettings(steps=PILOT, validate_every=PILOT, validation_batches=1, batch=OUTER.batch),
+            settings=OuterSettings(steps=PILOT, validate_every=PILOT, validation_batches=1, batch=unit.plan.batch),
             report=lambda event: marks.append(time.process_time()) if event["kind"] == "step" else None,
         )
         steps = int(0.8 * SECONDS * unit.budget / np.median(np.diff(marks)))
         write_json(path, {"steps": min(max(steps, 20), 3000)})
-    return OuterSettings(**(asdict(OUTER) | read_json(path) | {"batch": OUTER.batch}))
+    return OuterSettings(**read_json(path), batch=unit.plan.batch)
 
 
 def score(unit: Unit, learner: Learner, task: Task, shots: int) -> None:
@@ -148,39 +149,42 @@ def read_cell(path: Path) -> tuple[list[EpisodePredictions], list[float]]:
     return episodes, arrays["seconds"].tolist()
 
 
-def read_task(data: Path, name: str) -> Task:
-    """The data set's one task; a copy for each name, since two sets' files may share a folder name."""
-    (task,) = load_tasks(data / name)
-    return task
+def read_task(unit: Unit, name: str) -> Task:
+    """A task of the unit's plan."""
+    return unit.plan.read(unit.data, unit.runs / "tasks", name)
 
 
-def check_plan() -> None:
+def check_plan(plan: Plan) -> None:
     """What must stand together is in one fold; nothing is held out twice."""
-    for group in PLAN["together"]:
-        assert any(set(group) <= set(fold) for fold in PLAN["folds"].values()), group
-    names = [name for fold in PLAN["folds"].values() for name in fold]
+    for group in plan.together:
+        assert any(set(group) <= set(fold) for fold in plan.folds.values()), group
+    names = plan.names()
     assert len(names) == len(set(names))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, default=Path("../shared/data"), help="folder of the data sets")
-    parser.add_argument("--runs", type=Path, default=Path("runs/table"), help="where what is done is kept")
+    parser.add_argument("--tasks", choices=PLANS, default="2d", help="pictures or volumes")
+    parser.add_argument("--runs", type=Path, help="where what is done is kept; runs/table or runs/table3d if left out")
     parser.add_argument("--budget", type=float, default=1.0, help="share of four CPU-minutes and of 100 episodes")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     arguments = parser.parse_args()
-    check_plan()
-    arguments.runs.mkdir(parents=True, exist_ok=True)
-    note = arguments.runs / "budget.json"
+    plan = PLANS[arguments.tasks]
+    runs = arguments.runs or Path("runs/table" if arguments.tasks == "2d" else f"runs/table{arguments.tasks}")
+    check_plan(plan)
+    runs.mkdir(parents=True, exist_ok=True)
+    note = runs / "budget.json"
     if not note.exists():
         write_json(note, {"budget": arguments.budget})
     budget = read_json(note)["budget"]
     if budget != arguments.budget:
-        parser.error(f"{arguments.runs} was begun with --budget {budget}; give that, or another --runs")
-    for name in (name for fold in PLAN["folds"].values() for name in fold):
-        for shape in INPUTS.values():
-            shape.prepare(read_task(arguments.data, name).images)
-    work_to_do = units(arguments.data, arguments.runs, budget)
+        parser.error(f"{runs} was begun with --budget {budget}; give that, or another --runs")
+    work_to_do = units(arguments.tasks, arguments.data, runs, budget)
+    for name in plan.names():
+        images = read_task(work_to_do[0], name).images
+        for kind in plan.kinds.values():
+            kind.shape.prepare(images)
     with Progress(*Progress.get_default_columns()[:-1], TimeElapsedColumn(), TimeRemainingColumn(True)) as progress:
         bar = progress.add_task("learners × folds", total=len(work_to_do))
         done = [unit for unit in work_to_do if unit.finished()]
@@ -194,7 +198,10 @@ def main() -> None:
         for unit in work_to_do
         for name, shots in unit.cells()
     ]
-    write_report(cells, read_cell, ROOT / "docs", arguments.jobs, budget, json.dumps(PLAN["folds"]))
+    command = f"python benchmarks/learner_table.py --budget {budget}"
+    if arguments.tasks != "2d":
+        command += f" --tasks {arguments.tasks}"
+    write_report(plan, cells, read_cell, ROOT / "docs", arguments.jobs, command, SECONDS * budget)
 
 
 if __name__ == "__main__":

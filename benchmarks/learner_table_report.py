@@ -1,5 +1,6 @@
 """The table of every learner on every held-out data set, as Markdown with a picture."""
 
+import json
 import os
 import platform
 from collections import Counter
@@ -7,13 +8,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import torch
-from document import replace_part
+from document import replace_part, rounded
 from joblib import Parallel, delayed
 from matplotlib.figure import Figure
+from table_plans import BASELINE, Plan
 
 from medshot.evaluation import EpisodePredictions, Results
 from medshot.evaluation.intervals import Comparison, Estimate
@@ -22,8 +23,6 @@ from medshot.learners import LEARNERS
 from medshot.reporting.wording import percent, points, write_interval
 from medshot.storage import write_json
 
-BASELINE = "logistic"
-TITLES = {"features": "EfficientNet-Lite0 features", "pixels": "pixels, 64×64 grey"}
 COLOURS = {
     "Meta-GD": "#0072B2",
     "Meta-NN": "#D55E00",
@@ -37,38 +36,37 @@ Cell = tuple[str, str, str, int, Path]
 Reader = Callable[[Path], tuple[list[EpisodePredictions], list[float]]]
 
 
-def write_report(cells: Sequence[Cell], read: Reader, docs: Path, jobs: int, budget: float, folds: str) -> None:
-    """Measure all cells and write the table into docs/results.md, its picture, and the numbers as JSON."""
+def write_report(
+    plan: Plan, cells: Sequence[Cell], read: Reader, docs: Path, jobs: int, command: str, seconds: float
+) -> None:
+    """Measure all cells and write the plan's table into docs/results.md, its pictures, and the numbers as JSON.
+
+    Args:
+        plan: whose table it is.
+        cells: all that was scored.
+        read: gives what a cell's file holds.
+        docs: the folder of the documentation.
+        jobs: processes.
+        command: what made the cells.
+        seconds: what each meta-training was allowed.
+    """
     (docs / "results").mkdir(parents=True, exist_ok=True)
     parts = []
-    for kind, title in TITLES.items():
+    for kind, of_kind in plan.kinds.items():
         groups: dict[tuple[str, int], dict[str, Path]] = {}
-        for of_kind, learner, task, shots, path in cells:
-            if of_kind == kind:
+        for in_kind, learner, task, shots, path in cells:
+            if in_kind == kind:
                 groups.setdefault((task, shots), {})[learner] = path
         measured = Parallel(jobs)(
             delayed(_measure)(task, shots, paths, read) for (task, shots), paths in groups.items()
         )
         results = collect(
-            [each for group in measured for each in group], baseline=BASELINE, metadata=_metadata(budget, folds)
+            [each for group in measured for each in group], baseline=BASELINE, metadata=_metadata(plan, command)
         )
-        write_json(docs / "results" / f"learners-{kind}.json", _rounded(results.to_json()))
-        _picture(results, docs / "images" / f"learners-{kind}.svg", title)
-        parts.append(_section(kind, title, results))
-    replace_part(docs / "results.md", "learners", "\n\n".join([_preface(budget), *parts]))
-
-
-def _rounded(value: Any) -> Any:
-    """The same objects with floats of five decimals, which is more than the intervals allow to be read."""
-    match value:
-        case float():
-            return round(value, 5)
-        case dict():
-            return {name: _rounded(inner) for name, inner in value.items()}
-        case list():
-            return [_rounded(inner) for inner in value]
-        case _:
-            return value
+        write_json(docs / "results" / f"{plan.part}-{kind}.json", rounded(results.to_json()))
+        _picture(results, docs / "images" / f"{plan.part}-{kind}.svg", of_kind.title)
+        parts.append(_section(f"{plan.part}-{kind}", of_kind.title, results))
+    replace_part(docs / "results.md", plan.part, "\n\n".join([_preface(plan, command, seconds), *parts]))
 
 
 def _measure(task: str, shots: int, paths: dict[str, Path], read: Reader) -> list[Measurement]:
@@ -83,37 +81,34 @@ def _measure(task: str, shots: int, paths: dict[str, Path], read: Reader) -> lis
     )
 
 
-def _metadata(budget: float, folds: str) -> Metadata:
+def _metadata(plan: Plan, command: str) -> Metadata:
     return Metadata(
         seed=0,
         date=datetime.now(UTC).date().isoformat(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
-        command=f"python benchmarks/learner_table.py --budget {budget}",
+        command=command,
         version=version("medshot"),
-        notes=[f"held out in each fold: {folds}"],
+        notes=[f"held out in each fold: {json.dumps({name: list(fold) for name, fold in plan.folds.items()})}"],
     )
 
 
-def _preface(budget: float) -> str:
-    return f"""## Every learner on every held-out data set
+def _preface(plan: Plan, command: str, seconds: float) -> str:
+    return f"""## {plan.title}
 
-Written by `python benchmarks/learner_table.py --budget {budget}`; do not edit. The data sets are dealt into three fixed
-folds (`benchmarks/folds.json`). Each learner is meta-trained once per fold, on all data sets outside it, for at most
-{240 * budget:.0f} CPU-seconds, and scored on the fold's own, the same episodes for all. Differences are to logistic
-regression on the same input. Intervals: for new patients, then over episodes; in the means the first resamples the data
-sets as well. ▲ and ▼ mark where the interval for new patients leaves zero. All numbers are also in
-`docs/results/*.json`, with AUROC, Brier score and calibration error.
+Written by `{command}`; do not edit. The tasks are dealt into {len(plan.folds)} fixed folds
+(`benchmarks/table_plans.py`). Each learner is meta-trained once per fold, on all tasks outside it, for at most
+{seconds:.0f} CPU-seconds, and scored on the fold's own, the same episodes for all. Differences are to logistic
+regression on the same input. Intervals: for new patients, then over episodes; in the means the first resamples the
+tasks as well. ▲ and ▼ mark where the interval for new patients leaves zero. All numbers are also in
+`docs/results/{plan.part}-*.json`, with AUROC, Brier score and calibration error.
 
-These data sets are not untouched. The starting values of ridge, meta-svm, svm-prior, meta-forest and of the head's
-rate, how fast block weights and the bottleneck learn, and the design of film and context were settled while looking at
-scores on them, and logistic regression was left at C = 1: differences of a point in favour of a learner may be owed to
-that."""
+{plan.about}"""
 
 
-def _section(kind: str, title: str, results: Results) -> str:
+def _section(picture: str, title: str, results: Results) -> str:
     shots = sorted({row.shots for row in results.rows})
     tasks = list(dict.fromkeys(row.task for row in results.rows))
-    parts = [f"### On {title}", f"![Mean difference to logistic regression, {title}](images/learners-{kind}.svg)"]
+    parts = [f"### On {title}", f"![Mean difference to logistic regression, {title}](images/{picture}.svg)"]
     parts += [f"#### Means over {len(tasks)} data sets", _means(results, shots)]
     for task in tasks:
         rows = [row for row in results.rows if row.task == task]

@@ -36,12 +36,16 @@ def input_shape(
         raise InputError(f"--encoder is '{encoder}', but must be one of {', '.join(ENCODERS)} or {PIXELS}.")
     if encoder != PIXELS:
         _refuse(pixels, f"are for pixels; leave them out, or --encoder {encoder}")
-        return EncodedBagShape(encoder, cut or WHOLE, images or 1) if _given(bags) else EncodedShape(encoder)
+        return _bags(encoder, cut, images) if _given(bags) else EncodedShape(encoder)
     _refuse(bags, "need an encoder; leave them out, or --encoder none")
     if dimensions not in (None, *SHAPES):
         raise InputError(f"--dimensions is {dimensions}, but must be 2 for pictures or 3 for volumes.")
     shape, usual = SHAPES[dimensions or 2]
     return shape(channels=1 if channels is None else channels, size=usual if size is None else size)
+
+
+def _bags(encoder: str, cut: str | None, images: int | None) -> EncodedBagShape:
+    return EncodedBagShape(encoder, WHOLE if cut is None else cut, 1 if images is None else images)
 
 
 def _given(options: Mapping[str, object]) -> bool:

@@ -23,7 +23,9 @@ def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
         return
     known = {row.tobytes() for row in learner.seen["hashes"]}
     for task in tasks:
-        identical = np.array([bytes.fromhex(digest) in known for digest in task.hashes()])
+        identical = np.array(
+            [any(bytes.fromhex(digest) in known for digest in of_sample) for of_sample in task.hashes_of_each()]
+        )
         prints = learner.shape.fingerprints(task.images)[task.rows]
         similar = near_duplicates(prints, learner.seen["fingerprints"])[:, 0]
         shared = np.union1d(np.flatnonzero(identical), similar)

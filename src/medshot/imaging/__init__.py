@@ -13,7 +13,7 @@ from medshot.imaging.opening import read
 from medshot.imaging.reading import read_image
 from medshot.imaging.resizing import fit, fit_cube
 from medshot.imaging.scan import Scan
-from medshot.imaging.several import MISSING, SeveralImages
+from medshot.imaging.several import MISSING, SeveralImages, hashes_of_each
 from medshot.imaging.shape import FeatureShape, GridShape, ImageShape, ImageSource, InputShape, Vectors
 from medshot.imaging.sources import ArrayImages, FileImages
 from medshot.imaging.volume_shape import VolumeShape
@@ -43,6 +43,7 @@ __all__ = [
     "fingerprints",
     "fit",
     "fit_cube",
+    "hashes_of_each",
     "image_paths",
     "near_duplicates",
     "parted",

@@ -108,12 +108,10 @@ def slices(cube: FittedImage) -> list[np.ndarray]:
     volume = cube[0]
     low, high = _extent(volume)
     cropped = volume[tuple(map(slice, low, high))]
-    side = max(cropped.shape)
     return [
-        np.take(cropped, min(int((number + 0.5) / SLICES * cropped.shape[axis]), cropped.shape[axis] - 1), axis)
+        np.take(cropped, int((number + 0.5) / SLICES * cropped.shape[axis]), axis)
         for axis in range(3)
         for number in range(SLICES)
-        if side
     ]
 
 

@@ -9,8 +9,10 @@ from jaxtyping import Int
 from medshot.errors import InputError
 from medshot.imaging.arrays import FittedImage, Pixels
 from medshot.imaging.shape import GridShape, ImageSource
+from medshot.imaging.sources import ArrayImages, FileImages
 
 MISSING = -1
+Images = FileImages | ArrayImages
 
 
 class SeveralImages:
@@ -25,7 +27,7 @@ class SeveralImages:
             source, or a sample has no image at all.
     """
 
-    def __init__(self, sources: Mapping[str, ImageSource], rows: Mapping[str, Int[np.ndarray, " samples"]]) -> None:
+    def __init__(self, sources: Mapping[str, Images], rows: Mapping[str, Int[np.ndarray, " samples"]]) -> None:
         self.sources, self.names = dict(sources), tuple(sources)
         if not sources or sources.keys() != rows.keys():
             raise InputError(f"the images are named {', '.join(sources)} and their rows {', '.join(rows)}; name alike.")
@@ -50,20 +52,32 @@ class SeveralImages:
         return self.sources[self.names[0]].axes
 
     def take(self, rows: Int[np.ndarray, " taken"]) -> "SeveralImages":
-        """The samples of these rows alone."""
-        return SeveralImages(self.sources, dict(zip(self.names, self.rows[rows].T, strict=True)))
+        """The samples of these rows alone; names that none of them has are gone."""
+        sources, of_names = {}, {}
+        for name, of_name in zip(self.names, self.rows[rows].T, strict=True):
+            there = of_name != MISSING
+            if there.any():
+                used, places = np.unique(of_name[there], return_inverse=True)
+                sources[name], of_names[name] = self.sources[name].take(used), np.full(len(rows), MISSING)
+                of_names[name][there] = places
+        return SeveralImages(sources, of_names)
 
     def hashes(self) -> list[str]:
         """SHA-256 of the names and hashes of the images that each sample has."""
+        return [
+            sha256("\n".join(f"{name} {digest}" for name, digest in of_sample.items()).encode()).hexdigest()
+            for of_sample in self.hashes_by_name()
+        ]
+
+    def hashes_by_name(self) -> list[dict[str, str]]:
+        """For each sample, the SHA-256 of every image that it has."""
         of_names = [self.sources[name].hashes() for name in self.names]
         return [
-            sha256(
-                "\n".join(
-                    f"{name} {of_name[row]}"
-                    for name, of_name, row in zip(self.names, of_names, rows, strict=True)
-                    if row != MISSING
-                ).encode()
-            ).hexdigest()
+            {
+                name: of_name[row]
+                for name, of_name, row in zip(self.names, of_names, rows, strict=True)
+                if row != MISSING
+            }
             for rows in self.rows.tolist()
         ]
 
@@ -78,3 +92,10 @@ class SeveralImages:
         """Refused: InputError."""
         self.pixels(shape)
         return iter(())
+
+
+def hashes_of_each(images: ImageSource) -> list[list[str]]:
+    """For each sample of a source, the SHA-256 of every image that it has: one, or several."""
+    if isinstance(images, SeveralImages):
+        return [list(of_sample.values()) for of_sample in images.hashes_by_name()]
+    return [[digest] for digest in images.hashes()]

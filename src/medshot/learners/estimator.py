@@ -13,7 +13,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medshot.errors import InputError, StorageError
-from medshot.imaging import ArrayImages, FeatureShape, ImageShape, ImageSource, InputShape, Vectors, VolumeShape
+from medshot.imaging import (
+    ArrayImages,
+    FeatureShape,
+    ImageShape,
+    ImageSource,
+    InputShape,
+    SeveralImages,
+    Vectors,
+    VolumeShape,
+)
 from medshot.learners.base import Classifier, Learner
 from medshot.learners.inputs import Standardisation, as_source, checked
 from medshot.learners.record import (
@@ -25,6 +34,8 @@ from medshot.learners.record import (
     write_folder,
 )
 from medshot.learners.registry import LEARNERS, create, load_learner, rebuild
+from medshot.networks.encoders import EncodedBagShape
+from medshot.networks.encoders.bags import WHOLE
 from medshot.storage import new_folder
 from medshot.tasks import Support
 
@@ -220,15 +231,22 @@ def _learner(learner: str | Path | Learner, source: ImageSource) -> Learner:
     name = str(learner)
     if name not in LEARNERS:
         raise InputError(f"learner is '{name}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it.")
-    made = create(name, shape=_shape_of(source)) if source.axes != 2 else create(name)
+    shape = _shape_of(source)
+    made = create(name, shape=shape) if shape else create(name)
     if made.gradient is not None:
         raise InputError(f"Learner '{name}' must be meta-trained first; give the folder of a run, or a learner.")
     return made
 
 
-def _shape_of(source: ImageSource) -> InputShape:
-    """What a learner takes of vectors or volumes for which it is made."""
-    return FeatureShape(source.array.shape[1:]) if isinstance(source, Vectors) else VolumeShape()
+def _shape_of(source: ImageSource) -> InputShape | None:
+    """What a learner takes for which it is made; None where the source holds pictures, one a sample."""
+    match source:
+        case Vectors():
+            return FeatureShape(source.array.shape[1:])
+        case SeveralImages():
+            return EncodedBagShape(cut="slices" if source.axes == 3 else WHOLE, images=len(source.names))
+        case _:
+            return VolumeShape() if source.axes == 3 else None
 
 
 def _read(

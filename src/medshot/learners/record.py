@@ -190,9 +190,11 @@ def task_records(tasks: Sequence[Task]) -> list[TaskRecord]:
     ]
 
 
-def training_images(tasks: Sequence[Task], shape: InputShape) -> dict[str, UInt8[np.ndarray, "images bytes"]]:
-    """Content hash and perceptual fingerprint of every image of the tasks, by which overlap with a test is found."""
-    hashes = [bytes.fromhex(digest) for task in tasks for digest in task.hashes()]
+def training_images(tasks: Sequence[Task], shape: InputShape) -> dict[str, UInt8[np.ndarray, "_ bytes"]]:
+    """What tells that a test shares images with the tasks: the content hash of every image, and for each sample the
+    perceptual fingerprint that `shape` takes of it.
+    """
+    hashes = [bytes.fromhex(digest) for task in tasks for of_one in task.hashes_of_each() for digest in of_one]
     prints = [shape.fingerprints(task.images)[task.rows] for task in tasks]
     return {
         "hashes": np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1),

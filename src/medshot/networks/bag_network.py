@@ -61,6 +61,7 @@ def weights(
     scores: Float[Tensor, "batch instances"], there: Float[Tensor, "batch instances"]
 ) -> Float[Tensor, "batch instances"]:
     """The softmax over the instances that are there; all zero where none is, as in padding."""
+    scores = scores.masked_fill(there == 0, torch.finfo(scores.dtype).min)
     powers = (scores - scores.amax(-1, keepdim=True)).exp() * there
     return powers / powers.sum(-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
 

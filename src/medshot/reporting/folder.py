@@ -7,7 +7,7 @@ import numpy as np
 
 from medshot.evaluation import Cell, Results
 from medshot.evaluation.metrics import reliability_curve
-from medshot.imaging import ImageShape, VolumeShape
+from medshot.imaging import MISSING, ImageShape, ImageSource, SeveralImages, VolumeShape
 from medshot.reporting.examples import ExampleEpisode
 from medshot.reporting.html import write_report
 from medshot.reporting.markdown import results_markdown
@@ -70,10 +70,15 @@ def _example(cell: Cell) -> ExampleEpisode:
 
 
 def _pictures(cell: Cell, samples: np.ndarray) -> np.ndarray:
-    """Pictures as they are, and of volumes the slice in the middle of their depth."""
-    images, rows = cell.task.images, cell.task.rows[samples]
-    if images.axes == 3:
-        pixels = np.stack([volume[0, VOLUME.size // 2] for volume in images.stream(VOLUME, rows)])
-    else:
-        pixels = images.pixels(PICTURE)[rows].transpose(0, 2, 3, 1)
+    """What is shown of each sample."""
+    return np.stack([_picture(cell.task.images, row) for row in cell.task.rows[samples].tolist()])
+
+
+def _picture(images: ImageSource, row: int) -> np.ndarray:
+    """A picture as it is, of a volume the slice in the middle of its depth, and of several images the first."""
+    if isinstance(images, SeveralImages):
+        place = int(np.argmax(images.rows[row] != MISSING))
+        return _picture(images.sources[images.names[place]], int(images.rows[row, place]))
+    (image,) = images.stream(VOLUME if images.axes == 3 else PICTURE, np.array([row]))
+    pixels = image[0, VOLUME.size // 2] if images.axes == 3 else image.transpose(1, 2, 0)
     return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels

@@ -140,6 +140,8 @@ def _rows(path: Path, label: str | None, keep: Mapping[str, Sequence[str]]) -> l
         header = [name.strip() for name in reader.fieldnames or []]
         if len(set(header)) < len(header):
             raise InputError(f"{path} has two columns of the same name; rename one.")
+        if IMAGE in header and any(name.startswith(NAMED) for name in header):
+            raise InputError(f"{path} has a column '{IMAGE}' beside columns '{NAMED}NAME'; name all images or one.")
         for column in keep:
             if column not in header:
                 raise InputError(f"{path} has no column '{column}' to keep by; it has {', '.join(header)}.")

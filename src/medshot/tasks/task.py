@@ -8,7 +8,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from medshot.errors import InputError
-from medshot.imaging import ImageSource, InputShape
+from medshot.imaging import ImageSource, InputShape, hashes_of_each
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,11 @@ class Task:
     def hashes(self) -> list[str]:
         """The content hash of each sample's image."""
         every = self.images.hashes()
+        return [every[row] for row in self.rows]
+
+    def hashes_of_each(self) -> list[list[str]]:
+        """For each sample, the content hash of every image that it has."""
+        every = hashes_of_each(self.images)
         return [every[row] for row in self.rows]
 
     def describe(self) -> str:

@@ -1,7 +1,6 @@
 """Bags of an encoder's features: of the slices of a volume, the patches of a film, the several images of a sample."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from medshot.networks.encoders.encoded import ENCODERS, normalised
 
 WHOLE = "whole"
 DROPPED = 0.3
-Taken = Literal["whole", "slices", "patches"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class EncodedBagShape(BagShape):
             pictures = stored.rows.reshape(-1, len(self._pictures))[chosen[there]]
             features = normalised(stored.stored.features[pictures.ravel()], self.blocks)
             bags[there, number, :, 0] = 1
-            bags[there, number, :, 1:] = features.reshape(*pictures.shape, -1)
+            bags[there, number, :, 1:] = features.reshape(*pictures.shape, sum(self.blocks))
         return torch.from_numpy(bags.reshape(len(rows), *self.dimensions))
 
     def fingerprints(self, images: ImageSource) -> UInt8[np.ndarray, "images 32"]:
