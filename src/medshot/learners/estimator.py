@@ -13,9 +13,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medshot.errors import InputError, StorageError
-from medshot.imaging import ArrayImages, FeatureShape, ImageShape, ImageSource, InputShape, Vectors, VolumeShape
+from medshot.imaging import ArrayImages, FeatureShape, ImageShape, ImageSource
 from medshot.learners.base import Classifier, Learner
-from medshot.learners.inputs import Standardisation, as_source, checked
+from medshot.learners.inputs import Standardisation, as_source, checked, shape_for
 from medshot.learners.record import (
     LEARNER,
     ModelRecord,
@@ -220,15 +220,10 @@ def _learner(learner: str | Path | Learner, source: ImageSource) -> Learner:
     name = str(learner)
     if name not in LEARNERS:
         raise InputError(f"learner is '{name}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it.")
-    made = create(name, shape=_shape_of(source)) if source.axes != 2 else create(name)
+    made = create(name, shape=shape_for(source)) if source.axes != 2 else create(name)
     if made.gradient is not None:
         raise InputError(f"Learner '{name}' must be meta-trained first; give the folder of a run, or a learner.")
     return made
-
-
-def _shape_of(source: ImageSource) -> InputShape:
-    """What a learner takes of vectors or volumes for which it is made."""
-    return FeatureShape(source.array.shape[1:]) if isinstance(source, Vectors) else VolumeShape()
 
 
 def _read(

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from medshot.imaging import ArrayImages, FileImages, ImageSource, Vectors
+from medshot.imaging import ArrayImages, FeatureShape, FileImages, ImageSource, InputShape, Vectors, VolumeShape
 
 NORM = 4.0
 """Of a typical vector. Encoders' features have this norm, and the settings of learners are chosen for it."""
@@ -73,3 +73,8 @@ def as_source(given: ImageSource | Features, standardisation: Standardisation | 
     if isinstance(given, np.ndarray):
         return Vectors(standardisation(given) if standardisation else given)
     return given
+
+
+def shape_for(source: ImageSource) -> InputShape:
+    """What a learner takes that is made for these vectors or volumes."""
+    return FeatureShape(source.array.shape[1:]) if isinstance(source, Vectors) else VolumeShape()
