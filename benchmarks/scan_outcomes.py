@@ -3,12 +3,12 @@
     python benchmarks/scan_outcomes.py
 
 Over pydicom's test files, `pydicom-data`, one real series and files made here. Writes `docs/results/scan_outcomes.json`
-and `docs/scans_outcomes.md`. A reader "read" a file, "raises" (in medshot one sentence that names the file), or is "silently
-wrong": it returned something, said nothing, and one of these is so, as the file's own header tells:
+and `docs/scans_outcomes.md`. A reader "read" a file, "raises" (in medshot one sentence that names the file), or is
+"silently wrong": it returned something, said nothing, and one of these is so, as the file's own header tells:
 
 * the file holds no pixels, is cut off, or its slope is zero or not a number;
-* values are not finite, or differ from slope × stored + intercept (CT, PET, dose; whatever pydicom calls pixels counts as
-  stored), or stayed dark-is-bright in MONOCHROME1, or are palette indices or luminance and chroma instead of colours;
+* values are not finite, or differ from slope × stored + intercept (CT, PET, dose; what pydicom decodes counts as stored),
+  or stayed dark-is-bright in MONOCHROME1, or are palette indices or luminance and chroma instead of colours;
 * a spacing of 1.0 was made up where the file has none;
 * slices are not in the order of their positions, or are of several patients or series in one volume.
 """
@@ -233,9 +233,9 @@ def page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# What becomes of every DICOM file",
         "",
-        f"{len(rows)} files and folders: pydicom's test files, `pydicom-data`, one real series, and made ones. Written by",
-        "`benchmarks/scan_outcomes.py`, whose head says what counts as silently wrong. medshot raises one sentence that",
-        "names the file and what to do; pydicom is `dcmread(path).pixel_array`, MONAI is `LoadImage()` as it comes.",
+        f"{len(rows)} files and folders: pydicom's test files, `pydicom-data`, one real series, and made ones.",
+        "Written by `benchmarks/scan_outcomes.py`, whose head says what counts as silently wrong. medshot raises one sentence",
+        "that names the file and what to do; pydicom is `dcmread(path).pixel_array`, MONAI is `LoadImage()` as it comes.",
         "",
         "| reader | " + " | ".join(kinds) + " |",
         "|---|" + "---|" * len(kinds),
