@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/scan_speed.py
 
-Prints a Markdown table. Repeats are interleaved, so that a busy machine is busy for both; the ratio is the median of the
-ratios of neighbours. Two series: `../shared/data/dicom_series_sample`, and 200 CT slices of 512 × 512 made here.
+Prints a Markdown table. Repeats are interleaved, so that a busy machine is busy for both; the ratio is the median of
+the ratios of neighbours. Two series: `../shared/data/dicom_series_sample`, and 200 CT slices of 512 × 512 made here.
 """
 
 import statistics

@@ -68,20 +68,13 @@ def _is_volume(path: Path, start: bytes) -> bool:
 
 def _read_folder(folder: Path, identity: bool) -> Scan:
     files = _files(folder)
-    dicom: list[Path] = []
-    others: list[Path] = []
-    for path in files:
-        (dicom if _is_dicom(path) else others).append(path)
-    if dicom:
-        scan = read_series(folder, dicom, identity=identity)
-        if not others:
-            return scan
-        remark = f"{len(others)} file(s) in the folder are no DICOM; left aside."
-        return Scan(**{**scan.__dict__, "assumed": (*scan.assumed, remark)})
+    scan = read_series(folder, files, identity=identity)
+    if scan is not None:
+        return scan
     headers = [path for path in files if path.name.lower().endswith((".hdr", ".nhdr", ".mhd"))]
     if len(headers) == 1 and len(files) == 2:
         return read(headers[0], identity=identity)
-    what = f"{len(others)} files that are no DICOM series" if others else "no files"
+    what = f"{len(files)} files that are no DICOM" if files else "no files"
     raise InputError(f"{folder} holds {what}; give one of the files, or a folder of DICOM files.")
 
 
@@ -96,13 +89,3 @@ def _files(folder: Path) -> list[Path]:
         if len(found) > FILE_LIMIT:
             raise InputError(f"{folder} holds more than {FILE_LIMIT:,} files; give the folder of one series.")
     return sorted(found)
-
-
-def _is_dicom(path: Path) -> bool:
-    """Whether a file has DICOM's mark, or begins as files without it do: group 2 or 8, small, little endian."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(132)
-    except OSError as error:
-        raise InputError(f"{path} could not be read ({error.strerror}); check that you may read it.") from error
-    return start[128:132] == b"DICM" or (start[:2] in (b"\x08\0", b"\x02\0", b"\0\x08") and len(start) == 132)

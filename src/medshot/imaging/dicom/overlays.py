@@ -13,7 +13,10 @@ Masks = Bool[np.ndarray, "frames rows columns"]
 
 def overlays_of(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Masks | None:
     """All overlays of the file in one mask, cut to the picture; None where there are none."""
-    groups = [group for group in range(0x6000, 0x6020, 2) if (group, 0x0010) in dataset]
+    tags = dataset.keys()
+    groups = sorted({tag >> 16 for tag in tags if 0x6000 <= tag >> 16 < 0x6020 and tag & 0xFFFF == 0x0010})
+    if not groups:
+        return None
     masks = np.zeros((claims.frames, claims.rows, claims.columns), dtype=bool)
     drawn = False
     for group in groups:

@@ -65,6 +65,7 @@ class Claims:
         columns: of a frame.
         samples: 1 or 3.
         bits: allocated for a sample.
+        stored: bits of them that count.
         photometric: the photometric interpretation.
     """
 
@@ -74,6 +75,7 @@ class Claims:
     columns: int
     samples: int
     bits: int
+    stored: int
     photometric: str
 
 
@@ -105,7 +107,7 @@ def judge_claims(dataset: FileDataset) -> Claims:
         )
     if keywords[0] == "PixelData" and _integer(dataset, "HighBit", stored - 1) != stored - 1:
         raise Unsuitable(f"keeps {stored} bits below HighBit {dataset.HighBit}, which is retired; convert it")
-    return Claims(keywords[0], frames, rows, columns, samples, bits, photometric)
+    return Claims(keywords[0], frames, rows, columns, samples, bits, stored, photometric)
 
 
 def decode(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Stored:
@@ -146,8 +148,23 @@ def _decoded(dataset: FileDataset, claims: Claims, syntax: UID, plugin: str) -> 
         frames = list(_frames(dataset, claims))
         if all(precision(frame) == 12 for frame in frames):
             return decode_twelve_bits(frames)
+    if not syntax.is_encapsulated and syntax.is_little_endian and claims.samples == 1 and claims.bits in (8, 16):
+        return _plain(dataset, claims)
     array, _ = get_decoder(syntax).as_array(dataset, decoding_plugin=plugin)
     return array
+
+
+def _plain(dataset: FileDataset, claims: Claims) -> np.ndarray:
+    """What most series are: grey words as they lie in the file. pydicom asks the header for each again and again."""
+    dtype = np.dtype(f"<{'i' if dataset.PixelRepresentation else 'u'}{claims.bits // 8}")
+    shape = (claims.frames, claims.rows, claims.columns) if claims.frames > 1 else (claims.rows, claims.columns)
+    words = np.frombuffer(dataset[claims.keyword].value, dtype, count=math.prod(shape)).reshape(shape)
+    unused = claims.bits - claims.stored
+    if not unused:
+        return words.copy()
+    shifted = words << unused
+    shifted >>= unused
+    return shifted
 
 
 def _integer(dataset: FileDataset, keyword: str, default: int | None = None) -> int:

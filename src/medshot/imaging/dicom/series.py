@@ -13,9 +13,9 @@ from medshot.imaging.dicom.headers import BYTE_LIMIT, PIXELS, Unsuitable, kind_o
 from medshot.imaging.dicom.picture import Picture, picture_of
 from medshot.imaging.dicom.places import Place, repeated, stack
 from medshot.imaging.dicom.reading import damage, described, modality_of, read_dicom, with_remarks
-from medshot.imaging.reading import read_content
 from medshot.imaging.scan import Scan
 
+_FIRST_GROUPS = (b"\x08\0", b"\x02\0", b"\0\x08")
 _TELLS_APART = ("EchoTime", "TemporalPositionIdentifier", "DiffusionBValue", "AcquisitionNumber", "ImageType")
 
 
@@ -48,31 +48,38 @@ class _Folder:
     total: int = 0
 
 
-def read_series(folder: Path, paths: list[Path], *, identity: bool = False) -> Scan:
-    """Read the one series that is in these files.
+def read_series(folder: Path, paths: list[Path], *, identity: bool = False) -> Scan | None:
+    """Read the one series that is in these files; None where none of them is DICOM.
 
     Series of nothing but localizers are left aside where another is there. Slices are ordered along their normal by
     ImagePositionPatient; neither file names nor InstanceNumber count.
 
     Args:
         folder: named in errors.
-        paths: of the DICOM files.
+        paths: of its files; those that are no DICOM are left aside.
         identity: see `read_dicom`.
 
     Raises:
         InputError: a file cannot be read, or they are of several patients or series, or make no stack.
     """
-    found = _Folder(identity)
+    found, strangers = _Folder(identity), True
     with quiet() as warned:
         for path in paths:
             try:
-                _take(found, path, open_dataset(read_content(path)))
+                content = _content(path)
+                if content is None:
+                    found.others["file that is no DICOM"] += 1
+                    continue
+                strangers = False
+                _take(found, path, open_dataset(content))
             except Unsuitable as reason:
                 raise InputError(f"{path} {reason}.") from None
             except InputError:
                 raise
             except Exception as error:
                 raise InputError(f"{path} {damage(error)}.") from error
+        if strangers:
+            return None
         try:
             series = _only(found)
             if series.files == 1:
@@ -87,11 +94,26 @@ def _with(scan: Scan, assumed: list[str]) -> Scan:
     return replace(scan, assumed=tuple(dict.fromkeys((*scan.assumed, *assumed))))
 
 
+def _content(path: Path) -> bytes | None:
+    """The bytes of a DICOM file; None where it has neither DICOM's mark nor begins as files without it do."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(132)
+            if start[128:] != b"DICM" and not (len(start) == 132 and start.startswith(_FIRST_GROUPS)):
+                return None
+            if path.stat().st_size > BYTE_LIMIT:
+                raise Unsuitable(f"has more than the limit of {BYTE_LIMIT:,} bytes; split it")
+            file.seek(0)
+            return file.read()
+    except OSError as error:
+        raise Unsuitable(f"could not be read ({error.strerror}); check that you may read it") from error
+
+
 def _take(found: _Folder, path: Path, dataset: FileDataset) -> None:
     if "DirectoryRecordSequence" in dataset:
         return
     if not any(keyword in dataset for keyword in PIXELS):
-        found.others[kind_of_object(dataset)] += 1
+        found.others[f"{kind_of_object(dataset)} without pixels"] += 1
         return
     found.patients.add(str(dataset.get("PatientID") or "").strip())
     uid = str(dataset.get("SeriesInstanceUID") or "")
@@ -118,7 +140,7 @@ def _take(found: _Folder, path: Path, dataset: FileDataset) -> None:
 def _only(found: _Folder) -> _Series:
     """The one series of the folder, with a word for what was left aside."""
     for kind, count in found.others.items():
-        found.assumed.append(f"{count} × {kind} without pixels in the folder; left aside.")
+        found.assumed.append(f"{count} × {kind} in the folder; left aside.")
     if len(found.patients) > 1:
         raise Unsuitable(f"holds images of {len(found.patients)} patients; give each a folder of their own")
     if not found.series:
@@ -158,8 +180,7 @@ def _stacked(series: _Series, assumed: list[str]) -> Scan:
     pictures = [slices[index].picture for index in ordered.order]
     dtype = np.result_type(*(picture.array.dtype for picture in pictures))
     array = np.empty((len(pictures), *pictures[0].array.shape[1:]), dtype)
-    for place, picture in zip(array, pictures, strict=True):
-        place[:] = picture.array[0]
+    np.concatenate([picture.array for picture in pictures], out=array)
     windows = {picture.window for picture in pictures}
     if len(windows) > 1:
         assumed.append("The slices name different windows; that of the middle slice was taken.")

@@ -1,0 +1,276 @@
+"""What becomes of every DICOM file: medshot, plain pydicom, and MONAI, each in a process of its own.
+
+    python benchmarks/scan_outcomes.py
+
+Over pydicom's test files, `pydicom-data`, one real series and files made here. Writes `docs/results/scan_outcomes.json`
+and `docs/scans_outcomes.md`. A reader "read" a file, "raises" (in medshot one sentence that names the file), or is
+"silently wrong": it returned something, said nothing, and one of these is so, as the file's own header tells:
+
+* the file holds no pixels, is cut off, or its slope is zero or not a number;
+* values are not finite, or differ from slope × stored + intercept (CT, PET, dose; what pydicom decodes counts as stored),
+  or stayed dark-is-bright in MONOCHROME1, or are palette indices or luminance and chroma instead of colours;
+* a spacing of 1.0 was made up where the file has none;
+* slices are not in the order of their positions, or are of several patients or series in one volume.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT.parent / "shared" / "data" / "dicom_series_sample"
+READERS = ("medshot", "pydicom", "monai")
+TIMEOUT = 120
+
+
+def files_to_read(made: Path) -> list[tuple[str, Path]]:
+    """(source, path) of every file and folder."""
+    import data_store
+    import pydicom
+
+    found = [("pydicom", path) for path in sorted((Path(pydicom.__file__).parent / "data/test_files").glob("*.dcm"))]
+    found += [("pydicom-data", path) for path in sorted(Path(data_store.__file__).parent.rglob("*.dcm"))]
+    if SAMPLE.is_dir():
+        found += [("series", SAMPLE)]
+    return found + [("made", path) for path in make(made)]
+
+
+def make(folder: Path) -> list[Path]:
+    """Files as hospitals have them, each with one thing that readers stumble over."""
+    sys.path.insert(0, str(ROOT / "tests" / "imaging" / "dicom"))
+    from dicom_making import dataset, film, magnetic, write
+
+    ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    twelve = {"BitsStored": 12, "HighBit": 11}
+    singles = {
+        "ct": dataset(ramp, **twelve),
+        "monochrome1": film(ramp, PhotometricInterpretation="MONOCHROME1", **twelve),
+        "no_spacing": film(ramp, PixelSpacing=None, **twelve),
+        "detector_spacing": film(ramp, PixelSpacing=None, ImagerPixelSpacing=[0.1, 0.1], **twelve),
+        "slope_zero": dataset(ramp, RescaleSlope="0", **twelve),
+        "garbage_in_high_bits": dataset(ramp | 0xA000, **twelve),
+        "several_windows": dataset(ramp, WindowCenter=[40, 500], WindowWidth=[400, 1500], **twelve),
+        "truncated": dataset(ramp, **twelve, PixelData=ramp.tobytes()[:5000]),
+        "slope_only": dataset(ramp, RescaleSlope="2", RescaleIntercept=None, **twelve),
+        "claims_30000_squared": dataset(ramp, **{**twelve, "Rows": 30_000, "Columns": 30_000}),
+    }
+    not_a_number = film(np.full((8, 8), np.nan, np.float32))
+    not_a_number.FloatPixelData = not_a_number.PixelData
+    del not_a_number.PixelData, not_a_number.BitsStored, not_a_number.HighBit, not_a_number.PixelRepresentation
+    singles["not_a_number"] = not_a_number
+    paths = [write(folder / f"{name}.dcm", made) for name, made in singles.items()]
+    orders = {
+        "series_shuffled": ([0, 2, 4, 6], {}),
+        "series_two_patients": ([0, 2, 4, 6], {"PatientID": "P2"}),
+        "series_two_series": ([0, 2, 4, 6], {"SeriesInstanceUID": "9.9"}),
+        "series_gap": ([0, 2, 6, 8], {}),
+    }
+    for name, (heights, last) in orders.items():
+        (folder / name).mkdir()
+        for index, height in enumerate(heights):
+            changes = {"InstanceNumber": index + 1, **(last if index == 3 else {})}
+            pixels = np.full((8, 8), 100 + 10 * index, np.uint16)
+            write(folder / name / f"{(index * 3 + 2) % 4}.dcm", magnetic([0, 0, height], pixels, **changes))
+        paths.append(folder / name)
+    return paths
+
+
+def read_one(reader: str, path: Path) -> dict[str, Any]:
+    """Runs in a process of its own: what one reader makes of one file."""
+    if reader == "medshot":
+        from medshot.errors import MedshotError
+        from medshot.imaging import read
+
+        try:
+            scan = read(path)
+        except MedshotError as error:
+            return {"outcome": "raises", "said": str(error).replace(f"{path.parent}/", "").replace("\n", " ")}
+        array, spacing, said = scan.array, scan.spacing[-2:], " ".join(scan.assumed)
+        return {"outcome": "read", "said": said, "wrong": judge(reader, path, array, spacing, said, scan.kind)}
+    try:
+        if reader == "pydicom":
+            from pydicom import dcmread
+
+            if path.is_dir():
+                array = np.stack([dcmread(file).pixel_array for file in sorted(path.glob("*.dcm"))])
+            else:
+                array = dcmread(path).pixel_array
+            spacing: Any = None
+        else:
+            from monai.transforms import LoadImage
+
+            array = LoadImage(image_only=True)(path)
+            affine = np.asarray(array.affine)
+            spacing = np.linalg.norm(affine[:3, :2], axis=0).tolist()
+            array = np.asarray(array)
+    except Exception as error:
+        return {"outcome": "raises", "said": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+    return {"outcome": "read", "said": "", "wrong": judge(reader, path, array, spacing, "", "")}
+
+
+def judge(reader: str, path: Path, array: np.ndarray, spacing: Any, said: str, kind: str) -> str:
+    """What is silently wrong with what was read; "" where nothing is."""
+    from pydicom import dcmread
+
+    if path.is_dir():
+        return judge_series(reader, path, array)
+    header = dcmread(path, force=True, stop_before_pixels=True)
+    if kind == "waveform":
+        return ""
+    if not np.isfinite(np.asarray(array, dtype=np.float64)).all():
+        return "values that are not finite"
+    photometric, modality = str(header.get("PhotometricInterpretation", "")), str(header.get("Modality", ""))
+    coloured = 3 in array.shape
+    if photometric == "PALETTE COLOR" and not coloured:
+        return "palette indices taken for grey"
+    if photometric.startswith("YBR_FULL") and coloured and not is_rgb(path, array, reader):
+        return "luminance and chroma taken for RGB"
+    if not coloured:
+        stored = plane(dcmread(path, force=True).pixel_array)
+        found = plane(array.T if reader == "monai" and array.ndim == 2 else array)
+        if photometric == "MONOCHROME1" and modality not in ("CT", "PT") and stored.std() > 0:
+            if stored.shape == found.shape and np.corrcoef(stored.ravel(), found.ravel())[0, 1] > 0.5:
+                return "MONOCHROME1 not inverted"
+        elif modality in ("CT", "PT", "RTDOSE") and stored.shape == found.shape:
+            scale = float(header.get("DoseGridScaling") or header.get("RescaleSlope") or 1)
+            truth = stored.astype(np.float64) * scale + float(header.get("RescaleIntercept") or 0)
+            if header.get("RescaleSlope") is not None and float(header.RescaleSlope) == 0:
+                return "a slope of zero applied"
+            if not np.allclose(found, truth, atol=1e-3 + 1e-5 * np.abs(truth).max()):
+                return "values not rescaled"
+    named = any(word in header for word in ("PixelSpacing", "SharedFunctionalGroupsSequence"))
+    if reader == "monai" and not named and np.allclose(spacing, 1.0):
+        return "a spacing of 1.0 made up"
+    if reader == "medshot" and not named and spacing[0] is not None and not said:
+        return "a spacing made up"
+    return ""
+
+
+def plane(array: np.ndarray) -> np.ndarray:
+    """The numbers without axes of length one."""
+    return np.squeeze(np.asarray(array, dtype=np.float64))
+
+
+def is_rgb(path: Path, array: np.ndarray, reader: str) -> bool:
+    """Whether colours agree with pydicom's own conversion to RGB more than with its raw samples."""
+    from pydicom.pixels import pixel_array
+
+    truth, raw = (pixel_array(path, raw=raw).astype(float) for raw in (False, True))
+    found = np.squeeze(np.asarray(array, dtype=float))
+    if reader == "monai" and found.ndim == 3:
+        found = found.transpose(1, 0, 2)
+    if found.shape != truth.shape or np.abs(truth - raw).mean() < 1:
+        return True
+    return bool(np.abs(found - truth).mean() < np.abs(found - raw).mean())
+
+
+def judge_series(reader: str, path: Path, array: np.ndarray) -> str:
+    """Whether the slices of a folder are in the order of their positions, and belong together."""
+    from pydicom import dcmread
+
+    headers = [dcmread(file) for file in path.glob("*.dcm")]
+    if len({str(header.PatientID) for header in headers}) > 1 and len(headers) in array.shape:
+        return "two patients in one volume"
+    if len({str(header.SeriesInstanceUID) for header in headers}) > 1:
+        return "two series in one volume" if len(headers) in array.shape else "one of two series taken"
+    across, down = np.split(np.array(headers[0].ImageOrientationPatient, float), 2)
+    headers.sort(key=lambda header: float(np.cross(across, down) @ np.array(header.ImagePositionPatient, float)))
+    truth = np.array([header.pixel_array.mean() for header in headers])
+    axis = 0 if reader != "monai" else 2
+    found = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1).mean(axis=1)
+    if len(found) != len(truth):
+        return "slices lost"
+    return "" if np.allclose(found, truth) or np.allclose(found[::-1], truth) else "slices in the wrong order"
+
+
+class Worker:
+    """A process of one reader, started again when a file has killed or hung it."""
+
+    def __init__(self, reader: str) -> None:
+        self.reader = reader
+        self.process: subprocess.Popen[str] | None = None
+
+    def outcome(self, path: Path) -> dict[str, Any]:
+        """The outcome of one file, whatever it does to the process."""
+        if self.process is None:
+            command = [sys.executable, "-W", "ignore", __file__, "--worker", self.reader]
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
+            )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(path, file=self.process.stdin, flush=True)
+        timer = threading.Timer(TIMEOUT, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline()
+        hung = not timer.is_alive()
+        timer.cancel()
+        if not line.startswith("{"):
+            code, self.process = self.process.wait(), None
+            return {"outcome": "hangs" if hung else "crashes", "said": f"exit {code}"}
+        found = json.loads(line)
+        wrong = found.pop("wrong", "")
+        return {"outcome": "silently wrong", "said": wrong} if wrong else found
+
+
+def work(reader: str) -> None:
+    """Read the files whose paths come in, one a line, and print what became of each."""
+    for line in sys.stdin:
+        print(json.dumps(read_one(reader, Path(line.rstrip("\n")))), flush=True)
+
+
+def page(rows: list[dict[str, Any]]) -> str:
+    """The Markdown page."""
+    kinds = ("read", "raises", "silently wrong", "crashes", "hangs")
+    lines = [
+        "# What becomes of every DICOM file",
+        "",
+        f"{len(rows)} files and folders: pydicom's test files, `pydicom-data`, one real series, and made ones.",
+        "Written by `benchmarks/scan_outcomes.py`, whose head says what counts as silently wrong. medshot raises one sentence",
+        "that names the file and what to do; pydicom is `dcmread(path).pixel_array`, MONAI is `LoadImage()` as it comes.",
+        "",
+        "| reader | " + " | ".join(kinds) + " |",
+        "|---|" + "---|" * len(kinds),
+    ]
+    for reader in READERS:
+        counts = Counter(row[reader]["outcome"] for row in rows)
+        lines.append(f"| {reader} | " + " | ".join(str(counts[kind]) for kind in kinds) + " |")
+    lines += ["", "| file | medshot | pydicom | MONAI |", "|---|---|---|---|"]
+    for row in rows:
+        cells = []
+        for reader in READERS:
+            found = row[reader]
+            shown = "" if found["outcome"] == "read" and reader != "medshot" else found["said"][:160]
+            cells.append((found["outcome"] + (f": {shown}" if shown else "")).replace("|", "\\|").replace("<", "&lt;"))
+        lines.append(f"| `{row['name']}` ({row['source']}) | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--worker", choices=READERS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        work(arguments.worker)
+        return
+    rows, workers = [], {reader: Worker(reader) for reader in READERS}
+    with tempfile.TemporaryDirectory() as folder:
+        for source, path in files_to_read(Path(folder)):
+            row: dict[str, Any] = {"source": source, "name": path.name}
+            row |= {reader: workers[reader].outcome(path) for reader in READERS}
+            rows.append(row)
+            print(source, path.name, *(row[reader]["outcome"] for reader in READERS), sep=" | ", file=sys.stderr)
+    (ROOT / "docs/results/scan_outcomes.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    (ROOT / "docs/scans_outcomes.md").write_text(page(rows))
+
+
+if __name__ == "__main__":
+    main()
