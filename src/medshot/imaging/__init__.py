@@ -3,6 +3,7 @@
 from medshot.imaging.augmentation import Augmentation, augment
 from medshot.imaging.cache import cache_folder
 from medshot.imaging.cuts import CUTS, Cut, CutImages
+from medshot.imaging.film_shape import FilmShape
 from medshot.imaging.fingerprint import fingerprints, near_duplicates
 from medshot.imaging.intensity import percentile_window, window
 from medshot.imaging.medmnist import read_medmnist
@@ -24,6 +25,7 @@ __all__ = [
     "CutImages",
     "FeatureShape",
     "FileImages",
+    "FilmShape",
     "GridShape",
     "ImageShape",
     "ImageSource",
