@@ -5,6 +5,7 @@ from medshot.imaging.cache import cache_folder
 from medshot.imaging.cuts import CUTS, Cut, CutImages
 from medshot.imaging.decoding import all_image_paths, image_paths, patient_of
 from medshot.imaging.display import display
+from medshot.imaging.film_shape import FilmShape
 from medshot.imaging.fingerprint import fingerprints, near_duplicates
 from medshot.imaging.intensity import percentile_window, window
 from medshot.imaging.medmnist import read_medmnist
@@ -27,6 +28,7 @@ __all__ = [
     "CutImages",
     "FeatureShape",
     "FileImages",
+    "FilmShape",
     "GridShape",
     "ImageShape",
     "ImageSource",

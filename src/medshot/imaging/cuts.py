@@ -12,13 +12,14 @@ from jaxtyping import Int
 
 from medshot.imaging.arrays import FittedImage
 from medshot.imaging.cache import in_threads
+from medshot.imaging.film_shape import FilmShape
+from medshot.imaging.patches import PATCHES, patches
 from medshot.imaging.resizing import prepare
-from medshot.imaging.shape import GridShape, ImageShape, ImageSource
+from medshot.imaging.shape import GridShape, ImageSource
 from medshot.imaging.volume_shape import VolumeShape
 
 PLANES = ("axial", "coronal", "sagittal")
 SLICES, SLICED = 8, 128  # slices in each plane, of a cube of so many voxels a side
-FILM, PATCH, PATCHES = 4096, 512, 16  # pixels of the film, side of a patch of it, and how many are taken
 
 
 @dataclass(frozen=True)
@@ -124,27 +125,6 @@ def _extent(volume: np.ndarray) -> tuple[list[int], list[int]]:
     return [int(places[0]) for places in along], [int(places[-1]) + 1 for places in along]
 
 
-def patches(film: FittedImage) -> list[np.ndarray]:
-    """The whole film, then the patches of which its overview loses most, from most to least.
-
-    What an overview of 224 pixels loses of a patch is the variation within each of its pixels.
-
-    Args:
-        film: `(1, FILM, FILM)`.
-    """
-    whole = film[0]
-    grid = whole.reshape(FILM // PATCH, PATCH, FILM // PATCH, PATCH).swapaxes(1, 2).reshape(-1, PATCH, PATCH)
-    lost = [_lost(patch) for patch in grid]
-    return [whole, *(grid[number] for number in np.argsort(lost, kind="stable")[::-1][:PATCHES])]
-
-
-def _lost(patch: np.ndarray) -> float:
-    """The mean square of what is left of a patch when its overview is taken off."""
-    side = round(PATCH * 224 / FILM)
-    overview = cv2.resize(patch.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
-    return float(np.square(patch - cv2.resize(overview, patch.shape, interpolation=cv2.INTER_LINEAR)).mean())
-
-
 SLICED_VOLUME = Cut(
     name="slices",
     version=1,
@@ -154,8 +134,8 @@ SLICED_VOLUME = Cut(
 )
 PATCHED_FILM = Cut(
     name="patches",
-    version=1,
-    shape=ImageShape(channels=1, size=FILM),
+    version=2,
+    shape=FilmShape(),
     kinds=("overview", *("patch" for _ in range(PATCHES))),
     pictures=patches,
 )

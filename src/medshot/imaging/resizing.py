@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from medshot.imaging.arrays import FittedImage, Image, Volume
+from medshot.imaging.film_shape import FilmShape
 from medshot.imaging.intensity import percentile_window
 from medshot.imaging.shape import GridShape, ImageShape
 from medshot.imaging.volume_shape import VolumeShape
@@ -73,10 +74,12 @@ def prepare(image: Image | Volume, shape: GridShape, dtype: np.dtype) -> FittedI
     match shape:
         case ImageShape():
             fitted = fit(image, shape)
+        case FilmShape():
+            fitted = fit(image, shape.of(image))
         case VolumeShape():
             fitted = fit_cube(image, shape)
         case _:
-            raise TypeError(f"{type(shape).__name__} is neither a square nor a cube")
+            raise TypeError(f"{type(shape).__name__} is neither a square, a film nor a cube")
     if fitted.dtype == dtype:
         return fitted
     return fitted.astype(np.uint16) * np.uint16(257)
