@@ -33,7 +33,7 @@ def is_manifest(path: Path, label: str = "label") -> bool:
     """Whether the file's first line is a header with the columns `image` and `label`."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _columns(file.readline(1 << 16), label) is not None
+            return delimiter_of(file.readline(1 << 16), label) is not None
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -91,7 +91,7 @@ def _rows(path: Path, label: str, keep: Mapping[str, Sequence[str]]) -> list[tup
         raise InputError(f"{path} is not UTF-8 text; save it as CSV in UTF-8.") from error
     if "\0" in text:
         raise InputError(f"{path} is not UTF-8 text (it holds NUL bytes); save it as CSV in UTF-8.")
-    delimiter = _columns(text.split("\n", 1)[0], label)
+    delimiter = delimiter_of(text.split("\n", 1)[0], label)
     if delimiter is None:
         raise InputError(
             f"{path} has no columns 'image' and '{label}' in its first line; name them there or choose with --label."
@@ -119,7 +119,7 @@ def _rows(path: Path, label: str, keep: Mapping[str, Sequence[str]]) -> list[tup
     return rows
 
 
-def _columns(header: str, label: str) -> str | None:
+def delimiter_of(header: str, label: str) -> str | None:
     """The delimiter under which the header has the columns `image` and `label`."""
     for delimiter in DELIMITERS:
         try:
