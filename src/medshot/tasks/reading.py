@@ -124,7 +124,8 @@ def _from_manifest(place: Place, label: str, keep: Mapping[str, Sequence[str]] |
 def _from_class_folders(place: Place, folders: Mapping[str, list[Path]]) -> Task:
     if len(folders) < 2:
         raise InputError(
-            f"{place.path} has images only in the class folder '{next(iter(folders))}'; a task needs two or more classes."
+            f"{place.path} has images only in the class folder '{next(iter(folders))}'; a task needs two or more "
+            "classes."
         )
     labels = [shown(name) for name, images in folders.items() for _ in images]
     return task_from_files(task_name(place), [image for images in folders.values() for image in images], labels)

@@ -41,7 +41,7 @@ class Audit:
 
 
 def audit(
-    path: str | Path,
+    paths: str | Path | Sequence[str | Path],
     *,
     label: str = "label",
     split: str = "split",
@@ -52,7 +52,7 @@ def audit(
     """Find what is wrong with labelled data before anything is trained on it; nothing of it is changed.
 
     Args:
-        path: what `load_tasks` takes.
+        paths: what `load_tasks` takes, or several of these, which are then compared with each other.
         label: the manifest column to take labels from.
         split: the manifest column to take a given split from; a MedMNIST archive has its own.
         keep: for a manifest column, the values whose rows are kept.
@@ -60,11 +60,12 @@ def audit(
         seed: of folds and permutations.
 
     Raises:
-        InputError: there is no task at `path`, none of its images can be read, or a manifest is no table at all.
+        InputError: there is no task at a path, none of its images can be read, or a manifest is no table at all.
         StorageError: the cache folder cannot be written to.
     """
-    path, store = Path(path), FactStore()
-    listed = _named_apart(listings(path, label=label, split=split, keep=keep))
+    places = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    named, store = ", ".join(map(shown, places)), FactStore()
+    listed = _named_apart([one for path in places for one in listings(path, label=label, split=split, keep=keep)])
     tasks, findings, counts = list[Examined](), list[Finding](), list[Counts]()
     for listing in listed:
         measured = measure_all(listing, store)
@@ -76,13 +77,13 @@ def audit(
     if not tasks:
         first = next((finding for finding in findings if finding.examples), None)
         why = f" ({first.examples[0].image}: {first.examples[0].caption})" if first else ""
-        raise InputError(f"{path} holds no image that can be read{why}; check the path and the files.")
+        raise InputError(f"{named} holds no image that can be read{why}; check the path and the files.")
     groups = grouped(tasks)
     findings += duplicate_findings(groups)
     for task in tasks:
         findings += _of_task(task, embed if sum(map(len, tasks)) <= ENCODED else None, seed)
     left_out = list(_left_out(groups, embed, sum(map(len, tasks))))
-    verdict = Verdict(shown(path), counts, sorted_by_harm(findings), left_out)
+    verdict = Verdict(named, counts, sorted_by_harm(findings), left_out)
     return Audit(verdict, {task.name: task for task in tasks})
 
 

@@ -35,7 +35,8 @@ def balance_findings(task: Examined) -> Iterator[Finding]:
             name="patients-in-several-classes",
             task=task.name,
             harm="note",
-            sentence=f"{len(several):,} of {np.sum(classes_of > 0):,} patients have images of several classes{_which(task, pairs, several)}.",
+            sentence=f"{len(several):,} of {np.sum(classes_of > 0):,} patients have images of several classes"
+            f"{_which(task, pairs, several)}.",
             advice="Right for two eyes or two dates; otherwise ids are numbered per class, and patients are taken for "
             "one who are two.",
             numbers={"patients": len(several), "of": int(np.sum(classes_of > 0))},

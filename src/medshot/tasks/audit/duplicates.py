@@ -40,10 +40,14 @@ def _copies(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
         people if people.any() else several,
         groups.exact,
         name="exact-copies",
-        harm="harmful" if people.any() or share > _EVERYWHERE else "doubtful",
+        harm="harmful" if people.sum() > _MANY * here.sum() or share > _EVERYWHERE else "doubtful",
         sentence=f"{surplus:,} of {here.sum():,} images are copies of another one, pixel for pixel "
         f"({bytes_too:,} of them byte for byte)"
-        + (f"; {np.unique(groups.exact[people]).size:,} pictures count as several patients." if people.any() else "."),
+        + (
+            f"; {np.unique(groups.exact[people]).size:,} of these pictures count as several patients."
+            if people.any()
+            else "."
+        ),
         advice="Keep one of each, or name one patient for all of them; otherwise what is tested was seen in training.",
         numbers={"copies": surplus, "byte_identical": bytes_too, "images": int(here.sum()), "share": round(share, 4)},
     )
@@ -166,7 +170,8 @@ def _shared_by_tasks(groups: Groups) -> Iterator[Finding]:
                 if near or min(counts) > _MANY * min(len(groups.tasks[k]) for k in (first, second))
                 else "doubtful",
                 sentence=f"{names[0]} and {names[1]} share {pictures:,} pictures ({exact:,} pixel for pixel, "
-                f"{near - exact:,} nearly, {pictures - near:,} after a crop): {counts[0]:,} images here, {counts[1]:,} there.",
+                f"{near - exact:,} nearly, {pictures - near:,} after a crop): {counts[0]:,} images here and "
+                f"{counts[1]:,} there.",
                 advice="Never test on one what was trained on the other; keep both on one side.",
                 numbers={"pictures": pictures, "exact": exact, "near": near, "here": counts[0], "there": counts[1]},
             )

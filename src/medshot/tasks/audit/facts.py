@@ -45,8 +45,8 @@ _PRINTED = ImageShape(channels=1, size=64)
 _SAMPLE = 256  # pixels per side that are enough to measure
 
 
-def measure(decoded: Decoded, name: str, content: bytes) -> np.void:
-    """The facts of one image.
+def measure(decoded: Decoded, name: str, content: bytes) -> np.ndarray:
+    """The facts of one image, of the type `FACTS`.
 
     Args:
         decoded: the image.
@@ -58,8 +58,8 @@ def measure(decoded: Decoded, name: str, content: bytes) -> np.void:
     row["pixels"] = np.frombuffer(_pixel_digest(decoded.content), np.uint8)
     picture = _eight_bits(decoded.picture)
     small = _at_most(picture, _SAMPLE)
-    grey = small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    row["fingerprint"] = fingerprints(fit(picture, _PRINTED)[None])[0]
+    grey = np.asarray(small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    row["fingerprint"] = fingerprints(fit(grey, _PRINTED)[None])[0]
     row["thumbnail"] = cv2.resize(grey, (16, 16), interpolation=cv2.INTER_AREA)
     row["border"] = _border(grey)
     row["histogram"] = np.bincount(grey.ravel() >> 4, minlength=16) / grey.size
@@ -88,7 +88,7 @@ def measure(decoded: Decoded, name: str, content: bytes) -> np.void:
         "burnt_in": decoded.burnt_in,
     }
     row["numbers"] = [numbers[number] for number in NUMBERS]
-    return row[()]
+    return row
 
 
 def file_type(name: str) -> str:

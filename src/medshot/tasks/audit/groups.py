@@ -82,7 +82,7 @@ def grouped(tasks: Sequence[Examined]) -> Groups:
 def _crops(
     tasks: Sequence[Examined], task: Numbers, sample: Numbers, distinct: Numbers, near: Numbers, patient: Numbers
 ) -> Int64[np.ndarray, "pairs 2"]:
-    """Pairs of samples that are crops of each other; those that are near anyway, or of one patient, are not compared."""
+    """Pairs of samples that are crops of each other; what is near anyway, or of one patient, is not compared."""
     thumbnails = np.concatenate(
         [_thumbnails(one, sample[distinct[task[distinct] == k]]) for k, one in enumerate(tasks)]
     )

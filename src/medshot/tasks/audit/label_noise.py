@@ -8,15 +8,14 @@ from jaxtyping import Float
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from medshot.tasks.audit.examined import Examined
+from medshot.tasks.audit.folds import patient_folds
 from medshot.tasks.audit.verdict import Finding
 
 COMPONENTS = 64
-_FOLDS = 5
 _LEARNABLE = 0.5  # skill below which disagreement says nothing of the labels
 _SURE = 0.95
 _FEWEST = 10  # patients of each class
@@ -74,11 +73,12 @@ def _cross_validated(
     features: Float[np.ndarray, "samples features"], labels: np.ndarray, patients: np.ndarray, seed: int
 ) -> Float[np.ndarray, "samples classes"] | None:
     """Probabilities of each sample from samples of other patients; None where a fold lacks a class."""
+    folds = patient_folds(labels, patients, seed)
+    if not folds:
+        return None
     reduced = PCA(min(COMPONENTS, *features.shape), svd_solver="randomized", random_state=seed).fit_transform(features)
     probabilities = np.zeros((len(labels), int(labels.max()) + 1))
-    for train, test in StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed).split(reduced, labels, patients):
-        if len(np.unique(labels[train])) < probabilities.shape[1]:
-            return None
+    for train, test in folds:
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=500))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)

@@ -22,6 +22,9 @@ BATCH = 256
 _WORTH_PROCESSES = 4_000  # files: starting processes takes as long as reading some thousand
 
 
+Batch = tuple[list[int], np.ndarray, list[tuple[int, str]]]
+
+
 @dataclass(frozen=True)
 class Measured:
     """Where the facts of a listing's images are.
@@ -47,7 +50,7 @@ def measure_all(listing: Listing, store: FactStore) -> Measured:
     if listing.array is not None:
         wanted, problems = keys(_array_identity(image) for image in listing.array), list[Problem]()
         batches = _batches(np.flatnonzero(store.find(wanted) < 0))
-        done = (_measure_arrays(listing.array, batch) for batch in batches)
+        done: Iterator[Batch] = (_measure_arrays(listing.array, batch) for batch in batches)
     else:
         wanted, problems = _file_keys(listing)
         unknown = (store.find(wanted) < 0) & wanted.any(axis=1)
@@ -60,9 +63,6 @@ def measure_all(listing: Listing, store: FactStore) -> Measured:
             problems += [Problem(listing.named(index), why) for index, why in failed]
             advance(len(indices) + len(failed))
     return Measured(store.find(wanted), tuple(sorted(problems, key=lambda problem: problem.where)))
-
-
-Batch = tuple[list[int], np.ndarray, list[tuple[int, str]]]
 
 
 def _file_keys(listing: Listing) -> tuple[np.ndarray, list[Problem]]:

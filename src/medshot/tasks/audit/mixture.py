@@ -1,4 +1,4 @@
-"""Findings on what a task is mixed of: sizes, channels, bit depths, file types, spacings, modalities, marks and text."""
+"""Findings on what a task is mixed of: sizes, channels, bit depths, file types, spacings, modalities, marks, text."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ def mixture_findings(task: Examined) -> Iterator[Finding]:
     if 0 < colour.sum() < len(task):
         yield _mixed(
             task, "mixed-colour", "doubtful" if 0.01 < colour.mean() < 0.99 else "note",
-            f"{colour.sum():,} of {len(task):,} images are in colour, the others grey.",
+            f"{colour.sum():,} of {len(task):,} images are in colour, the others grey: {_by_class(task, colour)}.",
             "Look at them; read all as grey (--channels 1) if colour means nothing.",
             np.flatnonzero(colour if colour.mean() < 0.5 else ~colour),
         )  # fmt: skip
@@ -101,7 +101,8 @@ def _marks(task: Examined) -> Iterator[Finding]:
     if written.any():
         yield _mixed(
             task, "burnt-in-text", "doubtful" if written.mean() > 0.001 else "note",
-            f"{written.sum():,} of {len(task):,} images seem to have text in their margins: {_by_class(task, written)}.",
+            f"{written.sum():,} of {len(task):,} images seem to have text in their margins: "
+            f"{_by_class(task, written)}.",
             "Look whether it names patients, places or dates, and mask it.",
             np.flatnonzero(written)[np.argsort(-task.numbers["characters"][written])],
             images=int(written.sum()),

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
-from sklearn.model_selection import StratifiedGroupKFold
 
-FOLDS = 5
+from medshot.tasks.audit.folds import patient_folds
+
 _CHUNK = 64  # permutations at once
 _RIDGE = 1e-2
 
@@ -38,12 +38,12 @@ def predictability(
     permutations: int,
     seed: int = 0,
 ) -> Predictability | None:
-    """Balanced accuracy of a linear discriminant, cross-validated by patient; None where too few patients allow no folds.
+    """Balanced accuracy of a linear discriminant, cross-validated by patient; None where there are too few patients.
 
     The discriminant assigns each sample to the nearest class mean in whitened space, all classes being equally likely.
     Its whitening does not depend on labels, so thousands of permutations cost little more than one fit (permutation
-    test of Ojala & Garriga, Journal of Machine Learning Research 2010). Labels are permuted between patients and not between images:
-    images of one patient share what they look like, and their labels are no independent evidence.
+    test of Ojala & Garriga, Journal of Machine Learning Research 2010). Labels are permuted between patients and not
+    between images: images of one patient share what they look like, so their labels are no independent evidence.
 
     Args:
         values: what to predict from.
@@ -52,8 +52,8 @@ def predictability(
         permutations: how many; p is at least 1 / (1 + permutations).
         seed: of the folds and the permutations.
     """
-    folds = _folds(labels, patients, seed)
-    if folds is None:
+    folds = patient_folds(labels, patients, seed)
+    if not folds:
         return None
     rng = np.random.default_rng(seed)
     dealt = np.stack([labels, *(_permuted(labels, patients, rng) for _ in range(permutations))])
@@ -71,18 +71,6 @@ def predictability(
     accuracy = (scores / np.maximum(totals, 1)).sum(axis=1) / (totals > 0).sum(axis=1)
     as_well = np.sum(accuracy[1:] >= accuracy[0] - 1e-12)
     return Predictability(float(accuracy[0]), float(accuracy[1:].mean()), float((1 + as_well) / len(dealt)))
-
-
-def _folds(labels: np.ndarray, patients: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]] | None:
-    fewest = min(len(np.unique(patients[labels == c])) for c in np.unique(labels))
-    if fewest < 2:
-        return None
-    folds = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
-    return [
-        (train, test)
-        for train, test in folds.split(labels, labels, patients)
-        if len(test) and len(np.unique(labels[train])) == len(np.unique(labels))
-    ] or None
 
 
 def _permuted(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ from medshot.tasks.audit.verdict import Finding, Harm
 
 LEVEL = 0.05  # chance of any false alarm in a task, over all its cues
 _WORTH = 0.1  # skill below which a shortcut is too weak to be named
-_HARMFUL = 0.4
+_HARMFUL = 0.2
 _RESTATED = 0.98
 _SAMPLES = 10_000  # samples that are enough to judge
 _CLASSES = 50
@@ -49,7 +49,7 @@ def _some(task: Examined, seed: int) -> np.ndarray:
 
 def _finding(task: Examined, cue: Cue, measured: Predictability, skill: float) -> Finding:
     said = (
-        f"The {cue.name} alone tells the class with a balanced accuracy of {100 * measured.accuracy:.0f} % "
+        f"From {cue.name} alone the class can be told with a balanced accuracy of {100 * measured.accuracy:.0f} % "
         f"(permuted labels {100 * measured.chance:.0f} %, p ≤ {measured.p:.1g})"
     )
     harm, why, advice = _judged(cue, skill)

@@ -28,7 +28,7 @@ def _patients(task: Examined) -> Iterator[Finding]:
             name="split-without-patients",
             task=task.name,
             harm="note",
-            sentence="There is a split but no column patient, so whether a patient stands on both sides cannot be told.",
+            sentence="There is a split but no column patient: whether a patient stands on both sides cannot be told.",
             advice="Add the column patient.",
         )
         return
@@ -47,7 +47,8 @@ def _patients(task: Examined) -> Iterator[Finding]:
         name="patients-across-splits",
         task=task.name,
         harm="harmful",
-        sentence=f"{len(shared):,} patients stand in several splits: {', '.join(parts)}; {len(samples):,} images are theirs.",
+        sentence=f"{len(shared):,} patients stand in several splits: {', '.join(parts)}; "
+        f"{len(samples):,} images are theirs.",
         advice="Split anew by patient; scores on the given split are too good.",
         numbers={"patients": len(shared), "images": len(samples)} | counts,
         examples=_of_patients(task, shared),
@@ -63,7 +64,8 @@ def _of_patients(task: Examined, shared: np.ndarray) -> list[Example]:
         rows = np.flatnonzero(task.patients == patient)
         rows = rows[np.unique(task.splits.codes[rows], return_index=True)[1]]
         name = task.listing.patients.names[patient]
-        examples += task.examples(rows, [f"{name}, {task.splits[row]}, {task.labels[row]}" for row in rows], group)
+        captions = [f"{name}, {task.splits[row]}, {task.labels[row]}" for row in rows.tolist()]
+        examples += task.examples(rows, captions, group)
     return examples
 
 
@@ -93,7 +95,8 @@ def _classes(task: Examined) -> Iterator[Finding]:
                 name="class-shares-differ",
                 task=task.name,
                 harm="note",
-                sentence=f"'{task.labels.names[worst]}' makes {100 * low:.0f} % of one split and {100 * high:.0f} % of another.",
+                sentence=f"'{task.labels.names[worst]}' makes {100 * low:.0f} % of one split and {100 * high:.0f} % of "
+                "another.",
                 advice="Use scores that do not depend on how common a class is.",
                 numbers={"lowest": round(float(low), 3), "highest": round(float(high), 3)},
             )

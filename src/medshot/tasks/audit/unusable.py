@@ -17,7 +17,7 @@ def unusable_findings(listing: Listing, unreadable: Sequence[Problem]) -> Iterat
         )  # fmt: skip
     if listing.problems:
         yield _listed(
-            listing, "unusable-rows", f"{len(listing.problems):,} rows of the manifest cannot be used", listing.problems,
+            listing, "unusable-rows", f"{len(listing.problems):,} rows cannot be used", listing.problems,
             "Correct or remove these rows; nothing else in medshot reads this manifest before.",
         )  # fmt: skip
     if listing.dropped:
