@@ -73,7 +73,11 @@ def places(path: Path, label: str = "label") -> list[Place]:
     if (path / FOLDER_MANIFEST).is_file():
         return [Place(path / FOLDER_MANIFEST)]
     children = sorted(child for child in path.iterdir() if not child.name.startswith("."))
-    class_folders = {child.name: images for child in children if (images := _images_in(child))}
+    class_folders = {
+        child.name: images
+        for child in children
+        if not (child / FOLDER_MANIFEST).is_file() and (images := _images_in(child))
+    }
     if class_folders:
         return [Place(path, class_folders)]
     found = [

@@ -88,8 +88,8 @@ def _of_several(task: Examined, several: np.ndarray) -> tuple[list[int], list[st
     samples, captions = list[int](), list[str]()
     for patient in several[:6]:
         rows = np.flatnonzero(task.patients == patient)
-        for row in rows[np.unique(task.labels.codes[rows], return_index=True)[1]]:
+        for row in rows[np.unique(task.labels.codes[rows], return_index=True)[1]].tolist():
             name = task.listing.patients.names[patient] if task.listing.patients else ""
-            samples.append(int(row))
+            samples.append(row)
             captions.append(f"{task.labels[row]} {name}".strip())
     return samples, captions

@@ -37,8 +37,10 @@ def group_examples(groups: Groups, members: Members, of: Numbers) -> list[Exampl
         places = np.stack([groups.task[rows], groups.split[rows], groups.label[rows], groups.patient[rows]])
         different = np.sort(np.unique(places, axis=1, return_index=True)[1])
         shown = np.concatenate([different, np.setdiff1d(np.arange(len(rows)), different)])[:_OF_ONE_GROUP]
-        for row in rows[shown]:
-            examples += groups.tasks[groups.task[row]].examples([groups.sample[row]], [_caption(groups, row)], group)
+        for row in rows[shown].tolist():
+            examples += groups.tasks[groups.task[row]].examples(
+                [int(groups.sample[row])], [_caption(groups, row)], group
+            )
     return examples
 
 

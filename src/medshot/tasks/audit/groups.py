@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64, UInt8
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -15,6 +15,8 @@ from medshot.tasks.audit.pictures import Pictures
 
 CROP_WORK = 40_000_000  # pairs of images of which crops are compared
 _SQUARE = 64
+_LOOKED_AT = 20_000  # pairs whose pictures are compared themselves
+_COARSELY, _FINELY = 0.93, 0.9  # correlation of near pairs at 16 and at 64 pixels per side
 
 Numbers = Int64[np.ndarray, " samples"]
 
@@ -60,7 +62,7 @@ def grouped(tasks: Sequence[Examined]) -> Groups:
     patient = _counted([one.patients for one in tasks])
     distinct = np.unique(exact, return_index=True)[1]
     found = near_pairs(np.concatenate([one.fact("fingerprint") for one in tasks])[distinct])
-    near = _joined(exact, distinct[found.pairs])
+    near = _joined(exact, _confirmed(tasks, task, sample, distinct[found.pairs]))
     crops = len(distinct) ** 2 <= CROP_WORK
     alike = _joined(near, _crops(tasks, task, sample, distinct, near, patient)) if crops else near
     return Groups(
@@ -79,8 +81,44 @@ def grouped(tasks: Sequence[Examined]) -> Groups:
     )
 
 
+def _confirmed(
+    tasks: Sequence[Examined], task: Numbers, sample: Numbers, pairs: Int64[np.ndarray, "pairs 2"]
+) -> Int64[np.ndarray, "confirmed 2"]:
+    """Of pairs with near fingerprints, those whose pictures correlate: fingerprints of sparse masks are near by chance.
+
+    Measured: of 469 near pairs of brain slices, the pictures of all correlate by 0.92 and more at 64 pixels per side;
+    of 8,398 of adrenal masks, those of 1 pair by more than 0.9.
+    """
+    kept = np.zeros(len(pairs), bool)
+    thumbnails = [one.fact("thumbnail") for one in tasks]
+    for start in range(0, len(pairs), _LOOKED_AT):
+        block = pairs[start : start + _LOOKED_AT]
+        sides = [np.stack([thumbnails[task[k]][sample[k]] for k in column]) for column in block.T]
+        kept[start : start + _LOOKED_AT] = _correlation(*sides) >= _COARSELY
+    pairs = pairs[kept]
+    if not 0 < len(pairs) <= _LOOKED_AT:
+        return pairs
+    needed = np.unique(pairs)
+    squares = np.concatenate([_thumbnails(one, sample[needed[task[needed] == k]]) for k, one in enumerate(tasks)])
+    first, second = (squares[np.searchsorted(needed, column)] for column in pairs.T)
+    return pairs[_correlation(first, second) >= _FINELY]
+
+
+def _correlation(
+    first: UInt8[np.ndarray, "pairs side side"], second: UInt8[np.ndarray, "pairs side side"]
+) -> Float[np.ndarray, " pairs"]:
+    """Of each picture with its partner."""
+    a, b = (side.reshape(len(side), -1) - side.mean((1, 2))[:, None] for side in (first, second))
+    return np.sum(a * b, axis=1) / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-9)
+
+
 def _crops(
-    tasks: Sequence[Examined], task: Numbers, sample: Numbers, distinct: Numbers, near: Numbers, patient: Numbers
+    tasks: Sequence[Examined],
+    task: Numbers,
+    sample: Numbers,
+    distinct: Int64[np.ndarray, " distinct"],
+    near: Numbers,
+    patient: Numbers,
 ) -> Int64[np.ndarray, "pairs 2"]:
     """Pairs of samples that are crops of each other; what is near anyway, or of one patient, is not compared."""
     thumbnails = np.concatenate(
@@ -95,7 +133,7 @@ def _crops(
     return chosen[cropped_pairs(thumbnails, thumbnails, apart, apart)]
 
 
-def _thumbnails(one: Examined, samples: Numbers) -> np.ndarray:
+def _thumbnails(one: Examined, samples: Int64[np.ndarray, " distinct"]) -> np.ndarray:
     """Squeezed to squares, from the pictures themselves."""
     return Pictures(one, samples).squeezed(_SQUARE)
 
@@ -116,7 +154,7 @@ def _joined(groups: Numbers, pairs: Int64[np.ndarray, "pairs 2"]) -> Numbers:
     return connected_components(graph, directed=False)[1].astype(np.int64)[groups]
 
 
-def _counted(parts: Sequence[Numbers]) -> Numbers:
+def _counted(parts: Sequence[Int64[np.ndarray, " _"]]) -> Numbers:
     """Numbers of several tasks, made different from task to task; -1 stays."""
     counted, start = [], 0
     for part in parts:

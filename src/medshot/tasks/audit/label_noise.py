@@ -8,8 +8,6 @@ from jaxtyping import Float
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from medshot.tasks.audit.examined import Examined
 from medshot.tasks.audit.folds import patient_folds
@@ -17,7 +15,7 @@ from medshot.tasks.audit.verdict import Finding
 
 COMPONENTS = 64
 _LEARNABLE = 0.5  # skill below which disagreement says nothing of the labels
-_SURE = 0.95
+_SURE = (0.8, 0.95)  # bounds of how probable the other class must be
 _FEWEST = 10  # patients of each class
 
 
@@ -25,8 +23,8 @@ def label_findings(task: Examined, features: Float[np.ndarray, "samples features
     """Labels that confident learning suspects (Northcutt, Jiang & Chuang, JAIR 2021), the surest first.
 
     Probabilities are cross-validated by patient: logistic regression on the main components of the features. A label
-    is suspected where another class has a probability above the mean that this class's own samples have, and above
-    0.95. On tasks that the features hardly solve, nothing is said.
+    is suspected where another class has a probability above the mean that this class's own samples have, with 0.8 and
+    0.95 as bounds of that mean. On tasks that the features hardly solve, nothing is said.
 
     Args:
         task: what to judge.
@@ -45,7 +43,7 @@ def label_findings(task: Examined, features: Float[np.ndarray, "samples features
     if (accuracy - 1 / len(patients_of)) / (1 - 1 / len(patients_of)) < _LEARNABLE:
         return
     usual = np.array([probabilities[labels == c, c].mean() for c in range(len(patients_of))])
-    suspected = (predicted != labels) & (probabilities.max(axis=1) >= np.maximum(usual[predicted], _SURE))
+    suspected = (predicted != labels) & (probabilities.max(axis=1) >= np.clip(usual, *_SURE)[predicted])
     if not suspected.any():
         return
     margin = probabilities.max(axis=1) - probabilities[np.arange(len(labels)), labels]
@@ -55,7 +53,7 @@ def label_findings(task: Examined, features: Float[np.ndarray, "samples features
         name="label-suspects",
         task=task.name,
         harm="doubtful",
-        sentence=f"{len(samples):,} of {len(task):,} labels are contradicted by a prediction that is 95 % sure or more "
+        sentence=f"{len(samples):,} of {len(task):,} labels are contradicted by a sure prediction "
         f"(balanced accuracy of these predictions: {100 * accuracy:.0f} %).",
         advice="Look at these images; correct a label only after an expert has.",
         numbers={"images": len(samples), "balanced_accuracy": round(accuracy, 4)},
@@ -77,9 +75,10 @@ def _cross_validated(
     if not folds:
         return None
     reduced = PCA(min(COMPONENTS, *features.shape), svd_solver="randomized", random_state=seed).fit_transform(features)
+    reduced /= max(float(reduced[:, 0].std()), 1e-9)
     probabilities = np.zeros((len(labels), int(labels.max()) + 1))
     for train, test in folds:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=500))
+        model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=500)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             probabilities[test] = model.fit(reduced[train], labels[train]).predict_proba(reduced[test])

@@ -160,11 +160,10 @@ def _from_manifest(place: Place, label: str, split: str, keep: Mapping[str, Sequ
                 row = dict(zip(header, map(str.strip, values), strict=False))
                 if any(row.get(column) not in allowed for column, allowed in keep.items()):
                     continue
-                why = _unusable(row, values, header, seen, reader.line_num)
-                if why:
-                    problems.append(Problem(f"{shown(path)} line {reader.line_num}", why))
-                elif not row[label]:
+                if len(values) == len(header) and not row[label]:
                     dropped += 1
+                elif why := _unusable(row, values, header, seen, reader.line_num):
+                    problems.append(Problem(f"{shown(path)} line {reader.line_num}", why))
                 else:
                     for name, value in row.items():
                         columns[name].append(value if name == "image" else intern(value))

@@ -1,6 +1,6 @@
 """Findings on what a task is mixed of: sizes, channels, bit depths, file types, spacings, modalities, marks, text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -120,7 +120,13 @@ def _by_class(task: Examined, which: np.ndarray) -> str:
 
 
 def _mixed(
-    task: Examined, name: str, harm: Harm, sentence: str, advice: str, samples: np.ndarray | list[int], **numbers: float
+    task: Examined,
+    name: str,
+    harm: Harm,
+    sentence: str,
+    advice: str,
+    samples: Sequence[int] | np.ndarray,
+    **numbers: float | int,
 ) -> Finding:
     return Finding(
         name=name,
