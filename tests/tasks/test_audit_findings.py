@@ -12,8 +12,8 @@ from PIL import Image
 from medshot.errors import InputError
 from medshot.tasks import FAMILIES, simulate
 from medshot.tasks.audit import audit
-from medshot.tasks.audit.facts import FACTS, measure
 from medshot.tasks.audit.decoding import of_array
+from medshot.tasks.audit.facts import FACTS, measure
 from medshot.tasks.audit.store import FactStore, keys
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -56,10 +57,8 @@ def test_a_check_never_changes_its_input(tmp_path_factory, classes):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
     before = state(folder)
-    try:
+    with suppress(InputError):  # where not one of the files is an image
         audit(folder)
-    except InputError as error:
-        assert "no image that can be read" in str(error)
     assert state(folder) == before
 
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
+_BLOCK = 1024  # whole images compared at once
 SIDE = 20  # pixels: what correlation is taken of
-LIMIT = 8_000  # images: the work grows with the square
 KEPT = np.arange(0.5, 1.0, 0.02)  # shares of one side that a crop keeps
 _LEAST = 0.97  # correlation of an image and its crop
 _STANDS_OUT = 0.4  # of the distance to the next best
@@ -32,7 +32,21 @@ def cropped_pairs(
         apart: only images with another number here are compared,
         other: and there.
     """
+    if not len(whole):
+        return np.empty((0, 2), np.int64)
     targets = _normalised(_sized(cut))
+    blocks = range(0, len(whole), _BLOCK)
+    found = [_stand_out(whole[k : k + _BLOCK], targets, apart[k : k + _BLOCK], other) + [[k, 0]] for k in blocks]
+    return np.concatenate(found)
+
+
+def _stand_out(
+    whole: Thumbnails,
+    targets: Float32[np.ndarray, "cut values"],
+    apart: Int64[np.ndarray, " whole"],
+    other: Int64[np.ndarray, " cut"],
+) -> Int64[np.ndarray, "pairs 2"]:
+    """Of each whole image the best match at any crop, where it is good and no other one is nearly as good."""
     best = np.full(len(whole), -1, np.float32)
     second, match = best.copy(), np.zeros(len(whole), np.int64)
     for views in _views(whole):

@@ -106,7 +106,7 @@ def _eight_bits(picture: Image) -> Image:
     return picture if picture.dtype == np.uint8 else (percentile_window(picture) >> 8).astype(np.uint8)
 
 
-def _at_most(picture: Image, side: int) -> Image:
+def _at_most(picture: Image, side: int) -> UInt8[np.ndarray, "small_height small_width *channels"]:
     """The picture, averaged down where a side is longer."""
     scale = side / max(picture.shape[:2])
     if scale >= 1:

@@ -13,7 +13,7 @@ from medshot.tasks.audit.examined import Examined, same
 from medshot.tasks.audit.neighbours import near_pairs
 from medshot.tasks.audit.pictures import Pictures
 
-CROP_WORK = 40_000_000  # pairs of images of which crops are compared
+CROP_WORK = 100_000_000  # pairs of images of which crops are compared
 _SQUARE = 64
 _LOOKED_AT = 20_000  # pairs whose pictures are compared themselves
 _COARSELY, _FINELY = 0.93, 0.9  # correlation of near pairs at 16 and at 64 pixels per side
@@ -60,7 +60,7 @@ def grouped(tasks: Sequence[Examined]) -> Groups:
     sample = np.concatenate([np.arange(len(one)) for one in tasks])
     exact = same(np.concatenate([one.fact("pixels") for one in tasks]))
     patient = _counted([one.patients for one in tasks])
-    distinct = np.unique(exact, return_index=True)[1]
+    distinct = np.sort(np.unique(exact, return_index=True)[1])
     found = near_pairs(np.concatenate([one.fact("fingerprint") for one in tasks])[distinct])
     near = _joined(exact, _confirmed(tasks, task, sample, distinct[found.pairs]))
     crops = len(distinct) ** 2 <= CROP_WORK
