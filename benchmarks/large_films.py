@@ -1,4 +1,4 @@
-"""Simulated chest films of 2,048 pixels, rendered when they are asked for, with a calcified nodule of three millimetres.
+"""Simulated chest films of 2,048 pixels, rendered on demand, with a calcified nodule of three millimetres.
 
 In an overview of 224 pixels such a nodule is a speck of two, as bright as a vessel seen end-on.
 """

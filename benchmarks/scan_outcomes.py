@@ -7,7 +7,7 @@ and `docs/scans_outcomes.md`. A reader "read" a file, "raises" (in medshot one s
 "silently wrong": it returned something, said nothing, and one of these is so, as the file's own header tells:
 
 * the file holds no pixels, is cut off, or its slope is zero or not a number;
-* values are not finite, or differ from slope × stored + intercept (CT, PET, dose; what pydicom decodes counts as stored),
+* values are not finite, or differ from slope × stored + intercept (CT, PET, dose; stored is what pydicom decodes),
   or stayed dark-is-bright in MONOCHROME1, or are palette indices or luminance and chroma instead of colours;
 * a spacing of 1.0 was made up where the file has none;
 * slices are not in the order of their positions, or are of several patients or series in one volume.
@@ -234,8 +234,8 @@ def page(rows: list[dict[str, Any]]) -> str:
         "# What becomes of every DICOM file",
         "",
         f"{len(rows)} files and folders: pydicom's test files, `pydicom-data`, one real series, and made ones.",
-        "Written by `benchmarks/scan_outcomes.py`, whose head says what counts as silently wrong. medshot raises one sentence",
-        "that names the file and what to do; pydicom is `dcmread(path).pixel_array`, MONAI is `LoadImage()` as it comes.",
+        "Written by `benchmarks/scan_outcomes.py`, whose head says what counts as silently wrong. medshot raises one",
+        "sentence that names the file and what to do; pydicom is `dcmread(path).pixel_array`, MONAI is `LoadImage()`.",
         "",
         "| reader | " + " | ".join(kinds) + " |",
         "|---|" + "---|" * len(kinds),

@@ -214,6 +214,47 @@ def evaluate(
     report_on(results, cells, out, as_json=as_json)
 
 
+def check(
+    data: Annotated[list[Path], typer.Argument(help="Folders, CSV manifests or MedMNIST files; compared if several.")],
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for report.html, findings.json and findings.csv.")
+    ] = None,
+    label: Label = "label",
+    split: Annotated[str, typer.Option(help="Manifest column that holds a given split, where there is one.")] = "split",
+    keep: Keep = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="lite0 (if left out) to suspect labels by its features, up to 20,000 images; none skips that."
+        ),
+    ] = None,
+    deidentified: Annotated[
+        Path | None, typer.Option("--deidentify", help="New folder for a copy without names, dates and ages.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong with labelled data before anything is trained on it; the data is only read.
+
+    Finds unreadable and odd images, copies and near copies within a task and across classes, splits and tasks,
+    patients on both sides of a split, shortcuts that give the label away, suspect labels, and names, ages and dates.
+    Exits with 0 if nothing is harmful, 1 if something is, and 2 if there is nothing to check.
+
+    Example: medshot check tasks/ --out checked
+    """
+    from medshot.cli.checking import check_data, report_on
+    from medshot.cli.deidentifying import deidentify_into
+    from medshot.storage import refuse_existing
+
+    for new in filter(None, (out, deidentified)):
+        refuse_existing(new)
+    checked = check_data(data, label=label, split=split, keep=kept(keep), encoder=encoder, seed=seed)
+    copied = deidentify_into(data, deidentified) if deidentified else None
+    report_on(checked, out, copied, as_json=as_json)
+    if checked.verdict.harmful:
+        raise typer.Exit(1)
+
+
 def learners(as_json: Json = False) -> None:
     """List all learners: what they do, where they were published, and what adapting them costs.
 

@@ -1,14 +1,22 @@
 """What `medshot check DATA --deidentify OUT` writes and says."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from medshot.errors import InputError
 from medshot.imaging.deidentification import deidentify
 
 
-def deidentify_into(data: Path, out: Path) -> dict[str, Any]:
-    """Write the clean copy; what was done, for the screen of the owner of the data (left-out files by name)."""
-    done = deidentify(data, out)
+def deidentify_into(paths: Sequence[Path], out: Path) -> dict[str, Any]:
+    """Write the clean copy; what was done, for the screen of the owner of the data (left-out files by name).
+
+    Raises:
+        InputError: there are several folders, or it cannot be cleaned as a whole.
+    """
+    if len(paths) != 1:
+        raise InputError(f"--deidentify takes one DATA and there are {len(paths)}; give the folder above them.")
+    done = deidentify(paths[0], out)
     return {
         "out": str(done.out),
         "cleaned": done.cleaned,

@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("quickstart")(commands.quickstart)
+app.command("check")(commands.check)
 app.command("meta-train")(commands.meta_train)
 app.command("adapt")(commands.adapt)
 app.command("predict")(commands.predict)

@@ -1,7 +1,5 @@
 """What `medshot predict` does: files in, rows out."""
 
-import csv
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +7,11 @@ from pathlib import Path
 from medshot.errors import InputError
 from medshot.imaging import FileImages, ImageSource, all_image_paths
 from medshot.learners import FewShotClassifier
+from medshot.reporting.spreadsheet import csv_text
 from medshot.storage import refuse_existing, shown, write_bytes
 from medshot.tasks import MANIFEST_SUFFIXES, read_images, sample_images
 
 Row = dict[str, str | float]
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, float] | None) -> list[Row]:
@@ -38,12 +36,12 @@ def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, f
 def write_rows(out: Path, rows: Sequence[Row]) -> None:
     """Write the rows as CSV; StorageError if `out` exists or cannot be written."""
     refuse_existing(out)
-    write_bytes(out, _csv(rows).encode())
+    write_bytes(out, csv_text(rows, list(rows[0])).encode())
 
 
 def print_rows(rows: Sequence[Row]) -> None:
     """The rows as CSV on stdout."""
-    sys.stdout.write(_csv(rows))
+    sys.stdout.write(csv_text(rows, list(rows[0])))
 
 
 def _samples(paths: Sequence[Path]) -> tuple[list[Path], ImageSource]:
@@ -62,16 +60,3 @@ def _files(path: Path) -> list[Path]:
     if not found:
         raise InputError(f"{path} holds no image; check the path.")
     return found
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writerow({name: _harmless(name) for name in rows[0]})
-    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
-
-
-def _harmless(value: str | float) -> str | float:
-    """A file or class name that a spreadsheet would run as a formula becomes plain text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

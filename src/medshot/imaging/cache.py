@@ -19,9 +19,9 @@ from rich.progress import Progress
 
 from medshot.errors import StorageError
 from medshot.imaging.arrays import FittedImage, Pixels
+from medshot.imaging.decoding import decoded
 from medshot.imaging.resizing import prepare
 from medshot.imaging.shape import GridShape
-from medshot.imaging.decoding import decoded
 
 FORMAT_VERSION = 1
 _AHEAD = 4  # items in work for each thread, whatever their number

@@ -120,12 +120,14 @@ def _is_image(path: Path) -> bool:
     if path.is_dir():
         return is_series(path)
     name = path.name.lower()
-    return path.is_file() and (path.suffix.lower() in PICTURE_SUFFIXES or name.endswith(VOLUME_NAMES) or _is_dicom(path))
+    return path.is_file() and (
+        path.suffix.lower() in PICTURE_SUFFIXES or name.endswith(VOLUME_NAMES) or _is_dicom(path)
+    )
 
 
 def _is_dicom(path: Path) -> bool:
     """Whether a file has DICOM's mark, and a name that DICOM files have."""
-    if not path.is_file() or path.suffix.lower() not in DICOM_SUFFIXES and not path.suffix[1:].isdigit():
+    if not path.is_file() or (path.suffix.lower() not in DICOM_SUFFIXES and not path.suffix[1:].isdigit()):
         return False
     try:
         with path.open("rb") as file:

@@ -33,6 +33,12 @@ def read_medmnist(path: Path | str) -> tuple[StackedImages, Int64[np.ndarray, " 
         InputError: not such an archive, damaged, larger than 8 GB unpacked, pickled objects inside, float
             images outside 0..1 or NaN, splits that do not fit each other, or several labels per image.
     """
+    images, labels = zip(*read_medmnist_splits(path).values(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def read_medmnist_splits(path: Path | str) -> dict[str, tuple[StackedImages, Int64[np.ndarray, " images"]]]:
+    """The splits of a MedMNIST archive by name, each with its images and labels; raises as `read_medmnist` does."""
     path = Path(path)
     with opened(path) as archive:
         arrays = _read_arrays(path, archive)
@@ -49,7 +55,7 @@ def read_medmnist(path: Path | str) -> tuple[StackedImages, Int64[np.ndarray, " 
             )
         if some_images.shape[1:] != images[0].shape[1:] or some_images.dtype != images[0].dtype:
             raise InputError(f"{path} holds {split}_images of another shape or type; make the splits alike.")
-    return np.concatenate(images), np.concatenate(labels)
+    return dict(zip(splits, zip(images, labels, strict=True), strict=True))
 
 
 def _read_arrays(path: Path, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:

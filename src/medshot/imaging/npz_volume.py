@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from medshot.errors import InputError
-from medshot.imaging.npz import members, opened, read_array, read_header
 from medshot.imaging.arrays import Volume
+from medshot.imaging.npz import members, opened, read_array, read_header
 
 NPZ_SUFFIXES = frozenset({".npz"})
 VOXEL_LIMIT = 400_000_000

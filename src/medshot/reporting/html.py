@@ -68,7 +68,7 @@ def report_html(results: Results, examples: Sequence[ExampleEpisode], reliabilit
     learners = list(dict.fromkeys(row.learner for row in results.rows))
     colours = learner_colours(learners, results.baseline)
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             results=results,
@@ -113,7 +113,8 @@ def _sections(
     ]
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, which escape whatever is put into them."""
     environment = Environment(
         loader=PackageLoader("medshot.reporting"),
         autoescape=True,

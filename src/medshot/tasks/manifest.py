@@ -38,7 +38,7 @@ def is_manifest(path: Path, label: str = "label") -> bool:
     """Whether the file's first line is a header with the columns `image`, or `image:NAME`, and `label`."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _columns(file.readline(1 << 16), label) is not None
+            return delimiter_of(file.readline(1 << 16), label) is not None
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -80,13 +80,13 @@ def read_images(path: Path) -> dict[str, list[Path | None]]:
 
 def _images_of(path: Path, rows: list[tuple[int, dict[str, str]]]) -> dict[str, list[Path | None]]:
     """For each name of an image, its path in each row, all of which exist."""
-    names = {column: column.removeprefix(IMAGE).removeprefix(":") for column in _images(rows[0][1])}
+    names = {column: column.removeprefix(IMAGE).removeprefix(":") for column in image_columns(rows[0][1])}
     images = {name: _paths(path, column, rows) for column, name in names.items()}
     _refuse_missing(path, [image for of_name in images.values() for image in of_name if image])
     return images
 
 
-def _images(columns: Iterable[str]) -> list[str]:
+def image_columns(columns: Iterable[str]) -> list[str]:
     """The columns that name images: `image`, or else all `image:NAME`."""
     columns = list(columns)
     return [IMAGE] if IMAGE in columns else [column for column in columns if column.startswith(NAMED)]
@@ -98,7 +98,7 @@ def _paths(path: Path, column: str, rows: list[tuple[int, dict[str, str]]]) -> l
     images: list[Path | None] = []
     for number, row in rows:
         image = row[column].strip()
-        if not image and (column == IMAGE or not any(row[other].strip() for other in _images(row))):
+        if not image and (column == IMAGE or not any(row[other].strip() for other in image_columns(row))):
             raise InputError(f"{path} line {number} names no image; fill in the image column or remove the row.")
         same = os.path.normpath(image)
         if image and same in first_seen:
@@ -131,7 +131,7 @@ def _rows(path: Path, label: str | None, keep: Mapping[str, Sequence[str]]) -> l
         raise InputError(f"{path} is not UTF-8 text; save it as CSV in UTF-8.") from error
     if "\0" in text:
         raise InputError(f"{path} is not UTF-8 text (it holds NUL bytes); save it as CSV in UTF-8.")
-    delimiter = _columns(text.split("\n", 1)[0], label)
+    delimiter = delimiter_of(text.split("\n", 1)[0], label)
     if delimiter is None:
         wanted = "column 'image'" if label is None else f"columns 'image' and '{label}'"
         raise InputError(f"{path} has no {wanted} in its first line; name them there or choose with --label.")
@@ -160,14 +160,14 @@ def _rows(path: Path, label: str | None, keep: Mapping[str, Sequence[str]]) -> l
     return rows
 
 
-def _columns(header: str, label: str | None) -> str | None:
+def delimiter_of(header: str, label: str | None) -> str | None:
     """The delimiter under which the header has the columns `image` and, where one is asked for, `label`."""
     for delimiter in DELIMITERS:
         try:
             columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
         except csv.Error:
             continue
-        if _images(columns) and (label is None or label in columns):
+        if image_columns(columns) and (label is None or label in columns):
             return delimiter
     return None
 

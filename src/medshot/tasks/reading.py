@@ -1,12 +1,13 @@
 """Reading tasks from disk: class folders, CSV manifests, MedMNIST files, or a folder of any of these."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from medshot.errors import InputError
-from medshot.imaging import MISSING, ArrayImages, FileImages, ImageSource, SeveralImages, read_medmnist
+from medshot.imaging import MISSING, ArrayImages, FileImages, ImageSource, SeveralImages, image_paths, read_medmnist
 from medshot.storage import shown
 from medshot.tasks.manifest import MANIFEST_SUFFIXES, is_manifest, read_manifest
 from medshot.tasks.patients import unnamed_patients
@@ -35,7 +36,7 @@ def load_tasks(
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path.")
-    tasks = _tasks_at(path, label, keep)
+    tasks = [_task_at(place, label, keep) for place in places(path, label)]
     if not tasks:
         raise InputError(
             f"{path} holds no task; expected class folders of PNG, JPEG or TIFF images, a CSV with the columns "
@@ -79,15 +80,28 @@ def sample_images(images: Mapping[str, Sequence[Path | None]]) -> ImageSource:
     return SeveralImages({name: FileImages(there[name]) for name in kept}, {name: rows[name] for name in kept})
 
 
-def _tasks_at(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) -> list[Task]:
+@dataclass(frozen=True)
+class Place:
+    """Where one task lies: a file, or a folder whose class folders hold these images."""
+
+    path: Path
+    class_folders: Mapping[str, list[Path]] | None = None
+
+
+def places(path: Path, label: str = "label") -> list[Place]:
+    """Every task at `path`, found and not read; none where there is none."""
     if path.is_file():
-        return [_from_file(path, label, keep)]
+        return [Place(path)]
     if (path / FOLDER_MANIFEST).is_file():
-        return [_from_manifest(path / FOLDER_MANIFEST, label, keep)]
+        return [Place(path / FOLDER_MANIFEST)]
     children = sorted(child for child in path.iterdir() if not child.name.startswith("."))
-    class_folders = {child.name: images for child in children if (images := _images_in(child))}
+    class_folders = {
+        child.name: images
+        for child in children
+        if not (child / FOLDER_MANIFEST).is_file() and (images := _images_in(child))
+    }
     if class_folders:
-        return [_from_class_folders(path, class_folders)]
+        return [Place(path, class_folders)]
     found = [
         child
         for child in children
@@ -95,38 +109,52 @@ def _tasks_at(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) 
         or child.suffix.lower() == ".npz"
         or (child.suffix.lower() in MANIFEST_SUFFIXES and is_manifest(child, label))
     ]
-    return [task for child in found for task in _tasks_at(child, label, keep)]
+    return [place for child in found for place in places(child, label)]
 
 
-def _from_file(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
+def task_name(place: Place) -> str:
+    """What the task there is called."""
+    if place.class_folders is not None:
+        return shown(place.path.resolve().name)
+    return shown(place.path.resolve().parent.name if place.path.name == FOLDER_MANIFEST else place.path.stem)
+
+
+def _task_at(place: Place, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
+    if place.class_folders is not None:
+        return _from_class_folders(place, place.class_folders)
+    return _from_file(place, label, keep)
+
+
+def _from_file(place: Place, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
+    path = place.path
     if path.suffix.lower() == ".npz":
         images, labels = read_medmnist(path)
         if labels.min() < 0:
             raise InputError(f"{path} holds labels below 0 ({labels.min()}); give labels that count from 0.")
-        return _task(shown(path.stem), ArrayImages(images), [str(value) for value in labels])
+        return _task(task_name(place), ArrayImages(images), [str(value) for value in labels])
     if path.suffix.lower() in MANIFEST_SUFFIXES:
-        return _from_manifest(path, label, keep)
+        return _from_manifest(place, label, keep)
     raise InputError(f"{path} is not a task; give a folder, a .csv manifest or a MedMNIST .npz file.")
 
 
-def _from_manifest(path: Path, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
+def _from_manifest(place: Place, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
+    path = place.path
     manifest = read_manifest(path, label=label, keep=keep)
-    name = shown(path.resolve().parent.name if path.name == FOLDER_MANIFEST else path.stem)
     if len(set(manifest.labels)) < 2:
         raise InputError(
             f"{path} has the single label '{manifest.labels[0]}'; a task needs images of two or more classes."
         )
-    return task_from_files(name, manifest.images, manifest.labels, manifest.patients, manifest.dropped)
+    return task_from_files(task_name(place), manifest.images, manifest.labels, manifest.patients, manifest.dropped)
 
 
-def _from_class_folders(path: Path, folders: Mapping[str, list[Path]]) -> Task:
+def _from_class_folders(place: Place, folders: Mapping[str, list[Path]]) -> Task:
     if len(folders) < 2:
         raise InputError(
-            f"{path} has images only in the class folder '{next(iter(folders))}'; a task needs two or more classes."
+            f"{place.path} has images only in the class folder '{next(iter(folders))}'; a task needs two or more "
+            "classes."
         )
     labels = [shown(name) for name, images in folders.items() for _ in images]
-    name = shown(path.resolve().name)
-    return task_from_files(name, [image for images in folders.values() for image in images], labels)
+    return task_from_files(task_name(place), [image for images in folders.values() for image in images], labels)
 
 
 def _images_in(folder: Path) -> list[Path]:

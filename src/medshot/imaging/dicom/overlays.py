@@ -24,9 +24,8 @@ def overlays_of(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Mas
             _draw(masks, dataset, group, assumed)
         elif (group, 0x0102) in dataset and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
             bit = int(dataset[group, 0x0102].value)
-            words, _ = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
-                dataset, raw=True, correct_unused_bits=False
-            )
+            decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
+            words, _ = decoder.as_array(dataset, raw=True, correct_unused_bits=False)  # type: ignore[arg-type]
             if words.ndim == masks.ndim - (claims.frames == 1) and bit < 8 * words.dtype.itemsize:
                 masks |= ((words.reshape(masks.shape) >> bit) & 1).astype(bool)
         else:

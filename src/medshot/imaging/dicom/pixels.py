@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,7 +130,8 @@ def decode(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Stored:
         dataset.PlanarConfiguration = 0
         assumed.append("PlanarConfiguration is missing; colours were taken as pixel by pixel.")
     try:
-        with complaints() if plugin == "gdcm" else nullcontext([]) as said:
+        watched: AbstractContextManager[list[str]] = complaints() if plugin == "gdcm" else nullcontext([])
+        with watched as said:
             array = _decoded(dataset, claims, syntax, plugin)
     except (RuntimeError, ImportError) as error:
         lines = str(error).splitlines() or [type(error).__name__]

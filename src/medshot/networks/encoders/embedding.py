@@ -26,7 +26,8 @@ _CHUNK = 256  # images embedded between two writes
 
 Item = TypeVar("Item")
 
-_embedded: WeakKeyDictionary[ImageSource, dict[tuple[Encoder | PartwiseEncoder, Cut | None], "Embedded"]] = WeakKeyDictionary()
+_Key = tuple[Encoder | PartwiseEncoder, Cut | None]
+_embedded: WeakKeyDictionary[ImageSource, dict[_Key, "Embedded"]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)

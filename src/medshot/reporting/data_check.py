@@ -1,0 +1,113 @@
+"""What a check of data found: a table in the terminal, a page with the offending pictures, JSON and CSV."""
+
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from medshot.errors import InputError
+from medshot.reporting.examples import picture
+from medshot.reporting.html import environment
+from medshot.reporting.spreadsheet import csv_text
+from medshot.reporting.wording import DISCLAIMER
+from medshot.storage import write_bytes, write_json
+from medshot.tasks.audit import Audit, Example, Finding, Pictures, Verdict
+
+STYLES = {"harmful": "bold red", "doubtful": "yellow", "note": "dim"}
+TITLES = {
+    "harmful": ("Harmful", "Scores on this data would be wrong."),
+    "doubtful": ("Doubtful", "Look at it before you trust a score."),
+    "note": ("To know", "Harmless, as far as can be told."),
+}
+COLUMNS = ("harm", "finding", "task", "image", "caption", "sentence", "advice")
+NOTHING = Example("", -1, "")
+_LISTED = 200  # lines of a list on the page
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One offending image on the page; `picture` is None where there is none to show."""
+
+    image: str
+    caption: str
+    picture: str | None
+
+
+def findings_table(verdict: Verdict) -> Table:
+    """The findings, sorted by harm."""
+    several = len(verdict.tasks) > 1
+    table = Table(title=Text(verdict.sentence), title_justify="left", show_lines=False)
+    table.add_column("Harm")
+    if several:
+        table.add_column("Task")
+    table.add_column("Finding")
+    table.add_column("What was found", ratio=1)
+    for finding in verdict.findings:
+        cells = [Text(finding.harm, STYLES[finding.harm])]
+        cells += [Text(finding.task)] if several else []
+        table.add_row(*cells, Text(finding.name), Text(finding.sentence))
+    return table
+
+
+def write_check(folder: Path, audit: Audit) -> None:
+    """Write `report.html`, `findings.json` and `findings.csv` into an existing folder.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    write_json(folder / "findings.json", audit.verdict.to_json())
+    write_bytes(folder / "findings.csv", csv_text(_rows(audit.verdict), COLUMNS).encode())
+    write_bytes(folder / "report.html", check_html(audit).encode())
+
+
+def check_html(audit: Audit) -> str:
+    """The findings as one HTML document, without scripts or links to anything outside it."""
+    pictures = {name: Pictures(task) for name, task in audit.tasks.items()}
+    sections = [
+        (harm, *TITLES[harm], [(finding, _groups(finding, pictures)) for finding in findings])
+        for harm, findings in groupby(audit.verdict.findings, lambda finding: finding.harm)
+    ]
+    return (
+        environment()
+        .get_template("check.html.j2")
+        .render(verdict=audit.verdict, sections=sections, disclaimer=DISCLAIMER, listed=_LISTED)
+    )
+
+
+def _rows(verdict: Verdict) -> list[dict[str, str | float]]:
+    """One row per finding and image; a finding without images has one row."""
+    return [
+        {
+            "harm": finding.harm,
+            "finding": finding.name,
+            "task": finding.task,
+            "image": example.image,
+            "caption": example.caption,
+            "sentence": finding.sentence,
+            "advice": finding.advice,
+        }
+        for finding in verdict.findings
+        for example in (finding.examples or [NOTHING])
+    ]
+
+
+def _groups(finding: Finding, pictures: dict[str, Pictures]) -> list[list[Shown]]:
+    """What is shown of a finding, what belongs together in one list."""
+    return [
+        [_shown(example, pictures) for example in group]
+        for _, group in groupby(finding.examples[:_LISTED], lambda example: example.group)
+    ]
+
+
+def _shown(example: Example, pictures: dict[str, Pictures]) -> Shown:
+    if example.row < 0:
+        return Shown(example.image, example.caption, None)
+    of_task = pictures[example.task]
+    try:
+        image = of_task.picture(int(np.searchsorted(of_task.task.rows, example.row)))
+        return Shown(example.image, example.caption, picture(image))
+    except InputError:  # it was readable when it was measured
+        return Shown(example.image, example.caption, None)

@@ -1,0 +1,94 @@
+"""One path to one picture with what its header says: the only place where the audit decodes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from medshot.errors import InputError
+from medshot.imaging.arrays import Image
+from medshot.imaging.decoding import PICTURE_SUFFIXES
+from medshot.imaging.deidentification import identifying
+from medshot.imaging.display import display
+from medshot.imaging.ecg import ecg_page
+from medshot.imaging.npz_volume import NPZ_SUFFIXES, parted, read_volume
+from medshot.imaging.opening import read
+from medshot.imaging.reading import read_image
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture and what its file says of it.
+
+    Args:
+        picture: what there is to see, grey or RGB.
+        content: the values that identify it, as they were decoded.
+        spacing: millimetres from row to row and column to column; 0 where it is not known.
+        modality: as DICOM abbreviates it; "" where it is not known.
+        burnt_in: whether the file itself says that text is burnt into its pixels.
+    """
+
+    picture: Image
+    content: Shaped[np.ndarray, "..."]
+    spacing: tuple[float, float] = (0.0, 0.0)
+    modality: str = ""
+    burnt_in: bool = False
+
+
+@dataclass(frozen=True)
+class Header:
+    """How much the header of a file tells that should not leave the hospital.
+
+    Args:
+        names: places that name the patient or give a number of theirs.
+        traces: other places that identify: dates, devices, institutions, free text.
+    """
+
+    names: int
+    traces: int
+
+
+NO_HEADER = Header(0, 0)
+
+
+def header_of(path: str) -> Header:
+    """What the header of an image tells, of a series that of its first file."""
+    file, _ = parted(Path(path))
+    if file.is_dir():
+        file = min((child for child in file.rglob("*") if child.is_file()), default=file)
+    try:
+        kinds = [place.kind for place in identifying(file)]
+    except InputError:  # it is of no kind whose header is known
+        return NO_HEADER
+    named = sum(kind in ("name", "identifier") for kind in kinds)
+    return Header(named, len(kinds) - named)
+
+
+def decode(path: str) -> Decoded:
+    """Decode an image, whatever it is; InputError where it cannot be read."""
+    file, _ = parted(Path(path))
+    suffix = file.suffix.lower()
+    if suffix in PICTURE_SUFFIXES:
+        picture = read_image(file)
+        return Decoded(picture, picture)
+    if suffix in NPZ_SUFFIXES:
+        return of_array(read_volume(path))
+    scan = read(path)
+    if scan.kind == "waveform":
+        return Decoded(ecg_page(scan), scan.array, modality=scan.modality)
+    shown = of_array(display(scan) if len(scan.array) > 1 else display(scan)[0])
+    rows, columns = (step or 0.0 for step in scan.spacing[1:])
+    return Decoded(shown.picture, scan.array, (rows, columns), scan.modality, scan.burnt_in is True)
+
+
+def of_array(image: Shaped[np.ndarray, "..."]) -> Decoded:
+    """A picture of one image of an array: the middle planes of a volume side by side, the middle of colour frames."""
+    if image.ndim == 2 or image.shape[-1] == 3:
+        return Decoded(image, image)
+    if image.ndim == 4:
+        return Decoded(image[len(image) // 2], image)
+    planes = [image.take(side // 2, axis=axis) for axis, side in enumerate(image.shape)]
+    height = max(plane.shape[0] for plane in planes)
+    padded = [np.pad(plane, ((0, height - plane.shape[0]), (0, 0))) for plane in planes]
+    return Decoded(np.concatenate(padded, axis=1), image)

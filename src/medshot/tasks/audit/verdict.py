@@ -1,0 +1,107 @@
+"""What a check says: a verdict, and findings sorted by harm."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Harm = Literal["harmful", "doubtful", "note"]
+HARMS: tuple[Harm, ...] = ("harmful", "doubtful", "note")
+SHOWN = 24  # images of a finding that are named
+
+
+@dataclass(frozen=True)
+class Example:
+    """One offending image.
+
+    Args:
+        task: the task that it is of.
+        row: its place among the samples of that task, -1 where it is none of them.
+        image: its file, or its place in an array.
+        caption: what there is to see.
+        group: examples of one group belong together: copies of one image, say.
+    """
+
+    task: str
+    row: int
+    image: str
+    caption: str = ""
+    group: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is wrong with the data, or worth knowing.
+
+    Args:
+        name: what it is, one of the names in docs/check.md.
+        task: the task, or the tasks, that it is of.
+        harm: "harmful": scores on this data would be wrong; "doubtful": look at it; "note": know it.
+        sentence: what was found, for people.
+        advice: what to do.
+        numbers: what was measured.
+        examples: some of the images, the worst first.
+    """
+
+    name: str
+    task: str
+    harm: Harm
+    sentence: str
+    advice: str
+    numbers: Mapping[str, float | int | str] = field(default_factory=dict)
+    examples: Sequence[Example] = ()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a task holds."""
+
+    task: str
+    images: int
+    unreadable: int
+    patients: int | None
+    classes: Mapping[str, int]
+    splits: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All findings on some data.
+
+    Args:
+        data: what was checked, as the user named it.
+        tasks: what it holds.
+        findings: sorted by harm.
+        left_out: what was not looked for, and why.
+    """
+
+    data: str
+    tasks: Sequence[Counts]
+    findings: Sequence[Finding]
+    left_out: Sequence[str] = ()
+
+    @property
+    def harmful(self) -> bool:
+        """Whether one of the findings is harmful."""
+        return any(finding.harm == "harmful" for finding in self.findings)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        counts = {harm: sum(finding.harm == harm for finding in self.findings) for harm in HARMS}
+        images = sum(task.images for task in self.tasks)
+        said = f"{images:,} images in {len(self.tasks)} {'task' if len(self.tasks) == 1 else 'tasks'}: "
+        if not counts["harmful"]:
+            return f"{said}nothing harmful, {counts['doubtful']} doubtful, {counts['note']} to know."
+        return (
+            f"{said}{counts['harmful']} harmful, {counts['doubtful']} doubtful, {counts['note']} to know; "
+            "scores on this data would mislead."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines; the order of the findings is kept."""
+        return {"verdict": "harmful" if self.harmful else "fine", "sentence": self.sentence, **asdict(self)}
+
+
+def sorted_by_harm(findings: Sequence[Finding]) -> list[Finding]:
+    """Harmful ones first; in the order given within one harm."""
+    return sorted(findings, key=lambda finding: HARMS.index(finding.harm))

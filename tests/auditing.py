@@ -1,0 +1,53 @@
+"""Made data for the audit: smooth pictures that differ, written as files with a manifest."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from making import write_manifest
+from PIL import Image
+
+from medshot.tasks.audit import Finding, audit
+
+
+def smooth(seed: int, count: int, size: int = 64) -> np.ndarray:
+    """Grey pictures of a few random blobs, each different from the others."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.normal(128, 60, (count, 9, 9))
+    pictures = [cv2.resize(one, (size, size), interpolation=cv2.INTER_CUBIC) for one in coarse]
+    return np.clip(np.stack(pictures) + rng.normal(0, 2, (count, size, size)), 1, 254).astype(np.uint8)
+
+
+def write_data(
+    folder: Path, images: Sequence[np.ndarray], labels: Sequence[str], suffix: str = ".png", **columns: Sequence[str]
+) -> Path:
+    """The pictures as files, and `task.csv` with these columns; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [["image", "label", *columns]]
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        Image.fromarray(image).save(folder / f"{number:04d}{suffix}")
+        rows.append([f"{number:04d}{suffix}", label, *(values[number] for values in columns.values())])
+    write_manifest(folder / "task.csv", rows)
+    return folder
+
+
+def found(*places: Path, **options: object) -> dict[str, Finding]:
+    """The findings by name, of data that has no two of one name."""
+    findings = audit(places, **options).verdict.findings
+    return {finding.name: finding for finding in findings}
+
+
+def harms(findings: Mapping[str, Finding]) -> set[str]:
+    """The names of the harmful ones."""
+    return {name for name, finding in findings.items() if finding.harm == "harmful"}
+
+
+def named(count: int) -> list[str]:
+    """Patients, each another one."""
+    return [f"p{number}" for number in range(count)]
+
+
+def two(count: int) -> list[str]:
+    """Labels of two classes in turn."""
+    return ["sound" if number % 2 else "ill" for number in range(count)]
