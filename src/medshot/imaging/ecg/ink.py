@@ -67,7 +67,7 @@ def _level(ink: Ink) -> Ink:
     small = cv2.resize(ink, (280, max(1, round(280 * height / width))), interpolation=cv2.INTER_AREA)
 
     def gathered(degrees: float) -> float:
-        return float(np.square(_turned(small, degrees).sum(axis=1)).sum() - 1e-3 * abs(degrees))
+        return float(np.square(_turned(small, degrees).sum(axis=1, dtype=np.float64)).sum() - 1e-3 * abs(degrees))
 
     return _turned(ink, max(_ANGLES, key=gathered))
 
