@@ -36,7 +36,7 @@ def corpus(folder: Path) -> dict[str, bytes]:
     import nibabel
     import SimpleITK
     from PIL import Image
-    from pydicom.data import get_testdata_files
+    from pydicom.data import DATA_ROOT
 
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (24, 20), dtype=np.uint8)
@@ -55,7 +55,7 @@ def corpus(folder: Path) -> dict[str, bytes]:
     (folder / "manifest.csv").write_text(f"image,label,patient\n{rows}\n")
     for number in range(6):
         Image.fromarray(np.roll(picture, number)).save(folder / f"grey{number}.png")
-    for number, path in enumerate(sorted(map(Path, get_testdata_files("*.dcm")))):
+    for number, path in enumerate(sorted((Path(DATA_ROOT) / "test_files").rglob("*.dcm"))):
         if 0 < path.stat().st_size < 100_000:
             (folder / f"{number:03d}-{path.name}").write_bytes(path.read_bytes())
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if not path.name.startswith("grey0")}
@@ -128,7 +128,8 @@ def child(seed: int, start: int, stop: int) -> None:
         base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for number in range(start, stop):
             rng = np.random.default_rng([seed, number])
-            path = folder / str(rng.choice(list(sound)))
+            suffix = rng.choice(sorted({Path(each).suffix for each in sound}))  # every kind as often
+            path = folder / str(rng.choice([each for each in sound if each.endswith(suffix)]))
             print(json.dumps({"number": number, "file": path.name}), flush=True)
             path.write_bytes(mutated(sound[path.name], rng))
             kind, said = outcome(path)

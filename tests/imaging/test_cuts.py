@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medshot.imaging import CUTS, ArrayImages, Cut, CutImages, ImageShape, VolumeShape
-from medshot.imaging.cuts import FILM, PATCH, PATCHES, PLANES, SLICES, patches, slices
+from medshot.imaging import CUTS, ArrayImages, Cut, CutImages, FilmShape, ImageShape, VolumeShape
+from medshot.imaging.cuts import PLANES, SLICES, slices
+from medshot.imaging.patches import PARTS, PATCHES, patches, places
+from medshot.imaging.resizing import prepare
 
 SMALL = ImageShape(1, 16)
 
@@ -58,18 +60,36 @@ def test_a_volume_without_anything_is_sliced_all_the_same():
     )
 
 
-def test_patches_begin_with_the_whole_and_come_by_what_the_overview_loses():
-    film = np.full((1, FILM, FILM), 90, np.uint8)
-    rng = np.random.default_rng(0)
-    strong, weak = np.s_[0, 512:1024, 1024:1536], np.s_[0, 0:512, 0:512]
-    film[strong] = rng.integers(0, 256, (PATCH, PATCH))
-    film[weak] = rng.integers(80, 100, (PATCH, PATCH))
-    whole, first, second, *rest = patches(film)
-    np.testing.assert_array_equal(whole, film[0])
-    np.testing.assert_array_equal(first, film[strong])
-    np.testing.assert_array_equal(second, film[weak])
-    assert len(rest) == PATCHES - 2
-    assert all((patch == 90).all() for patch in rest)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_patches_begin_with_the_whole_and_then_show_what_stands_out_of_what_an_overview_loses(channels):
+    side = 1024
+    film = np.random.default_rng(0).normal(90, 4, (channels, side, side)).clip(0, 255).astype(np.uint8)
+    film[:, 300:304, 700:704] = 255  # less than a pixel of the overview
+    whole, first, *rest = patches(film)
+    np.testing.assert_array_equal(whole, film[0] if channels == 1 else film.transpose(1, 2, 0))
+    assert first.shape[:2] == (side // PARTS,) * 2
+    assert first.max() == 255
+    assert len(rest) == PATCHES - 1
+    at = places(whole)[0]
+    assert all(abs((part.start + part.stop) / 2 - middle) < 8 for part, middle in zip(at, (302, 702), strict=True))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(8, 700), st.integers(0, 99))
+def test_patches_lie_within_a_film_of_any_size(side, seed):
+    film = np.random.default_rng(seed).integers(0, 256, (1, side, side), dtype=np.uint8)
+    found = places(film[0])
+    assert len(found) == PATCHES
+    for place in found:
+        assert all(0 <= part.start < part.stop <= side for part in place)
+
+
+def test_a_film_is_shrunk_only_where_it_is_larger_than_its_limit():
+    shape, rng = FilmShape(size=64), np.random.default_rng(0)
+    small, large = (rng.integers(0, 256, (side, side - 10), dtype=np.uint8) for side in (40, 200))
+    assert prepare(small, shape, small.dtype).shape == (1, 40, 40)
+    assert prepare(large, shape, large.dtype).shape == (1, 64, 64)
+    np.testing.assert_array_equal(prepare(small, shape, small.dtype)[0, :, 5:35], small)
 
 
 def test_picture_k_of_image_i_stands_at_its_place():
@@ -125,5 +145,5 @@ def test_slices_of_16_bits_are_those_of_8():
 
 def test_cuts_say_what_they_take():
     assert CUTS["slices"].shape == VolumeShape(size=128)
-    assert CUTS["patches"].shape == ImageShape(channels=1, size=FILM)
+    assert CUTS["patches"].shape == FilmShape(size=4096)
     assert len(CUTS["patches"]) == 1 + PATCHES
