@@ -2,8 +2,8 @@
 
     python benchmarks/scan_outcomes.py
 
-Over pydicom's test files, `pydicom-data`, one real series and files made here. Writes `docs/results/scan_outcomes.json`
-and `docs/scans_outcomes.md`. A reader "read" a file, "raises" (in medshot one sentence that names the file), or is
+Over pydicom's test files, `pydicom-data`, one real series and files made here. Writes `docs/results/scan-outcomes.json`
+and `docs/scan-outcomes.md`. A reader "read" a file, "raises" (in medshot one sentence that names the file), or is
 "silently wrong": it returned something, said nothing, and one of these is so, as the file's own header tells:
 
 * the file holds no pixels, is cut off, or its slope is zero or not a number;
@@ -140,9 +140,11 @@ def judge(reader: str, path: Path, array: np.ndarray, spacing: Any, said: str, k
             if stored.shape == found.shape and np.corrcoef(stored.ravel(), found.ravel())[0, 1] > 0.5:
                 return "MONOCHROME1 not inverted"
         elif modality in ("CT", "PT", "RTDOSE") and stored.shape == found.shape:
-            scale = float(header.get("DoseGridScaling") or header.get("RescaleSlope") or 1)
-            truth = stored.astype(np.float64) * scale + float(header.get("RescaleIntercept") or 0)
-            if header.get("RescaleSlope") is not None and float(header.RescaleSlope) == 0:
+            shared = (header.get("SharedFunctionalGroupsSequence") or [header])[0]
+            told = (shared.get("PixelValueTransformationSequence") or [header])[0]
+            scale = float(header.get("DoseGridScaling") or told.get("RescaleSlope") or 1)
+            truth = stored.astype(np.float64) * scale + float(told.get("RescaleIntercept") or 0)
+            if told.get("RescaleSlope") is not None and float(told.RescaleSlope) == 0:
                 return "a slope of zero applied"
             if not np.allclose(found, truth, atol=1e-3 + 1e-5 * np.abs(truth).max()):
                 return "values not rescaled"
@@ -268,8 +270,8 @@ def main() -> None:
             row |= {reader: workers[reader].outcome(path) for reader in READERS}
             rows.append(row)
             print(source, path.name, *(row[reader]["outcome"] for reader in READERS), sep=" | ", file=sys.stderr)
-    (ROOT / "docs/results/scan_outcomes.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
-    (ROOT / "docs/scans_outcomes.md").write_text(page(rows))
+    (ROOT / "docs/results/scan-outcomes.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    (ROOT / "docs/scan-outcomes.md").write_text(page(rows))
 
 
 if __name__ == "__main__":
