@@ -36,7 +36,9 @@ def cropped_pairs(
         return np.empty((0, 2), np.int64)
     targets = _normalised(_sized(cut))
     blocks = range(0, len(whole), _BLOCK)
-    found = [_stand_out(whole[k : k + _BLOCK], targets, apart[k : k + _BLOCK], other) + [[k, 0]] for k in blocks]
+    found = [
+        _stand_out(whole[k : k + _BLOCK], targets, apart[k : k + _BLOCK], other) + np.array([k, 0]) for k in blocks
+    ]
     return np.concatenate(found)
 
 
