@@ -14,7 +14,7 @@ from medshot.tasks.audit import Finding, audit
 def smooth(seed: int, count: int, size: int = 64) -> np.ndarray:
     """Grey pictures of a few random blobs, each different from the others."""
     rng = np.random.default_rng(seed)
-    coarse = rng.normal(128, 60, (count, 9, 9))
+    coarse = rng.normal(128, 60, (count, 17, 17))
     pictures = [cv2.resize(one, (size, size), interpolation=cv2.INTER_CUBIC) for one in coarse]
     return np.clip(np.stack(pictures) + rng.normal(0, 2, (count, size, size)), 1, 254).astype(np.uint8)
 

@@ -65,10 +65,13 @@ def measure(decoded: Decoded, name: str, content: bytes, header: Header = NO_HEA
     row["fingerprint"] = fingerprints(fit(grey, _PRINTED)[None])[0]
     row["thumbnail"] = cv2.resize(grey, (16, 16), interpolation=cv2.INTER_AREA)
     row["border"] = _border(grey)
-    row["histogram"] = np.bincount(grey.ravel() >> 4, minlength=16) / grey.size
-    spread = np.ptp(small.reshape(-1, small.shape[-1]), axis=1) if small.ndim == 3 else np.zeros(1, np.uint8)
+    row["histogram"] = cv2.calcHist([grey], [0], None, [16], [0, 256]).reshape(-1) / grey.size
+    spread = _spread(small)
+    mean, deviation = (float(value.item()) / 255 for value in cv2.meanStdDev(grey))
     top = np.iinfo(decoded.picture.dtype).max
-    sample = decoded.picture[:: max(1, picture.shape[0] // _SAMPLE), :: max(1, picture.shape[1] // _SAMPLE)]
+    sample = np.ascontiguousarray(
+        decoded.picture[:: max(1, picture.shape[0] // _SAMPLE), :: max(1, picture.shape[1] // _SAMPLE)]
+    )
     numbers = {
         "width": picture.shape[1],
         "height": picture.shape[0],
@@ -79,12 +82,12 @@ def measure(decoded: Decoded, name: str, content: bytes, header: Header = NO_HEA
         "spacing_rows": decoded.spacing[0],
         "spacing_columns": decoded.spacing[1],
         "modality": MODALITIES.index(decoded.modality if decoded.modality in MODALITIES else "OT"),
-        "mean": grey.mean() / 255,
-        "deviation": grey.std() / 255,
+        "mean": mean,
+        "deviation": deviation,
         "lowest": sample.min() / top,
         "highest": sample.max() / top,
-        "black": np.mean(sample == 0),
-        "white": np.mean(sample == top),
+        "black": 1 - np.count_nonzero(sample) / sample.size,
+        "white": np.count_nonzero(sample == top) / sample.size,
         "colourfulness": spread.mean() / 255,
         "coloured": coloured_marks(spread),
         "characters": written_characters(grey),
@@ -118,6 +121,14 @@ def _at_most(picture: Image, side: int) -> UInt8[np.ndarray, "small_height small
         return np.ascontiguousarray(picture)
     size = tuple(max(1, round(scale * length)) for length in picture.shape[1::-1])
     return cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_AREA)
+
+
+def _spread(small: UInt8[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, " pixels"]:
+    """Of each pixel the largest channel less the smallest."""
+    if small.ndim == 2:
+        return np.zeros(1, np.uint8)
+    red, green, blue = cv2.split(small)  # numpy takes twenty times as long over an axis of three
+    return (cv2.max(cv2.max(red, green), blue) - cv2.min(cv2.min(red, green), blue)).reshape(-1)
 
 
 def _border(grey: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, " 32"]:

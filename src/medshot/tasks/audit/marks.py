@@ -16,9 +16,9 @@ def coloured_marks(spread: UInt8[np.ndarray, " pixels"]) -> float:
     Args:
         spread: of each pixel, the largest channel less the smallest.
     """
-    if np.mean(spread > _GREY) > 0.25:  # a colour picture
+    if np.count_nonzero(spread > _GREY) > 0.25 * spread.size:  # a colour picture
         return 0.0
-    return float(np.mean(spread > _COLOURED))
+    return np.count_nonzero(spread > _COLOURED) / spread.size
 
 
 def written_characters(grey: UInt8[np.ndarray, "height width"]) -> int:
@@ -28,7 +28,7 @@ def written_characters(grey: UInt8[np.ndarray, "height width"]) -> int:
     high is not seen.
     """
     thin = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((2 * _STROKE + 1, 2 * _STROKE + 1), np.uint8))
-    mask = (thin > _CONTRAST).astype(np.uint8)
+    mask = cv2.threshold(thin, _CONTRAST, 1, cv2.THRESH_BINARY)[1]
     height, width = grey.shape
     mask[height // 4 : height - height // 4, width // 4 : width - width // 4] = 0
     if not mask.any():
