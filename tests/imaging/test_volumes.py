@@ -181,8 +181,8 @@ def test_damaged_archives_are_refused_or_read(tmp_path_factory: pytest.TempPathF
 
 
 def test_too_many_voxels_are_refused_from_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medshot.imaging.volumes.VOXEL_LIMIT", VOLUME.size - 1)
-    monkeypatch.setattr("medshot.imaging.volumes.read_array", None)
+    monkeypatch.setattr("medshot.imaging.npz_volume.VOXEL_LIMIT", VOLUME.size - 1)
+    monkeypatch.setattr("medshot.imaging.npz_volume.read_array", None)
     with pytest.raises(InputError, match="more than 119 in all"):
         read_volume(written(tmp_path, a=VOLUME))
 

@@ -22,6 +22,7 @@ from medshot.imaging.shape import GridShape
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 VOLUME_NAMES = (".nii", ".nii.gz", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd", ".npz")
 DICOM_SUFFIXES = frozenset({"", ".dcm", ".dicom", ".ima"})
+_STACKS = (".tif", ".tiff")
 _DETACHED = (".hdr", ".nhdr", ".mhd")
 
 
@@ -36,7 +37,8 @@ def decoded(path: Path, shape: GridShape) -> Image | Volume:
     """
     file, _ = parted(path)
     suffix = file.suffix.lower()
-    if suffix in PICTURE_SUFFIXES and shape.axes == 2:
+    if suffix in PICTURE_SUFFIXES and not (shape.axes == 3 and suffix in _STACKS):
+        shape.refuse_unless_of(2, f"{path} is an image")
         return read_image(path)
     if suffix in NPZ_SUFFIXES:
         shape.refuse_unless_of(3, f"{path} is an image")
