@@ -68,9 +68,9 @@ def near_duplicates(
     more: JSRT against NIH 56 and up, Kermany against NIH 62, two films of one NIH patient 34, two hands 40,
     and two of 491 ECG pages of one layout 24. Neighbouring slices of one scan can be nearer.
 
-    Volumes were measured at 28 to 96 voxels. One brain at two sizes differs in at most 26 bits, nineteen of twenty in at
-    most 20, and two brains in 36 and up. One adrenal gland differs in at most 12, and two of 400 in 18 and up: 9 of
-    their 79,800 pairs lie within the threshold, and would be taken for one.
+    Volumes were measured at 28 to 96 voxels. One brain at two sizes differs in at most 26 bits, nineteen of
+    twenty in at most 20, and two brains in 36 and up. One adrenal gland differs in at most 12, and two of 400
+    in 18 and up: 9 of their 79,800 pairs lie within the threshold, and would be taken for one.
 
     A crop is not seen through: 2 % of each side move 40 bits. MedMNIST cropped Kermany's films to squares for
     PneumoniaMNIST, so of their common films only the few that were nearly square are found, from 10 bits up.
