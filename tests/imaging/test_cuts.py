@@ -25,7 +25,9 @@ def quarters(count: int = 2) -> Cut:
     def pictures(image: np.ndarray) -> list[np.ndarray]:
         return [image[0, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] for row in (0, 1) for column in (0, 1)]
 
-    return Cut(name="quarters", version=count, shape=SMALL, kinds=("quarter",) * 4, pictures=pictures)
+    return Cut(
+        name="quarters", version=count, shape=SMALL, kinds=("quarter",) * 4, weights=(1.0,) * 4, pictures=pictures
+    )
 
 
 def images(count: int, seed: int = 0) -> ArrayImages:

@@ -32,7 +32,9 @@ def halves(image: np.ndarray) -> list[np.ndarray]:
     return [image[0, :8], image[0, 8:]]
 
 
-HALVES = Cut(name="halves", version=1, shape=ImageShape(1, 16), kinds=("half", "half"), pictures=halves)
+HALVES = Cut(
+    name="halves", version=1, shape=ImageShape(1, 16), kinds=("half", "half"), weights=(1.0, 1.0), pictures=halves
+)
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,7 @@ class Cut:
         version: changes whenever the pictures may change.
         shape: the form in which the whole image is taken.
         kinds: what each picture is, one for each.
+        weights: how much each picture counts before anything is learned.
         pictures: from the whole image to the pictures, grey `(height, width)` or RGB `(height, width, 3)`.
     """
 
@@ -38,6 +39,7 @@ class Cut:
     version: int
     shape: GridShape
     kinds: tuple[str, ...]
+    weights: tuple[float, ...]
     pictures: Callable[[FittedImage], list[np.ndarray]] = field(compare=False)
 
     def __len__(self) -> int:
@@ -130,13 +132,15 @@ SLICED_VOLUME = Cut(
     version=1,
     shape=VolumeShape(size=SLICED),
     kinds=tuple(plane for plane in PLANES for _ in range(SLICES)),
+    weights=(1.0,) * len(PLANES) * SLICES,
     pictures=slices,
 )
 PATCHED_FILM = Cut(
     name="patches",
     version=2,
     shape=FilmShape(),
-    kinds=("overview", *("patch" for _ in range(PATCHES))),
+    kinds=("overview", *(f"patch {rank}" for rank in range(1, PATCHES + 1))),
+    weights=(1.0, *(rank**-2 for rank in range(1, PATCHES + 1))),
     pictures=patches,
 )
 CUTS = {cut.name: cut for cut in (SLICED_VOLUME, PATCHED_FILM)}

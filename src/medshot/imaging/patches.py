@@ -13,7 +13,7 @@ from medshot.imaging.arrays import FittedImage, Image
 OVERVIEW = 224  # pixels per side of what an encoder sees of the whole film
 FINER = 4  # pixels of the map of lost detail in each pixel of the overview, along a side
 PARTS = 8  # sides of a patch in the side of the film
-PATCHES = 16
+PATCHES = 8
 NARROW, WIDE = 2.5, 7.5  # of the map: the detail between the two is as large as a pixel of the overview
 FLOOR = 0.5  # grey levels of 255: smaller swings are none
 

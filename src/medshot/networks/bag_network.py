@@ -13,7 +13,9 @@ from medshot.networks.modulation import Modulation
 
 @dataclass(frozen=True)
 class BagShape(FeatureShape):
-    """What a learner of bags declares: `(instances, 1 + features)`, the first column 1 where an instance is there.
+    """What a learner of bags declares: `(instances, 1 + features)`.
+
+    The first column is how much an instance counts before anything is learned, 0 where it is missing.
 
     Args:
         blocks: number of features in each block of an instance.
@@ -31,10 +33,10 @@ class BagShape(FeatureShape):
 class AttentionPooling(nn.Module):
     """The mean of the instances that are there, weighted by attention that is learned across tasks.
 
-    z = Σ a_i x_i, a = softmax over them of wᵀ tanh(V x_i) + b_kind(i) (Ilse, Tomczak & Welling, Attention-based Deep
-    Multiple Instance Learning, ICML 2018, equations 7 and 8, with a bias for each kind). w and b start at zero, so that
-    meta-training begins at the plain mean. An instance that is missing counts for nothing, and the weights of the
-    others still sum to 1: what stays has the scale that it had.
+    z = Σ a_i x_i, a_i ∝ c_i exp(wᵀ tanh(V x_i) + b_kind(i)) (Ilse, Tomczak & Welling, Attention-based Deep Multiple
+    Instance Learning, ICML 2018, equations 7 and 8, with a bias for each kind, and c_i, how much the instance counts
+    from the start). w and b start at zero, so that meta-training begins at the mean under c. An instance that is
+    missing counts for nothing, and the weights of the others still sum to 1: what stays has the scale that it had.
 
     Args:
         shape: the bags it takes.
@@ -60,7 +62,7 @@ class AttentionPooling(nn.Module):
 def weights(
     scores: Float[Tensor, "batch instances"], there: Float[Tensor, "batch instances"]
 ) -> Float[Tensor, "batch instances"]:
-    """The softmax over the instances that are there; all zero where none is, as in padding."""
+    """The softmax over the instances, each times how much it counts; all zero where none is there, as in padding."""
     scores = scores.masked_fill(there == 0, torch.finfo(scores.dtype).min)
     powers = (scores - scores.amax(-1, keepdim=True)).exp() * there
     return powers / powers.sum(-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
@@ -89,6 +91,6 @@ class BagNetwork(nn.Module):
 
 
 def mean_of_present(bags: Float[Tensor, "batch instances entries"]) -> Float[Tensor, "batch features"]:
-    """The plain mean of the instances that are there, for learners that have no network."""
+    """The mean of the instances that are there under their first column, for learners that have no network."""
     there, instances = bags[..., 0], bags[..., 1:]
     return (weights(torch.zeros_like(there), there)[..., None] * instances).sum(-2)

@@ -71,7 +71,7 @@ class EncodedBagShape(BagShape):
             stored = self._embedded(source)
             pictures = stored.rows.reshape(-1, len(self._pictures))[chosen[there]]
             features = normalised(stored.stored.features[pictures.ravel()], self.blocks)
-            bags[there, number, :, 0] = 1
+            bags[there, number, :, 0] = self._weights
             bags[there, number, :, 1:] = features.reshape(*pictures.shape, sum(self.blocks))
         return torch.from_numpy(bags.reshape(len(rows), *self.dimensions))
 
@@ -118,6 +118,10 @@ class EncodedBagShape(BagShape):
     @property
     def _pictures(self) -> tuple[str, ...]:
         return (WHOLE,) if self._cut is None else self._cut.kinds
+
+    @property
+    def _weights(self) -> tuple[float, ...]:
+        return (1.0,) if self._cut is None else self._cut.weights
 
     @property
     def _cut(self) -> Cut | None:
