@@ -134,7 +134,10 @@ def judge(reader: str, path: Path, array: np.ndarray, spacing: Any, said: str, k
     if photometric.startswith("YBR_FULL") and coloured and not is_rgb(path, array, reader):
         return "luminance and chroma taken for RGB"
     if not coloured:
-        stored = plane(dcmread(path, force=True).pixel_array)
+        try:
+            stored = plane(dcmread(path, force=True).pixel_array)
+        except Exception:  # what pydicom does not decode has no truth of its own to be held against
+            return ""
         found = plane(array.T if reader == "monai" and array.ndim == 2 else array)
         if photometric == "MONOCHROME1" and modality not in ("CT", "PT") and stored.std() > 0:
             if stored.shape == found.shape and np.corrcoef(stored.ravel(), found.ravel())[0, 1] > 0.5:
