@@ -46,10 +46,9 @@ def write_report(
     whole = {number: _whole(found, names, number) for number in shots}
     parts = [_preface(task, sources, command, len(found[PLAIN, shots[0]]["all"]))]
     parts.append("## All images there\n\n" + _table_of_whole(found, whole, shots))
-    for number in shots:
-        parts.append(
-            f"## Images missing, {number} per class\n\n" + _table_of_removed(found, removed, number, conditions)
-        )
+    number = shots[len(shots) // 2]
+    parts.append(f"## Images missing, {number} per class\n\n" + _table_of_removed(found, removed, number, conditions))
+    parts.append("The others are in [results/several-images.json](results/several-images.json).")
     replace_part(docs / "several-images.md", "numbers", "\n\n".join(parts))
     numbers = {
         "command": command,

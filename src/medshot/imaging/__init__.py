@@ -40,7 +40,6 @@ __all__ = [
     "all_image_paths",
     "augment",
     "cache_folder",
-    "dicom_keys",
     "display",
     "fingerprints",
     "fit",

@@ -64,7 +64,7 @@ class EncodedBagShape(BagShape):
         self, images: ImageSource, rows: Int[np.ndarray, " samples"]
     ) -> Float[Tensor, "samples instances entries"]:
         """The bags of these rows; nothing else is read from disk."""
-        bags = np.zeros((len(rows), self.images, len(self._pictures), self.dimensions[1]), dtype=np.float32)
+        bags = np.zeros((len(rows), self.images, len(self._pictures), 1 + sum(self.blocks)), dtype=np.float32)
         for number, (source, of_source) in enumerate(self._images(images)):
             chosen = of_source[rows]
             there = chosen != MISSING
@@ -73,7 +73,7 @@ class EncodedBagShape(BagShape):
             features = normalised(stored.stored.features[pictures.ravel()], self.blocks)
             bags[there, number, :, 0] = self._weights
             bags[there, number, :, 1:] = features.reshape(*pictures.shape, sum(self.blocks))
-        return torch.from_numpy(bags.reshape(len(rows), *self.dimensions))
+        return torch.from_numpy(bags.reshape(len(rows), len(self.kinds), -1))
 
     def fingerprints(self, images: ImageSource) -> UInt8[np.ndarray, "images 32"]:
         """The perceptual fingerprint of each sample's first image that is there.
