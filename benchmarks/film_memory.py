@@ -2,7 +2,7 @@
 
     python benchmarks/film_memory.py
 
-Each film in a process of its own, with one thread; memory is what the process takes beyond what it held before the film.
+Each film in a process of its own, with one thread; memory is what the process takes beyond what it held before.
 Films of noise of several sizes, and the largest radiographs that pydicom-data has. Writes its part of
 docs/high-resolution.md.
 """

@@ -28,7 +28,7 @@ from medshot.training import BatchSettings, OuterSettings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PATCHES = EncodedBagShape("lite0", "patches")
-SHOWN = 900  # pixels per side of the film in the picture
+SHOWN = 600  # pixels per side of the film in the picture
 YELLOW, BLUE = (255, 200, 0), (0, 200, 255)
 
 
@@ -121,8 +121,8 @@ def picture() -> bytes:
             [int(at * scale) for at in ends] for ends in ((columns.start, rows.start), (columns.stop, rows.stop))
         )
         cv2.rectangle(left, first, last, YELLOW, 2)
-        cv2.putText(left, str(rank), (first[0] + 5, first[1] + 28), cv2.FONT_HERSHEY_SIMPLEX, 0.9, YELLOW, 2)
-    cv2.circle(left, (drawn.place * SHOWN).astype(int).tolist(), 18, BLUE, 2)
+        cv2.putText(left, str(rank), (first[0] + 5, first[1] + 20), cv2.FONT_HERSHEY_SIMPLEX, 0.7, YELLOW, 2)
+    cv2.circle(left, (drawn.place * SHOWN).astype(int).tolist(), 12, BLUE, 2)
     overview = cv2.resize(drawn.pixels, (224, 224), interpolation=cv2.INTER_AREA)
     small = tuple(slice(part.start * 224 // SIZE, part.stop * 224 // SIZE) for part in found[0])
     half = (SHOWN // 2, SHOWN // 2)
