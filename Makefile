@@ -24,10 +24,10 @@ quickstart: .venv/installed
 	$(BIN)/medshot quickstart --out "$$out"
 
 test: lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 test-fast: lint
-	$(BIN)/pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not slow"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check
