@@ -38,7 +38,7 @@ class FileImages:
         """Number of files."""
         return len(self.paths)
 
-    @property
+    @cached_property
     def axes(self) -> int:
         """3 where the first file is a volume, 2 where it is a picture."""
         return axes_of(self.paths[0])
