@@ -425,8 +425,8 @@ def test_a_place_that_is_not_told_is_not_made_up(tmp_path):
     [
         (b"", "is empty"),
         (b"hello", "not a NIfTI, NRRD or MetaImage file"),
-        (gzip.compress(b"hello"), "not a NIfTI, NRRD or MetaImage file"),
-        (gzip.compress(bytes(1000))[:-12], "damaged compressed data|not a NIfTI"),
+        (gzip.compress(b"hello", mtime=0), "not a NIfTI, NRRD or MetaImage file"),
+        (gzip.compress(bytes(1000), mtime=0)[:-12], "damaged compressed data|not a NIfTI"),
         ((348).to_bytes(4, "little"), "truncated within its header"),
         (b"NRRD0004\n", "has no end to its header"),
     ],
