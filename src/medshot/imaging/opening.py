@@ -29,19 +29,22 @@ def read(path: Path | str, *, identity: bool = False) -> Scan:
     """
     path = Path(path)
     try:
-        if path.is_dir():
-            return _read_folder(path, identity)
-        with path.open("rb") as file:
-            start = file.read(352)
+        if folder := path.is_dir():
+            start = b""
+        else:
+            with path.open("rb") as file:
+                start = file.read(352)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the path.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} could not be read ({reason}); check that it is a file you may read.") from error
+    if folder:
+        return _read_folder(path, identity)
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        with unpacked(path) as folder:
-            files = _files(folder)
-            return read(files[0], identity=identity) if len(files) == 1 else _read_folder(folder, identity)
+        with unpacked(path) as inside:
+            files = _files(inside)
+            return read(files[0], identity=identity) if len(files) == 1 else _read_folder(inside, identity)
     return _read_file(path, start, identity)
 
 

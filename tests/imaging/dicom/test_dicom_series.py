@@ -123,6 +123,12 @@ def test_a_series_of_one_slice(tmp_path):
     assert (scan.kind, scan.array.shape, scan.spacing[0]) == ("picture", (1, 4, 5), 2.0)
 
 
+def test_the_sentence_of_a_folder_is_said_once(tmp_path):
+    with pytest.raises(InputError) as refused:
+        read(tmp_path)
+    assert str(refused.value).count(str(tmp_path)) == 1
+
+
 def test_two_patients_in_one_folder(tmp_path):
     slices(tmp_path, [0, 2])
     write(tmp_path / "zz.dcm", magnetic([-10, -20, 4], PatientID="P2"))

@@ -29,6 +29,7 @@ from pydicom.uid import (
 from medshot.imaging.dicom.codestreams import judge_codestream, precision
 from medshot.imaging.dicom.decoders import complaints, decode_twelve_bits
 from medshot.imaging.dicom.headers import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, transfer_syntax
+from medshot.imaging.dicom.values import span_of
 from medshot.imaging.reading import PIXEL_LIMIT
 
 Stored = Shaped[np.ndarray, "frames rows columns *colours"]
@@ -161,8 +162,9 @@ def _plain(dataset: FileDataset, claims: Claims) -> np.ndarray:
     shape = (claims.frames, claims.rows, claims.columns) if claims.frames > 1 else (claims.rows, claims.columns)
     words = np.frombuffer(dataset[claims.keyword].value, dtype, count=math.prod(shape)).reshape(shape)
     unused = claims.bits - claims.stored
-    if not unused:
-        return words.copy()
+    low, high = span_of(dataset, dtype)
+    if not unused or (low <= words.min() and words.max() <= high):
+        return words
     shifted = words << unused
     shifted >>= unused
     return shifted

@@ -42,7 +42,7 @@ def stretch(stored: Pixels, slope: float, intercept: float, span: tuple[int, int
     """`slope` × stored + `intercept`: whole numbers stay integers, 16 bits wide where `span` allows it.
 
     Args:
-        stored: as decoded; it may be written over.
+        stored: as decoded.
         slope: of the transform.
         intercept: of the transform.
         span: the lowest and the highest number that the file can store.
@@ -56,8 +56,7 @@ def stretch(stored: Pixels, slope: float, intercept: float, span: tuple[int, int
             if limits.min <= min(ends) and max(ends) <= limits.max and abs(intercept) <= limits.max:
                 if dtype is np.int16 and slope == 1:  # sums modulo 65,536 end where they should
                     whole = stored.view(np.int16) if stored.dtype.itemsize == 2 else stored.astype(np.int16)
-                    whole += np.int16(intercept)
-                    return whole
+                    return whole + np.int16(intercept)
                 return (stored.astype(np.int64) * int(slope) + int(intercept)).astype(dtype)
     wide_enough = np.float32 if stored.dtype.itemsize <= 2 else np.float64
     return (stored.astype(np.float64) * slope + intercept).astype(wide_enough)

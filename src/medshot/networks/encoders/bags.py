@@ -73,7 +73,7 @@ class EncodedBagShape(BagShape):
             features = normalised(stored.stored.features[pictures.ravel()], self.blocks)
             bags[there, number, :, 0] = self._weights
             bags[there, number, :, 1:] = features.reshape(*pictures.shape, sum(self.blocks))
-        return torch.from_numpy(bags.reshape(len(rows), len(self.kinds), -1))
+        return torch.from_numpy(bags.reshape(len(rows), len(self.kinds), 1 + sum(self.blocks)))
 
     def fingerprints(self, images: ImageSource) -> UInt8[np.ndarray, "images 32"]:
         """The perceptual fingerprint of each sample's first image that is there.
