@@ -61,15 +61,19 @@ def compare(name: str, folder: Path, repeats: int) -> str:
     def whole() -> object:
         return read(folder)
 
+    def stacked() -> object:
+        return np.stack(raw())
+
     raw(), whole()
-    pairs = [(seconds(whole), seconds(raw)) for _ in range(repeats)]
-    ours, bare = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratio = statistics.median(first / second for first, second in pairs)
-    return f"| {name} | {len(files)} | {1000 * ours:.0f} ms | {1000 * bare:.0f} ms | {ratio:.2f} |"
+    turns = [[seconds(work) for work in (whole, raw, stacked)] for _ in range(repeats)]
+    ours, bare, array = (f"{1000 * statistics.median(column):.0f} ms" for column in zip(*turns, strict=True))
+    to_bare, to_array = (statistics.median(turn[0] / turn[other] for turn in turns) for other in (1, 2))
+    return f"| {name} | {len(files)} | {ours} | {bare} | {to_bare:.2f} | {array} | {to_array:.2f} |"
 
 
 def main() -> None:
-    print("| series | files | `medshot.imaging.read` | pydicom, pixels only | median ratio |\n|---|---|---|---|---|")
+    print("| series | files | `medshot.imaging.read` | pydicom, pixels only | ratio | the same in one array | ratio |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
     if SAMPLE.is_dir():
         print(compare("brain MR, 256 × 256 (`dicom_series_sample`)", SAMPLE, 15))
     else:
