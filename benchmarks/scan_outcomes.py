@@ -112,7 +112,8 @@ def read_one(reader: str, path: Path) -> dict[str, Any]:
             spacing = np.linalg.norm(affine[:3, :2], axis=0).tolist()
             array = np.asarray(array)
     except Exception as error:
-        return {"outcome": "raises", "said": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+        said = f"{type(error).__name__}: {error}".replace(f"{path.parent}/", "")
+        return {"outcome": "raises", "said": said.splitlines()[0][:200]}
     return {"outcome": "read", "said": "", "wrong": judge(reader, path, array, spacing, "", "")}
 
 
