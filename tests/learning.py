@@ -10,8 +10,11 @@ from medshot.tasks import Episodes, Support, collate, draw_episode
 
 SMALL = {
     "metal": {"width": 8, "steps": 2, "max_steps": 4, "adapt_parameters": "all"},
-    **{name: {"width": 8, "steps": 2} for name in ("fomaml", "anil", "meta-sgd", "reptile", "proto-maml")},
-    "maml": {"width": 8, "steps": 2, "learning_rate": 0.03},
+    **{
+        name: {"width": 8, "steps": 2, "learning_rate": 0.03}
+        for name in ("maml", "fomaml", "anil", "meta-sgd", "reptile")
+    },
+    "proto-maml": {"width": 8, "steps": 2},
     "imaml": {"width": 8, "steps": 4},
     **{name: {"width": 8, "steps": 4, "views": 2} for name in ("finetune", "finetune-last")},
     "scratch": {"width": 8, "steps": 4, "views": 2},

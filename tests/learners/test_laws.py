@@ -121,7 +121,7 @@ def test_relabelling_the_classes_relabels_the_output(name: str, shape: Shape):
     relabelled = Support(support.images, new[support.labels], support.weights, 3, support.patients)
     before, after = (probabilities(name, side, queries, shape=shape) for side in (support, relabelled))
     torch.testing.assert_close(after[..., new], before, atol=1e-6, rtol=0)
-    assert (after - before).abs().max() > 1e-4, "all classes look alike and prove nothing"
+    assert (after - before).abs().max() > 1e-3, "all classes look alike and prove nothing"
 
 
 @pytest.mark.parametrize("name", INDUCTIVE)
