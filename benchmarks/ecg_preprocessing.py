@@ -25,7 +25,7 @@ import medshot
 from medshot.evaluation import Cell, EpisodePredictions, Protocol, Results, compare, draw_episodes, run_episodes
 from medshot.evaluation.results import Metadata
 from medshot.imaging import ArrayImages, FeatureShape, Vectors, read_image
-from medshot.imaging.ecg import LEADS
+from medshot.imaging.ecg import PAGE_LEADS
 from medshot.imaging.ecg.ink import read_ink, without_bars
 from medshot.imaging.ecg.leads import find_layout
 from medshot.networks.encoders import EncodedShape
@@ -94,7 +94,7 @@ def features(task: Task, folder: Path) -> dict[str, np.ndarray]:
 
     def apart() -> np.ndarray:
         tiles = of_pages(lambda page: ways.leads(page.picture, page.layout))
-        return np.stack([encoded([leads[k] for leads in tiles]) for k in range(LEADS)], axis=1)
+        return np.stack([encoded([leads[k] for leads in tiles]) for k in range(len(PAGE_LEADS))], axis=1)
 
     def roots() -> np.ndarray:
         beats = np.stack(of_pages(lambda page: page.beats.ravel()))
@@ -106,7 +106,7 @@ def features(task: Task, folder: Path) -> dict[str, np.ndarray]:
     for name, make in (("leads apart", apart), ("leads apart, grid suppressed", lambda: as_built(task))):
         leads = kept(folder / f"{name}.npy", make)
         found[f"{name}, mean"] = 4 * unit(leads.mean(axis=1))
-        found[f"{name}, side by side"] = leads.reshape(len(leads), -1) / LEADS**0.5
+        found[f"{name}, side by side"] = leads.reshape(len(leads), -1) / len(PAGE_LEADS) ** 0.5
     found["beats as numbers"] = kept(folder / "beats as numbers.npy", roots)
     rhythm = kept(folder / "rhythm.npy", lambda: np.stack(of_pages(lambda page: ways.rhythm(page.rows))))
     found["rhythm as numbers"] = 4 * rhythm
@@ -116,9 +116,9 @@ def features(task: Task, folder: Path) -> dict[str, np.ndarray]:
 
 
 def as_built(task: Task) -> np.ndarray:
-    """The features of the encoder lite0-ecg, lead by lead, each of norm 4."""
-    read = EncodedShape("lite0-ecg").read(task.images, task.rows).numpy()
-    return read.reshape(len(read), LEADS, -1) * LEADS**0.5
+    """The features of `--cut leads`, lead by lead, each of norm 4."""
+    read = EncodedShape(cut="leads").read(task.images, task.rows).numpy()
+    return read.reshape(len(read), len(PAGE_LEADS), -1) * len(PAGE_LEADS) ** 0.5
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -26,7 +26,14 @@ def quarters(count: int = 2) -> Cut:
         return [image[0, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] for row in (0, 1) for column in (0, 1)]
 
     return Cut(
-        name="quarters", version=count, shape=SMALL, kinds=("quarter",) * 4, weights=(1.0,) * 4, pictures=pictures
+        name="quarters",
+        version=count,
+        shape=SMALL,
+        kinds=("quarter",) * 4,
+        weights=(1.0,) * 4,
+        pooled=True,
+        telling=(0,),
+        pictures=pictures,
     )
 
 

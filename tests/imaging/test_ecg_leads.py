@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from medshot.imaging import ImageShape, fit
-from medshot.imaging.ecg import LEADS, cut_leads, ecg_page
+from medshot.imaging.ecg import PAGE_LEADS, cut_leads, ecg_page
 from medshot.imaging.ecg.ink import read_ink, without_bars
 from medshot.imaging.ecg.leads import find_layout
 from medshot.imaging.ecg.page import LAYOUT, LEFT, ROW, SCALE, SECONDS, SPEED, TOP
@@ -85,7 +85,7 @@ def test_rows_and_ends_of_a_page_are_found() -> None:
 @given(name=st.sampled_from(ORDER))
 def test_each_lead_is_cut_from_its_place(name: str) -> None:
     leads = cut_leads(beating(name))
-    assert len(leads) == LEADS
+    assert len(leads) == len(PAGE_LEADS)
     tall = [lead[: round(0.42 * len(lead))].any() for lead in leads]  # above the base line by more than its thickness
     assert [ORDER[k] for k in range(12) if tall[k]] == [name]
     assert tall[12] == (name == "II")
@@ -109,6 +109,6 @@ def test_the_bars_of_a_fitted_page_and_16_bits_change_little() -> None:
 def test_any_picture_is_cut_in_thirteen(picture: np.ndarray) -> None:
     before = picture.copy()
     leads = cut_leads(picture)
-    assert len(leads) == LEADS
+    assert len(leads) == len(PAGE_LEADS)
     assert all(lead.size > 0 and lead.dtype == np.uint8 for lead in leads)
     assert np.array_equal(picture, before)

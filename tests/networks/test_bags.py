@@ -33,7 +33,14 @@ def halves(image: np.ndarray) -> list[np.ndarray]:
 
 
 HALVES = Cut(
-    name="halves", version=1, shape=ImageShape(1, 16), kinds=("half", "half"), weights=(1.0, 1.0), pictures=halves
+    name="halves",
+    version=1,
+    shape=ImageShape(1, 16),
+    kinds=("half", "half"),
+    weights=(1.0, 1.0),
+    pooled=True,
+    telling=(0,),
+    pictures=halves,
 )
 
 

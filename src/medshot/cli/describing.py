@@ -56,11 +56,11 @@ def _lines(found: dict[str, Any]) -> list[str]:
 
 def _input(taken: dict[str, Any]) -> str:
     """What the learner takes of each image."""
-    if "cut" in taken:
-        several = f", up to {taken['images']} images a sample" if taken["images"] > 1 else ""
-        return f"bags of features of encoder {taken['encoder']} ({taken['sha256'][:12]}), {taken['cut']}{several}"
     if "encoder" in taken:
-        return f"features of encoder {taken['encoder']} ({taken['sha256'][:12]})"
+        images, cut = taken.get("images"), taken.get("cut", "whole")
+        several = f", up to {images} images a sample" if (images or 1) > 1 else ""
+        of = f"features of encoder {taken['encoder']} ({taken['sha256'][:12]})" + ("" if cut == "whole" else f", {cut}")
+        return ("bags of " if images else "") + of + several
     if "blocks" in taken:
         return f"vectors of {sum(taken['blocks'])} features"
     kind, axes = ("volumes", 3) if "dimensions" in taken else ("images", 2)

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 from medshot.errors import InputError
-from medshot.imaging import ImageShape, InputShape, VolumeShape
+from medshot.imaging import CUTS, ImageShape, InputShape, VolumeShape
 from medshot.learners import Learner, create
-from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape
-from medshot.networks.encoders.bags import WHOLE
+from medshot.networks.encoders import ENCODERS, WHOLE, EncodedBagShape, EncodedShape
 
 PIXELS = "none"
 DEFAULT_ENCODER = "lite0"
@@ -36,16 +35,21 @@ def input_shape(
         raise InputError(f"--encoder is '{encoder}', but must be one of {', '.join(ENCODERS)} or {PIXELS}.")
     if encoder != PIXELS:
         _refuse(pixels, f"are for pixels; leave them out, or --encoder {encoder}")
-        return _bags(encoder, cut, images) if _given(bags) else EncodedShape(encoder)
-    _refuse(bags, "need an encoder; leave them out, or --encoder none")
+        return _encoded(encoder, cut, images)
+    _refuse(bags, "need an encoder; leave them out, or leave out --encoder none")
     if dimensions not in (None, *SHAPES):
         raise InputError(f"--dimensions is {dimensions}, but must be 2 for pictures or 3 for volumes.")
     shape, usual = SHAPES[dimensions or 2]
     return shape(channels=1 if channels is None else channels, size=usual if size is None else size)
 
 
-def _bags(encoder: str, cut: str | None, images: int | None) -> EncodedBagShape:
-    return EncodedBagShape(encoder, WHOLE if cut is None else cut, 1 if images is None else images)
+def _encoded(encoder: str, cut: str | None, images: int | None) -> InputShape:
+    """Bags where pictures are pooled, one vector an image where they are not."""
+    if cut in (None, WHOLE) and images is None:
+        return EncodedShape(encoder)
+    if cut in CUTS and not CUTS[cut].pooled and images is None:
+        return EncodedShape(encoder, cut)
+    return EncodedBagShape(encoder, cut or WHOLE, 1 if images is None else images)
 
 
 def _given(options: Mapping[str, object]) -> bool:

@@ -14,7 +14,7 @@ Keep = Annotated[list[str] | None, typer.Option(help="Keep only rows with these 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Encoder = Annotated[
     str | None,
-    typer.Option(help="lite0 for its features, lite0-ecg for those of ECG pages, none for pixels; lite0 if left out."),
+    typer.Option(help="lite0 for its features, none for pixels; lite0 if no size, channels or dimensions are given."),
 ]
 Size = Annotated[int | None, typer.Option(help="Side in pixels or voxels, 64 or 32 if left out; without an encoder.")]
 Channels = Annotated[int | None, typer.Option(help="1 for grey (if left out), 3 for colour; without an encoder.")]
@@ -23,7 +23,9 @@ Dimensions = Annotated[
 ]
 Cut = Annotated[
     str | None,
-    typer.Option(help="slices (of volumes) or patches (of large films) that the encoder takes in place of the image."),
+    typer.Option(
+        help="What the encoder takes of an image: slices (of volumes), patches (of films) or leads (of ECG pages)."
+    ),
 ]
 Images = Annotated[
     int | None,

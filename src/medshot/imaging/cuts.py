@@ -1,4 +1,4 @@
-"""Cutting one image into the pictures that an encoder of pictures takes: slices of a volume, patches of a film."""
+"""Cutting one image into the pictures that an encoder takes: slices of a volume, patches of a film, leads of a page."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,14 +12,16 @@ from jaxtyping import Int
 
 from medshot.imaging.arrays import FittedImage
 from medshot.imaging.cache import in_threads
+from medshot.imaging.ecg import PAGE_LEADS, cut_leads
 from medshot.imaging.film_shape import FilmShape
 from medshot.imaging.patches import PATCHES, patches
 from medshot.imaging.resizing import prepare
-from medshot.imaging.shape import GridShape, ImageSource
+from medshot.imaging.shape import GridShape, ImageShape, ImageSource
 from medshot.imaging.volume_shape import VolumeShape
 
 PLANES = ("axial", "coronal", "sagittal")
 SLICES, SLICED = 8, 128  # slices in each plane, of a cube of so many voxels a side
+PAGE = 896  # pixels per side of an ECG page: a quarter of a row is then as wide as the pictures that encoders take
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Cut:
         shape: the form in which the whole image is taken.
         kinds: what each picture is, one for each.
         weights: how much each picture counts before anything is learned.
+        pooled: whether features of the pictures are pooled into one; they stand side by side where each has a meaning
+            of its own.
+        telling: the pictures by whose fingerprints an image is known again.
         pictures: from the whole image to the pictures, grey `(height, width)` or RGB `(height, width, 3)`.
     """
 
@@ -40,6 +45,8 @@ class Cut:
     shape: GridShape
     kinds: tuple[str, ...]
     weights: tuple[float, ...]
+    pooled: bool
+    telling: tuple[int, ...]
     pictures: Callable[[FittedImage], list[np.ndarray]] = field(compare=False)
 
     def __len__(self) -> int:
@@ -92,14 +99,12 @@ class CutImages:
         image, numbers = wanted
         (whole,) = self.images.stream(self.cut.shape, np.array([image]))
         pictures = self.cut.pictures(whole)
-        return [_eight_bits(pictures[number], shape) for number in numbers]
+        # The window of the whole image was applied before: eight bits are not stretched once more.
+        return [prepare(_eight_bits(pictures[number]), shape, np.dtype(np.uint8)) for number in numbers]
 
 
-def _eight_bits(picture: np.ndarray, shape: GridShape) -> FittedImage:
-    """The picture fitted; the window of its whole image was applied before, so it is not stretched once more."""
-    if picture.dtype == np.uint16:
-        picture = (picture >> 8).astype(np.uint8)
-    return prepare(picture, shape, np.dtype(np.uint8))
+def _eight_bits(picture: np.ndarray) -> np.ndarray:
+    return (picture >> 8).astype(np.uint8) if picture.dtype == np.uint16 else picture
 
 
 def slices(cube: FittedImage) -> list[np.ndarray]:
@@ -127,12 +132,23 @@ def _extent(volume: np.ndarray) -> tuple[list[int], list[int]]:
     return [int(places[0]) for places in along], [int(places[-1]) + 1 for places in along]
 
 
+def leads(page: FittedImage) -> list[np.ndarray]:
+    """The leads of an ECG page, in the order of `PAGE_LEADS`, white on black and without the ruling.
+
+    Args:
+        page: `(3, side, side)`.
+    """
+    return list(cut_leads(np.ascontiguousarray(_eight_bits(page).transpose(1, 2, 0))))
+
+
 SLICED_VOLUME = Cut(
     name="slices",
     version=1,
     shape=VolumeShape(size=SLICED),
     kinds=tuple(plane for plane in PLANES for _ in range(SLICES)),
     weights=(1.0,) * len(PLANES) * SLICES,
+    pooled=True,
+    telling=tuple(plane * SLICES + SLICES // 2 for plane in range(len(PLANES))),
     pictures=slices,
 )
 PATCHED_FILM = Cut(
@@ -141,6 +157,18 @@ PATCHED_FILM = Cut(
     shape=FilmShape(),
     kinds=("overview", *(f"patch {rank}" for rank in range(1, PATCHES + 1))),
     weights=(1.0, *(rank**-2 for rank in range(1, PATCHES + 1))),
+    pooled=True,
+    telling=(0,),
     pictures=patches,
 )
-CUTS = {cut.name: cut for cut in (SLICED_VOLUME, PATCHED_FILM)}
+LEADS_OF_PAGE = Cut(
+    name="leads",
+    version=1,
+    shape=ImageShape(channels=3, size=PAGE),
+    kinds=PAGE_LEADS,
+    weights=(1.0,) * len(PAGE_LEADS),
+    pooled=False,
+    telling=tuple(range(len(PAGE_LEADS))),
+    pictures=leads,
+)
+CUTS = {cut.name: cut for cut in (SLICED_VOLUME, PATCHED_FILM, LEADS_OF_PAGE)}

@@ -34,8 +34,7 @@ from medshot.learners.record import (
     write_folder,
 )
 from medshot.learners.registry import LEARNERS, create, load_learner, rebuild
-from medshot.networks.encoders import EncodedBagShape
-from medshot.networks.encoders.bags import WHOLE
+from medshot.networks.encoders import WHOLE, EncodedBagShape
 from medshot.storage import new_folder
 from medshot.tasks import Support
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medshot.errors import InputError, StorageError
 from medshot.imaging import FeatureShape, ImageShape, InputShape, VolumeShape
-from medshot.networks.encoders import EncodedBagShape, EncodedShape
+from medshot.networks.encoders import WHOLE, EncodedBagShape, EncodedShape
 from medshot.storage import read_arrays, read_json, write_arrays, write_json
 from medshot.tasks import Task
 
@@ -77,12 +77,12 @@ class EncoderRecord(Strict):
 
     encoder: str
     sha256: str
+    cut: str = WHOLE
 
 
 class BagRecord(EncoderRecord):
     """A learner takes bags of an encoder's features."""
 
-    cut: str
     images: int = Field(ge=1)
 
 
@@ -102,8 +102,8 @@ def input_record(shape: InputShape) -> InputRecord:
             return PixelRecord(channels=channels, size=size)
         case VolumeShape(channels=1, size=size):
             return VolumeRecord(dimensions=3, channels=1, size=size)
-        case EncodedShape(encoder=encoder):
-            return EncoderRecord(encoder=encoder, sha256=shape.sha256)
+        case EncodedShape(encoder=encoder, cut=cut):
+            return EncoderRecord(encoder=encoder, sha256=shape.sha256, cut=cut)
         case EncodedBagShape(encoder=encoder, cut=cut, images=images):
             return BagRecord(encoder=encoder, sha256=shape.sha256, cut=cut, images=images)
         case FeatureShape(blocks=blocks):
@@ -134,8 +134,8 @@ class LearnerRecord(Strict):
                 return VolumeShape(channels=channels, size=size)
             case BagRecord(encoder=encoder, sha256=sha256, cut=cut, images=images):
                 return _known(EncodedBagShape(encoder, cut, images), sha256)
-            case EncoderRecord(encoder=encoder, sha256=sha256):
-                return _known(EncodedShape(encoder), sha256)
+            case EncoderRecord(encoder=encoder, sha256=sha256, cut=cut):
+                return _known(EncodedShape(encoder, cut), sha256)
             case VectorRecord(blocks=blocks):
                 return FeatureShape(tuple(blocks))
 

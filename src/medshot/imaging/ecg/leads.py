@@ -1,5 +1,6 @@
 """Where the leads of a page are, and each of them cut out."""
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -8,9 +9,10 @@ from jaxtyping import Float, UInt8
 
 from medshot.imaging.arrays import Image
 from medshot.imaging.ecg.ink import Ink, read_ink, without_bars
+from medshot.imaging.ecg.page import LAYOUT
 
 ROWS, COLUMNS = 4, 4  # three rows of four leads, and a strip of one
-LEADS = (ROWS - 1) * COLUMNS + 1
+PAGE_LEADS = (*itertools.chain(*LAYOUT[:-1]), "strip")
 REACH = 0.62  # of the distance of rows: how far above and below its base line a lead is cut
 
 

@@ -11,9 +11,8 @@ from medshot.errors import InputError
 from medshot.imaging import CUTS, MISSING, Cut, ImageSource, SeveralImages
 from medshot.networks.bag_network import BagShape
 from medshot.networks.encoders.embedding import MEASURES, Embedded, embedded
-from medshot.networks.encoders.encoded import ENCODERS, normalised
+from medshot.networks.encoders.encoded import ENCODERS, WHOLE, check, identity, known_by, normalised
 
-WHOLE = "whole"
 DROPPED = 0.3
 
 
@@ -37,9 +36,7 @@ class EncodedBagShape(BagShape):
     images: int = 1
 
     def __post_init__(self) -> None:
-        for name, value, known in (("encoder", self.encoder, ENCODERS), ("cut", self.cut, (WHOLE, *CUTS))):
-            if value not in known:
-                raise InputError(f"{name} is '{value}', but must be one of: {', '.join(known)}.")
+        check(self.encoder, self.cut, pooled=True)
         if self.images < 1:
             raise InputError(f"images is {self.images}, but must be 1 or more.")
         object.__setattr__(self, "blocks", ENCODERS[self.encoder].blocks)
@@ -48,7 +45,7 @@ class EncodedBagShape(BagShape):
     @property
     def sha256(self) -> str:
         """Changes whenever the features of a picture may change."""
-        return ENCODERS[self.encoder].sha256
+        return identity(self.encoder, self.cut)
 
     def prepare(self, images: ImageSource) -> None:
         """Embed all pictures that are not in the store yet.
@@ -76,19 +73,12 @@ class EncodedBagShape(BagShape):
         return torch.from_numpy(bags.reshape(len(rows), len(self.kinds), 1 + sum(self.blocks)))
 
     def fingerprints(self, images: ImageSource) -> UInt8[np.ndarray, "images 32"]:
-        """The perceptual fingerprint of each sample's first image that is there.
-
-        Of pictures of one kind the middle one is taken; of the slices of a volume a third of the bits comes from the
-        middle slice of each plane.
-        """
+        """The perceptual fingerprint of each sample's first image that is there."""
         prints = np.zeros((len(images), 32), dtype=np.uint8)
-        places = self._middles()
         for source, of_source, first in self._first(images):
             stored = self._embedded(source)
             pictures = stored.rows.reshape(-1, len(self._pictures))[of_source[first]]
-            parts = [stored.stored.fingerprints[pictures[:, place]] for place in places]
-            share = np.array_split(np.arange(32), len(parts))
-            prints[first] = np.concatenate([part[:, : len(of)] for part, of in zip(parts, share, strict=True)], axis=1)
+            prints[first] = known_by(stored, pictures, self.cut)
         return prints
 
     def measures(self, images: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
@@ -126,12 +116,6 @@ class EncodedBagShape(BagShape):
     @property
     def _cut(self) -> Cut | None:
         return CUTS.get(self.cut)
-
-    def _middles(self) -> list[int]:
-        """The middle place of each kind of picture; the first kind alone where a film is cut."""
-        kinds = list(dict.fromkeys(self._pictures))[: 3 if self.cut == "slices" else 1]
-        places = [[place for place, of in enumerate(self._pictures) if of == kind] for kind in kinds]
-        return [of_kind[len(of_kind) // 2] for of_kind in places]
 
     def _images(self, images: ImageSource) -> list[tuple[ImageSource, Int[np.ndarray, " samples"]]]:
         """The sources that a sample's images come from, and the row of each sample in them."""

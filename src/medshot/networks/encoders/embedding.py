@@ -17,7 +17,6 @@ from medshot.imaging import Cut, CutImages, ImageSource, cache_folder, fingerpri
 from medshot.imaging.cache import in_threads, progress, writing_into
 from medshot.imaging.intensity import measures
 from medshot.networks.encoders.encoder import Encode, Encoder, load_encoder
-from medshot.networks.encoders.partwise import PartwiseEncoder
 from medshot.networks.encoders.store import LOCK, Embeddings, EmbeddingStore
 
 MEASURES = ("brightness", "contrast", "colourfulness")
@@ -26,7 +25,7 @@ _CHUNK = 256  # images embedded between two writes
 
 Item = TypeVar("Item")
 
-_Key = tuple[Encoder | PartwiseEncoder, Cut | None]
+_Key = tuple[Encoder, Cut | None]
 _embedded: WeakKeyDictionary[ImageSource, dict[_Key, "Embedded"]] = WeakKeyDictionary()
 
 
@@ -38,7 +37,7 @@ class Embedded:
     rows: Int64[np.ndarray, " pictures"]
 
 
-def embedded(images: ImageSource, encoder: Encoder | PartwiseEncoder, cut: Cut | None = None) -> Embedded:
+def embedded(images: ImageSource, encoder: Encoder, cut: Cut | None = None) -> Embedded:
     """The embeddings of all images of a source, made now where the store lacks them, and mapped from disk.
 
     With a `cut`, those of the pictures that each image is cut into, image after image.
@@ -65,16 +64,10 @@ def embedded(images: ImageSource, encoder: Encoder | PartwiseEncoder, cut: Cut |
     return of_source[encoder, cut]
 
 
-def _embed_missing(
-    images: ImageSource, hashes: Sequence[bytes], encoder: Encoder | PartwiseEncoder, store: EmbeddingStore
-) -> None:
+def _embed_missing(images: ImageSource, hashes: Sequence[bytes], encoder: Encoder, store: EmbeddingStore) -> None:
     with writing_into(store.folder):
         (store.folder / LOCK).touch()  # where that is refused, it is before the work and not after
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if isinstance(encoder, PartwiseEncoder):
-        encode = encoder.around(load_encoder(encoder.of_parts, device))
-    else:
-        encode = load_encoder(encoder, device)
+    encode = load_encoder(encoder, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     missing = _missing(hashes, range(len(hashes)), store)
     chunks = list(_in_batches(missing, _CHUNK))
     SystemRandom().shuffle(chunks)  # so that processes with the same images share the work, whatever their seeds

@@ -1,0 +1,65 @@
+"""Cuts whose pictures have a meaning of their own: their features stand side by side."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from medshot.cli.making import input_shape
+from medshot.errors import InputError
+from medshot.imaging import CUTS, ArrayImages, CutImages, ImageShape
+from medshot.imaging.ecg import PAGE_LEADS
+from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape
+from medshot.networks.encoders.encoded import identity, normalised
+from medshot.networks.encoders.encoder import load_encoder
+
+
+def page(seed: int = 0) -> np.ndarray:
+    """A page of four rows of ink, one of them with a step that moves with the seed."""
+    drawn = np.full((126, 224), 255, np.uint8)
+    drawn[::31, 8:216] = 0
+    drawn[8:31, 40 + 10 * seed : 42 + 10 * seed] = 0
+    return drawn
+
+
+def test_a_page_becomes_its_leads_row_by_row():
+    assert PAGE_LEADS[:4] == ("I", "aVR", "V1", "V4")
+    assert PAGE_LEADS[-1] == "strip"
+    cut = CutImages(ArrayImages(page()[None]), CUTS["leads"])
+    assert len(cut) == len(PAGE_LEADS) == 13
+    pictures = cut.pixels(ImageShape(3, 64))
+    assert pictures.shape == (13, 3, 64, 64)
+    assert pictures.any(axis=(1, 2, 3)).all()
+
+
+def test_the_hash_follows_the_cut():
+    assert identity("lite0", "whole") == ENCODERS["lite0"].sha256
+    assert len({identity("lite0", cut) for cut in ("whole", *CUTS)}) == 1 + len(CUTS)
+    assert EncodedBagShape(cut="slices").sha256 != EncodedBagShape().sha256 == EncodedShape().sha256
+
+
+def test_what_is_pooled_and_what_stands_side_by_side_are_not_taken_for_each_other():
+    with pytest.raises(InputError, match="cut is 'slices', but must be one of: whole, leads"):
+        EncodedShape(cut="slices")
+    with pytest.raises(InputError, match="cut is 'leads', but must be one of: whole, slices, patches"):
+        EncodedBagShape(cut="leads")
+    assert input_shape(cut="leads") == EncodedShape(cut="leads")
+    assert input_shape(cut="slices") == EncodedBagShape(cut="slices")
+    assert input_shape(cut="whole") == input_shape() == EncodedShape()
+    with pytest.raises(InputError, match="cut is 'leads'"):
+        input_shape(cut="leads", images=2)
+
+
+@pytest.mark.slow
+def test_pages_are_encoded_lead_by_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
+    images, shape = ArrayImages(np.stack([page(seed) for seed in range(3)])), EncodedShape(cut="leads")
+    read = shape.read(images, np.array([2, 0])).numpy()
+    assert read.shape == (2, 13 * sum(ENCODERS["lite0"].blocks))
+    np.testing.assert_allclose(np.linalg.norm(read, axis=1), 4, atol=1e-3)
+    encode = load_encoder(ENCODERS["lite0"], torch.device("cpu"))
+    leads = CutImages(images, CUTS["leads"]).pixels(ENCODERS["lite0"].shape).astype(np.float32)
+    expected = normalised(encode(leads[26:]).reshape(1, -1), shape.blocks)
+    np.testing.assert_allclose(read[0], expected[0], atol=1e-5)
+    assert len(set(map(bytes, shape.fingerprints(images)))) == 3
