@@ -200,6 +200,6 @@ def _picture(results: Results, path: Path, title: str) -> None:
         axes.set_axisbelow(True)
         families = [family for family in COLOURS if any(LEARNERS[row.learner].family == family for row in rows)]
         handles = [axes.plot([], [], "o", color=COLOURS[family], label=family)[0] for family in families]
-        axes.legend(handles=handles, fontsize=8, frameon=False, loc="lower right")
+        axes.legend(handles=handles, fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Date": None, "Creator": None})

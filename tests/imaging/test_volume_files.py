@@ -16,8 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from medshot.errors import InputError
 from medshot.imaging.scan import Scan
-from medshot.imaging.volume_files import read_volume_file
-from medshot.imaging.volumes import content
+from medshot.imaging.volumes import content, read_volume_file
 
 DTYPES = ["uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64"]
 AFFINE = np.array([[-2.0, 0, 0, 10], [0, -1.5, 0, 20], [0, 0, 3, -30], [0, 0, 0, 1]])

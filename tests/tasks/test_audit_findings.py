@@ -221,6 +221,7 @@ def test_names_ages_and_dates(tmp_path, clean):
         ("case {0} 12 yrs", "age-and-sex-in-file-names"),
         ("TCGA_{0}_19960909", "dates-in-file-names"),
         ("DOE^JANE {0}", "names-in-file-names"),
+        ("MRN 7700{0}", "numbers-in-file-names"),
         ("IMG_{0}", None),
         ("patient{0}_1_0", None),
     ],

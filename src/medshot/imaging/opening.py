@@ -7,6 +7,7 @@ from medshot.imaging.archives import unpacked
 from medshot.imaging.dicom import read_dicom, read_series
 from medshot.imaging.pictures import read_picture
 from medshot.imaging.scan import Scan
+from medshot.imaging.volumes import read_volume_file
 
 FILE_LIMIT = 20_000
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -54,8 +55,6 @@ def _read_file(path: Path, start: bytes, identity: bool) -> Scan:
     if start.startswith(_PICTURES):
         return read_picture(path)
     if _is_volume(path, start):
-        from medshot.imaging.volume_files import read_volume_file
-
         return read_volume_file(path)
     for magic, what in _OTHERS.items():
         if start.startswith(magic):

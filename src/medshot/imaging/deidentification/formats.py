@@ -85,12 +85,16 @@ def identifying(path: Path) -> list[Identifying]:
         InputError: the file cannot be read, is damaged, or is of no kind that is known here.
     """
     try:
-        content = read_limited(path)
-        if is_table(content):
-            return identifying_in_table(content)
-        return format_of(content).find(content)
+        return identifying_content(read_limited(path))
     except CannotClean as reason:
         raise InputError(f"{shown(path)} {reason}; what in it identifies cannot be told, keep it inside.") from None
+
+
+def identifying_content(content: bytes) -> list[Identifying]:
+    """The same of the bytes of a file; CannotClean where they are damaged or of no kind that is known here."""
+    if is_table(content):
+        return identifying_in_table(content)
+    return format_of(content).find(content)
 
 
 def read_limited(path: Path) -> bytes:

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from medshot.errors import InputError
 from medshot.imaging.arrays import Image
 from medshot.imaging.decoding import PICTURE_SUFFIXES
-from medshot.imaging.deidentification import identifying
+from medshot.imaging.deidentification import identifying_content
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
 from medshot.imaging.npz_volume import NPZ_SUFFIXES, parted, read_volume
 from medshot.imaging.opening import read
 from medshot.imaging.reading import read_image
+from medshot.imaging.secrecy import CannotClean
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,11 @@ class Header:
 NO_HEADER = Header(0, 0)
 
 
-def header_of(path: str) -> Header:
-    """What the header of an image tells, of a series that of its first file."""
-    file, _ = parted(Path(path))
-    if file.is_dir():
-        file = min((child for child in file.rglob("*") if child.is_file()), default=file)
+def header_of(content: bytes) -> Header:
+    """What the header of a file tells, given its bytes."""
     try:
-        kinds = [place.kind for place in identifying(file)]
-    except InputError:  # it is of no kind whose header is known
+        kinds = [place.kind for place in identifying_content(content)]
+    except CannotClean:  # it is of no kind whose header is known
         return NO_HEADER
     named = sum(kind in ("name", "identifier") for kind in kinds)
     return Header(named, len(kinds) - named)

@@ -102,7 +102,8 @@ def _measure_batch(job: Sequence[tuple[int, str]]) -> Batch:
     rows, done, failed = np.zeros(len(job), FACTS), list[int](), list[tuple[int, str]]()
     for index, path in job:
         try:
-            rows[len(done)] = measure(decode(path), path, _content(path), header_of(path))
+            identity, content = _content(path)
+            rows[len(done)] = measure(decode(path), path, identity, header_of(content))
             done.append(index)
         except InputError as error:
             failed.append((index, str(error).removeprefix(path).strip()))
@@ -111,10 +112,14 @@ def _measure_batch(job: Sequence[tuple[int, str]]) -> Batch:
     return done, rows[: len(done)], failed
 
 
-def _content(path: str) -> bytes:
-    """The bytes of a file; of a series the hash of its files."""
+def _content(path: str) -> tuple[bytes, bytes]:
+    """What tells an image from others, and the bytes of its file; of a series the hash of its files, and the first."""
     file, _ = parted(Path(path))
-    return content_hash(file).encode() if file.is_dir() else read_content(file)
+    if not file.is_dir():
+        content = read_content(file)
+        return content, content
+    first = min((child for child in file.rglob("*") if child.is_file()), default=file)
+    return content_hash(file).encode(), read_content(first)
 
 
 def _measure_arrays(array: np.ndarray, batch: np.ndarray) -> Batch:

@@ -1,26 +1,19 @@
 """Findings on what should not leave the hospital: names, ages, sexes and dates in headers, file names and columns."""
 
-import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 import numpy as np
 
+from medshot.imaging.deidentification import identifying_text
+from medshot.imaging.secrecy import Kind
 from medshot.tasks.audit.examined import Examined
 from medshot.tasks.audit.listing import Column
 from medshot.tasks.audit.verdict import Finding, Harm
 
-_YEAR = r"(?:19|20)\d\d"
-_DATE = re.compile(
-    rf"(?<!\d)(?:{_YEAR}[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"
-    rf"|(?:0[1-9]|[12]\d|3[01])[-_.](?:0[1-9]|1[0-2])[-_.]{_YEAR})(?!\d)"
-)
-_PARTS = re.compile(r"[^\W\d_]+|\d+")
-_NAME = re.compile(r"[^\W\d_]{2,}\^[^\W\d_]{1,}")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
-_SEX = {"m", "f", "male", "female"}
-_AGED = {"y", "yr", "yrs", "year", "years", "yo"}
+_PARTS = re.compile(r"[^\W\d_]+")
 _REVEALING = 0.05  # of the names: below, a pattern is chance
 _WORDS = 3  # letters of a word that may be a name
 _COLUMNS: Sequence[tuple[str, Harm, frozenset[str]]] = (
@@ -45,7 +38,7 @@ def privacy_findings(task: Examined) -> Iterator[Finding]:
     for name, column in task.listing.columns.items():
         yield from _column(task, name, column)
     if task.listing.patients is not None:
-        revealing = [name for name in task.listing.patients.names if _NAME.search(name) or _MAIL.search(name)]
+        revealing = [name for name in task.listing.patients.names if _names_a_person(name)]
         if revealing:
             yield _said(
                 task,
@@ -77,35 +70,23 @@ def _headers(task: Examined) -> Iterator[Finding]:
 
 def _file_names(task: Examined) -> Iterator[Finding]:
     stems = [PurePath(task.listing.paths[int(index)]).stem for index in task.rows]
-    tests: Sequence[tuple[str, str, Harm, Callable[[str], bool]]] = (
-        ("dates-in-file-names", "a date", "doubtful", lambda stem: bool(_DATE.search(stem))),
-        ("age-and-sex-in-file-names", "an age and a sex", "doubtful", _age_and_sex),
-        ("names-in-file-names", "what looks like a person's name", "harmful", lambda stem: bool(_NAME.search(stem))),
+    kinds = [identifying_text(stem) for stem in stems]
+    told: Sequence[tuple[str, str, Harm, Kind]] = (
+        ("dates-in-file-names", "a date", "doubtful", "date"),
+        ("age-and-sex-in-file-names", "an age and a sex", "doubtful", "age, sex or body"),
+        ("names-in-file-names", "what looks like a person's name", "harmful", "name"),
+        ("numbers-in-file-names", "what looks like a record number", "doubtful", "identifier"),
     )
-    for name, what, harm, test in tests:
-        rows = np.flatnonzero([test(stem) for stem in stems])
+    for name, what, harm, kind in told:
+        rows = np.flatnonzero([kind in of_stem for of_stem in kinds])
         if len(rows) > _REVEALING * len(stems):
             sentence = f"{len(rows):,} of {len(stems):,} file names hold {what} (such as {stems[rows[0]]})."
             yield _said(task, name, harm, sentence, rows[:6])
-    words = [
-        {part.lower() for part in _PARTS.findall(stem) if len(part) >= _WORDS and part.isalpha()} for stem in stems
-    ]
+    words = [{part.lower() for part in _PARTS.findall(stem) if len(part) >= _WORDS} for stem in stems]
     different = set().union(*words) if words else set()
     if len(different) > max(10, 0.25 * len(stems)):
         said = f"File names hold {len(different):,} different words, which may be names of persons."
         yield _said(task, "words-in-file-names", "doubtful", said, list(range(min(6, len(stems)))))
-
-
-def _age_and_sex(stem: str) -> bool:
-    """Whether a number from 0 to 120 stands beside a sex, or before "years"."""
-    parts = [part.lower() for part in _PARTS.findall(stem)]
-    for first, second in itertools.pairwise(parts):
-        for one, other in ((first, second), (second, first)):
-            if one.isdigit() and len(one) <= 3 and int(one) <= 120 and other in _SEX:
-                return True
-        if first.isdigit() and len(first) <= 3 and second in _AGED:
-            return True
-    return False
 
 
 def _column(task: Examined, name: str, column: Column) -> Iterator[Finding]:
@@ -121,15 +102,18 @@ def _column(task: Examined, name: str, column: Column) -> Iterator[Finding]:
                 f"The column '{name}' holds {what} of {count:,} images{more}.", [],
             )  # fmt: skip
             return
-    dated = sum(bool(_DATE.search(value)) for value in filled)
-    if filled and dated > 0.5 * len(filled):
+    if filled and sum("date" in identifying_text(value) for value in filled) > 0.5 * len(filled):
         yield _said(
             task, "column-of-dates", "doubtful", f"The column '{name}' holds dates or names of files with dates.", []
         )
-    elif filled and sum(bool(_NAME.search(value) or _MAIL.search(value)) for value in filled) > 0.5 * len(filled):
+    elif filled and sum(map(_names_a_person, filled)) > 0.5 * len(filled):
         yield _said(
             task, "column-of-names", "harmful", f"The column '{name}' holds what looks like names of persons.", []
         )
+
+
+def _names_a_person(text: str) -> bool:
+    return bool("name" in identifying_text(text) or _MAIL.search(text))
 
 
 def _number(text: str) -> float:
