@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 
 from pydicom import dcmread
@@ -76,7 +77,7 @@ def content_hash(path: Path) -> str:
     if file.is_dir():
         files = [child for child in file.rglob("*") if child.is_file() and not child.is_symlink()]
     elif file.suffix.lower() in _DETACHED:
-        files = [file, *(child for child in file.parent.glob(f"{file.stem}.*") if child != file)]
+        files = [file, *(child for child in file.parent.glob(f"{escape(file.stem)}.*") if child != file)]
     else:
         return hashlib.sha256(read_content(file) + array.encode()).hexdigest()
     return hashlib.sha256("".join(sorted(content_hash(child) for child in files)).encode()).hexdigest()
