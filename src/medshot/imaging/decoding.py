@@ -77,10 +77,11 @@ def content_hash(path: Path) -> str:
     if file.is_dir():
         files = [child for child in file.rglob("*") if child.is_file() and not child.is_symlink()]
     elif file.suffix.lower() in _DETACHED:
-        files = [file, *(child for child in file.parent.glob(f"{escape(file.stem)}.*") if child != file)]
+        files = [child for child in file.parent.glob(f"{escape(file.stem)}.*") if child.is_file()]
     else:
         return hashlib.sha256(read_content(file) + array.encode()).hexdigest()
-    return hashlib.sha256("".join(sorted(content_hash(child) for child in files)).encode()).hexdigest()
+    digests = sorted(hashlib.sha256(read_content(child)).hexdigest() for child in files)
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def image_paths(folder: Path) -> list[Path]:
