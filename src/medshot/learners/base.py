@@ -123,10 +123,12 @@ class Learner(nn.Module, ABC):
         """
         support = self._ordered(replace(support, images=self.embed_tasks(support.images)))
 
-        def one(images: Tensor, labels: Tensor, weights: Tensor, drawn: Drawn) -> Adapted:
-            return self.adapt_one(Support(images, labels, weights, support.ways), drawn)
+        def one(images: Tensor, labels: Tensor, weights: Tensor, patients: Tensor, drawn: Drawn) -> Adapted:
+            return self.adapt_one(Support(images, labels, weights, support.ways, patients), drawn)
 
-        adapted = self._engine.map(one, support.images, support.labels, support.weights, self._draw(support))
+        adapted = self._engine.map(
+            one, support.images, support.labels, support.weights, _patients(support), self._draw(support)
+        )
         return Classifier(self, adapted)
 
     def scores(self, episodes: Episodes) -> tuple[Float[Tensor, " tasks"], Float[Tensor, " tasks"]]:
@@ -138,12 +140,13 @@ class Learner(nn.Module, ABC):
             images: Tensor,
             labels: Tensor,
             weights: Tensor,
+            patients: Tensor,
             drawn: Drawn,
             query_images: Tensor,
             query_labels: Tensor,
             query_weights: Tensor,
         ) -> tuple[Tensor, Tensor]:
-            adapted = self.adapt_one(Support(images, labels, weights, support.ways), drawn)
+            adapted = self.adapt_one(Support(images, labels, weights, support.ways, patients), drawn)
             logits = self.predict_one(adapted, query_images)
             correct = (logits.argmax(1) == query_labels).to(logits)
             return (
@@ -156,6 +159,7 @@ class Learner(nn.Module, ABC):
             support.images,
             support.labels,
             support.weights,
+            _patients(support),
             self._draw(support),
             query.images,
             query.labels,
@@ -264,6 +268,13 @@ class Classifier:
         """Class probabilities of each task's queries."""
         with torch.no_grad():
             return self(images).softmax(-1)
+
+
+def _patients(support: Support) -> Int[Tensor, "tasks support"]:
+    """Who each sample is of; everyone different where that is not known."""
+    if support.patients is not None:
+        return support.patients
+    return torch.arange(support.labels.shape[1], device=support.labels.device).expand_as(support.labels)
 
 
 def weighted_mean(values: Float[Tensor, " samples"], weights: Float[Tensor, " samples"]) -> Float[Tensor, ""]:

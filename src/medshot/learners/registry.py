@@ -26,6 +26,7 @@ from medshot.learners.gradient.metal_reference import MetalReference
 from medshot.learners.gradient.proto_maml import ProtoMaml
 from medshot.learners.gradient.reptile import Reptile
 from medshot.learners.neural.context import Context
+from medshot.learners.neural.depth_ridge import DepthRidge
 from medshot.learners.neural.film import Film
 from medshot.learners.neural.matching import MatchingNetwork
 from medshot.learners.neural.protonet import ProtoNet
@@ -54,6 +55,7 @@ BUILT_IN: tuple[type[Learner], ...] = (
     ProtoMaml,
     ProtoNet,
     Ridge,
+    DepthRidge,
     Film,
     Context,
     MatchingNetwork,

@@ -76,12 +76,17 @@ def ridge_regression(
         members: each sample's weight in the column of its class.
         penalty: λ.
     """
-    balanced = members / members.sum(0).clamp(min=SMALLEST) * members.sum() / members.shape[1]
-    weights = balanced.sum(1)
+    members = balanced(members)
+    weights = members.sum(1)
     roots = weights.clamp(min=SMALLEST).sqrt()[:, None] * (weights > 0)[:, None]
     centre = weights @ features / weights.sum()
-    targets = (balanced > 0).to(features) - 1 / members.shape[1]
+    targets = (members > 0).to(features) - 1 / members.shape[1]
     return solve(roots * (features - centre), roots * targets, penalty), centre
+
+
+def balanced(members: Float[Tensor, "samples ways"]) -> Float[Tensor, "samples ways"]:
+    """The weights scaled within each class so that classes add up to the same, and all together to what they did."""
+    return members / members.sum(0).clamp(min=SMALLEST) * members.sum() / members.shape[1]
 
 
 def solve(
