@@ -2,40 +2,81 @@
 
 import tempfile
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import onnxruntime
 import torch
-from jaxtyping import Float
-from torch import nn
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
 
 from medshot.imaging import ImageShape, cache_folder
 from medshot.imaging.cache import writing_into
 from medshot.storage import write_bytes
 
 Encode = Callable[[Float[np.ndarray, "images channels size size"]], Float[np.ndarray, "images features"]]
+Weights = Mapping[str, Tensor]
+Images = dict[str, UInt8[np.ndarray, "_ bytes"]]
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A network trained elsewhere and left as it is.
+    """A network trained elsewhere and left as it is, known by its hash.
 
     Args:
         shape: the pixels that it takes, as numbers from 0 to 255.
         blocks: number of features from each of its depths, in the order in which they come.
         sha256: changes whenever the features of an image may change.
         build: makes the network, `(images, channels, size, size)` to `(images, features)`, in evaluation mode.
+        seen: reads the content `hashes` and perceptual `fingerprints` of the images that it was trained on, of pixels
+            in its shape; None where no medical image was among them.
     """
 
     shape: ImageShape
     blocks: tuple[int, ...]
     sha256: str
-    build: Callable[[], nn.Module]
+    build: Callable[[], nn.Module] = field(compare=False)
+    seen: Callable[[], Images] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network without its weights: with one set of them or another it becomes one encoder or another.
+
+    Args:
+        shape: the pixels that it takes, as numbers from 0 to 255.
+        blocks: number of features from each of its depths, in the order in which they come.
+        version: says what is computed; changes whenever features of equal weights may change.
+        build: makes the network of weights, in evaluation mode.
+    """
+
+    shape: ImageShape
+    blocks: tuple[int, ...]
+    version: str
+    build: Callable[[Weights], nn.Module]
+
+    def encoder(
+        self, weights_sha256: str, weights: Callable[[], Weights], seen: Callable[[], Images] | None = None
+    ) -> Encoder:
+        """The encoder of these weights, which are read when it is built.
+
+        Args:
+            weights_sha256: of the file that holds them.
+            weights: reads them; StorageError where they are not those of that hash.
+            seen: as in `Encoder`.
+        """
+        return Encoder(
+            shape=self.shape,
+            blocks=self.blocks,
+            sha256=sha256(f"{weights_sha256} {self.version}".encode()).hexdigest(),
+            build=lambda: self.build(weights()),
+            seen=seen,
+        )
 
 
 @cache
