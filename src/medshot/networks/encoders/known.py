@@ -50,10 +50,10 @@ def _one(name: str, argument: str) -> Encoder:
     folder = Path(name).absolute()
     try:
         return _read(folder, (folder / RECORD).stat().st_mtime_ns)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{argument} is '{name}', where there is no {RECORD}; check the path.") from error
     except StorageError as error:
         raise InputError(f"{argument} is '{name}', which cannot be taken: {error}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{argument} is '{name}', where there is no {RECORD}; check the path.") from error
 
 
 @cache
