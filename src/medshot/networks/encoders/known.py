@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from medshot.errors import InputError, StorageError
+from medshot.networks.encoders.adapters import ADAPTERS, adapted
 from medshot.networks.encoders.encoder import Encoder
 from medshot.networks.encoders.folder import RECORD, packaged, read_encoder
 from medshot.networks.encoders.lite0 import LITE0
@@ -20,14 +21,22 @@ def parts_of(name: str) -> tuple[str, ...]:
 
 def lasting(name: str) -> str:
     """The same name with every folder's path made absolute, as a run remembers it."""
-    return AND.join(str(Path(part).absolute()) if _is_folder(part) else part for part in parts_of(name))
+    return AND.join(_lasting(part) for part in parts_of(name))
+
+
+def _lasting(part: str) -> str:
+    prefix, _, rest = part.partition(":")
+    if prefix in ADAPTERS:
+        return f"{prefix}:{Path(rest).absolute()}" if _is_there(rest) else part
+    return str(Path(part).absolute()) if _is_folder(part) else part
 
 
 def encoders_of(name: str, argument: str = "encoder") -> tuple[Encoder, ...]:
     """The encoders that a name stands for, whose features stand side by side.
 
     Args:
-        name: a key of `ENCODERS`, the path of an encoder's folder, or several of these joined by "+".
+        name: a key of `ENCODERS`, the path of an encoder's folder, a network of another library after its prefix in
+            `ADAPTERS`, or several of these joined by "+".
         argument: what the name was given as, for the sentence that refuses it.
 
     Raises:
@@ -42,10 +51,13 @@ def encoders_of(name: str, argument: str = "encoder") -> tuple[Encoder, ...]:
 def _one(name: str, argument: str) -> Encoder:
     if name in ENCODERS:
         return ENCODERS[name]
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in ADAPTERS:
+        return adapted(prefix, rest)
     if not _is_folder(name):
         raise InputError(
-            f"{argument} is '{name}', but must be one of {', '.join(ENCODERS)}, the path of an encoder's folder, or "
-            f"several of these joined by {AND}."
+            f"{argument} is '{name}', but must be one of {', '.join(ENCODERS)}, the path of an encoder's folder, "
+            f"{', '.join(f'{prefix}:NAME' for prefix in ADAPTERS)}, or several of these joined by {AND}."
         )
     folder = Path(name).absolute()
     try:
