@@ -11,9 +11,10 @@ from torch import nn
 
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages
+from medshot.learners import create, load_learner
 from medshot.networks.encoders import ENCODERS, EncodedShape, encoders_of
 from medshot.networks.encoders import encoder as running
-from medshot.networks.encoders.adapters import ADAPTERS
+from medshot.networks.encoders.adapters import ADAPTERS, adapted
 from medshot.networks.encoders.adapters.foreign import Foreign, Normalised, encoder_of
 from medshot.networks.encoders.encoder import load_encoder
 
@@ -49,6 +50,9 @@ def held_to(name: str, expected: torch.Tensor, tmp_path: Path, monkeypatch: pyte
     np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
     assert "in torch" not in capfd.readouterr().err
     assert EncodedShape(f"lite0+{name}").blocks == ENCODERS["lite0"].blocks + encoder.blocks
+    assert adapted.__wrapped__(*name.split(":")).sha256 == encoder.sha256
+    create("logistic", shape=EncodedShape(name)).save(tmp_path / "run")
+    assert load_learner(tmp_path / "run").shape.sha256 == encoder.sha256
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -173,15 +177,16 @@ class FixedBatch(Channels):
 
 def test_the_hash_is_of_weights_and_configuration():
     encoders = [
-        encoder_of(Foreign(Channels(weight), size, mean, DEVIATION))
+        encoder_of(Foreign(Channels(weight), size, mean, DEVIATION, {}))
         for weight, size, mean in ((1.0, 16, MEAN), (2.0, 16, MEAN), (1.0, 32, MEAN), (1.0, 16, DEVIATION))
     ]
-    assert len({encoder.sha256 for encoder in encoders}) == 4
-    assert encoders[0].sha256 == encoder_of(Foreign(Channels(), 16, MEAN, DEVIATION)).sha256
+    encoders.append(encoder_of(Foreign(Channels(), 16, MEAN, DEVIATION, {"heads": 2})))
+    assert len({encoder.sha256 for encoder in encoders}) == 5
+    assert encoders[0].sha256 == encoder_of(Foreign(Channels(), 16, MEAN, DEVIATION, {})).sha256
 
 
 def test_the_library_s_normalisation_is_applied_and_nothing_is_trained():
-    network = Normalised(Foreign(Channels(), SIZE, MEAN, DEVIATION))
+    network = Normalised(Foreign(Channels(), SIZE, MEAN, DEVIATION, {}))
     torch.testing.assert_close(network(torch.from_numpy(pixels())), normalised().mean((2, 3)))
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
@@ -193,14 +198,14 @@ def test_what_gives_no_vector_is_refused(shape):
             return torch.zeros(shape)
 
     with pytest.raises(InputError, match="one finite vector each"):
-        encoder_of(Foreign(Wrong(), 16, MEAN, DEVIATION))
+        encoder_of(Foreign(Wrong(), 16, MEAN, DEVIATION, {}))
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("failing", [True, False])
 def test_what_onnx_cannot_hold_runs_in_torch_and_says_so(tmp_path, monkeypatch, capfd, failing):
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
-    encoder = encoder_of(Foreign(FixedBatch(), SIZE, MEAN, DEVIATION))
+    encoder = encoder_of(Foreign(FixedBatch(), SIZE, MEAN, DEVIATION, {}))
     if failing:
         monkeypatch.setattr(running, "_exported", lambda *_: 1 / 0)
     encode = load_encoder.__wrapped__(encoder, CPU)
@@ -217,7 +222,7 @@ def test_what_onnx_cannot_hold_runs_in_torch_and_says_so(tmp_path, monkeypatch, 
 
 def test_a_foreign_encoder_is_embedded_like_any_other(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
-    monkeypatch.setitem(ENCODERS, "channels", encoder_of(Foreign(Channels(), SIZE, MEAN, DEVIATION)))
+    monkeypatch.setitem(ENCODERS, "channels", encoder_of(Foreign(Channels(), SIZE, MEAN, DEVIATION, {})))
     images = ArrayImages(np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8))
     features = EncodedShape("channels").read(images, np.arange(4))
     torch.testing.assert_close(features.norm(dim=1), torch.full((4,), 4.0))

@@ -1,10 +1,12 @@
 """What a network of another library must tell to become an encoder, and finding its files on this machine."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -26,12 +28,14 @@ class Foreign:
         size: pixels per side.
         mean: of each colour, of pixels from 0 to 1, as the library's configuration has it.
         deviation: likewise.
+        configuration: what else the features hang on beside the weights, such as the number of heads.
     """
 
     network: nn.Module
     size: int
     mean: Sequence[float]
     deviation: Sequence[float]
+    configuration: Mapping[str, Any]
 
 
 class Normalised(nn.Module):
@@ -69,7 +73,8 @@ def encoder_of(foreign: Foreign) -> Encoder:
         features = network(torch.full((2, *shape.dimensions), 127.0))
     if features.ndim != 2 or not features.isfinite().all():
         raise InputError(f"It gives {tuple(features.shape)} for two images where one finite vector each was expected.")
-    digest = sha256(f"{_VERSION} {shape} {type(foreign.network)} {foreign.network}".encode())
+    configuration = json.dumps(foreign.configuration, sort_keys=True, default=str)
+    digest = sha256(f"{_VERSION} {shape} {type(foreign.network).__name__} {configuration}".encode())
     for name, value in network.state_dict().items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)

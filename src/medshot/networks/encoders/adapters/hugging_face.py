@@ -53,7 +53,7 @@ def load(name: str) -> Foreign:
     """
     from transformers import AutoModel
 
-    located(name, "config.json")
+    configuration = read_json(located(name, "config.json"))
     prepared = read_json(located(name, "preprocessor_config.json"))
     with offline(), torch.random.fork_rng(devices=[]):
         network, loading = AutoModel.from_pretrained(
@@ -71,10 +71,14 @@ def load(name: str) -> Foreign:
             f"The weights of '{name}' lack {', '.join(sorted(missing - untrained)[:3])}, which would be random; take "
             "weights that are complete."
         )
+    parameters = network.state_dict()
+    for key in untrained:  # not used, but part of what the encoder is known by, and random
+        parameters[key].zero_()
     if not {"image_mean", "image_std"} <= set(prepared):
         raise InputError(f"preprocessor_config.json of '{name}' has no image_mean and image_std; add them.")
     size = _side(getattr(network.config, "vision_config", network.config), prepared)
-    return Foreign(Pooled(network, not untrained), size, prepared["image_mean"], prepared["image_std"])
+    pooled = Pooled(network, not untrained)
+    return Foreign(pooled, size, prepared["image_mean"], prepared["image_std"], configuration)
 
 
 def _side(configuration: Any, prepared: Mapping[str, Any]) -> int:

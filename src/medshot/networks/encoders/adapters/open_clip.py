@@ -44,4 +44,5 @@ def load(name: str) -> Foreign:
         raise InputError(f"The weights of '{name}' are not those of the network in its {_CONFIGURATION}.") from error
     size = vision.get("image_size", 224)
     size = size if isinstance(size, int) else size[0]
-    return Foreign(network, size, prepared.get("mean", _MEAN), prepared.get("std", _DEVIATION))
+    configuration = {key: value for key, value in model.items() if key != "text_cfg"}
+    return Foreign(network, size, prepared.get("mean", _MEAN), prepared.get("std", _DEVIATION), configuration)

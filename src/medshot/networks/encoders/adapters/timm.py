@@ -46,4 +46,4 @@ def load(name: str) -> Foreign:
     if missing:
         raise InputError(f"{weights} lacks {', '.join(sorted(missing)[:3])} of '{architecture}'; save it with timm.")
     taken = timm.data.resolve_model_data_config(network)
-    return Foreign(network, taken["input_size"][-1], taken["mean"], taken["std"])
+    return Foreign(network, taken["input_size"][-1], taken["mean"], taken["std"], {"timm": architecture} | overlay)
