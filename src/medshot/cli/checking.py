@@ -9,9 +9,8 @@ from rich.console import Console
 
 from medshot.cli.making import DEFAULT_ENCODER, PIXELS
 from medshot.cli.options import note, write_out
-from medshot.errors import InputError
 from medshot.imaging import ImageSource
-from medshot.networks.encoders import ENCODERS, EncodedShape
+from medshot.networks.encoders import EncodedShape, encoders_of
 from medshot.reporting.data_check import findings_table, write_check
 from medshot.storage import new_folder
 from medshot.tasks.audit import Audit, audit
@@ -33,8 +32,8 @@ def check_data(
         StorageError: the cache folder cannot be written to.
     """
     encoder = encoder or DEFAULT_ENCODER
-    if encoder not in (PIXELS, *ENCODERS):
-        raise InputError(f"--encoder is '{encoder}', but must be one of {', '.join(ENCODERS)} or {PIXELS}.")
+    if encoder != PIXELS:
+        encoders_of(encoder, "--encoder")
 
     def embed(images: ImageSource) -> np.ndarray:
         return EncodedShape(encoder).read(images, np.arange(len(images))).numpy()

@@ -225,7 +225,8 @@ def check(
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="lite0 (if left out) to suspect labels by its features, up to 20,000 images; none skips that."
+            help="lite0 (if left out), or another, to suspect labels by its features, up to 20,000 images; none skips "
+            "that."
         ),
     ] = None,
     deidentified: Annotated[

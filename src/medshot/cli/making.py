@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from medshot.errors import InputError
 from medshot.imaging import CUTS, ImageShape, InputShape, VolumeShape
 from medshot.learners import Learner, create
-from medshot.networks.encoders import ENCODERS, WHOLE, EncodedBagShape, EncodedShape
+from medshot.networks.encoders import WHOLE, EncodedBagShape, EncodedShape, encoders_of
 
 PIXELS = "none"
 DEFAULT_ENCODER = "lite0"
@@ -22,7 +22,7 @@ def input_shape(
     cut: str | None = None,
     images: int | None = None,
 ) -> InputShape:
-    """What a learner takes: features of the encoder, or pixels where it is "none" or their size is given.
+    """What a learner takes: features of the encoder or encoders, or pixels where it is "none" or their size is given.
 
     Raises:
         InputError: there is no such encoder or cut, an option does not go with the others, or there are no such images.
@@ -31,9 +31,8 @@ def input_shape(
     bags = {"--cut": cut, "--images": images}
     if encoder is None:
         encoder = PIXELS if _given(pixels) and not _given(bags) else DEFAULT_ENCODER
-    if encoder not in (PIXELS, *ENCODERS):
-        raise InputError(f"--encoder is '{encoder}', but must be one of {', '.join(ENCODERS)} or {PIXELS}.")
     if encoder != PIXELS:
+        encoders_of(encoder, "--encoder")
         _refuse(pixels, f"are for pixels; leave them out, or --encoder {encoder}")
         return _encoded(encoder, cut, images)
     _refuse(bags, "need an encoder; leave them out, or leave out --encoder none")

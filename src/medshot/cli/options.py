@@ -14,7 +14,10 @@ Keep = Annotated[list[str] | None, typer.Option(help="Keep only rows with these 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Encoder = Annotated[
     str | None,
-    typer.Option(help="lite0 for its features, none for pixels; lite0 if no size, channels or dimensions are given."),
+    typer.Option(
+        help="Features of lite0, of an encoder's folder, or of several joined by + (docs/encoders.md); none for "
+        "pixels; lite0 if no size, channels or dimensions are given."
+    ),
 ]
 Size = Annotated[int | None, typer.Option(help="Side in pixels or voxels, 64 or 32 if left out; without an encoder.")]
 Channels = Annotated[int | None, typer.Option(help="1 for grey (if left out), 3 for colour; without an encoder.")]

@@ -3,35 +3,48 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Bool
 
 from medshot.errors import InputError
 from medshot.imaging import near_duplicates
 from medshot.learners import Learner
+from medshot.networks.encoders import EncodedBagShape, EncodedShape
 from medshot.tasks import Task
 
 
 def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
-    """See to it that no test image is one that the learner was meta-trained on.
+    """See to it that no test image is one that the learner was meta-trained on, or that its encoders were trained on.
 
     Identical images are found by content hash, nearly identical ones (resized, re-compressed) by perceptual
     fingerprint.
 
     Raises:
-        InputError: a task shares an image with the learner's training; the sentence says which and how many.
+        InputError: a task shares an image with such training; the sentence says which and how many.
     """
-    if not learner.seen:
-        return
-    known = {row.tobytes() for row in learner.seen["hashes"]}
-    for task in tasks:
-        identical = np.array(
-            [any(bytes.fromhex(digest) in known for digest in of_sample) for of_sample in task.hashes_of_each()]
-        )
-        prints = learner.shape.fingerprints(task.images)[task.rows]
-        similar = near_duplicates(prints, learner.seen["fingerprints"])[:, 0]
-        shared = np.union1d(np.flatnonzero(identical), similar)
-        if shared.size:
-            raise InputError(
-                f"Task '{task.name}' shares {shared.size} of its {len(task)} images with what '{learner.name}' was "
-                f"meta-trained on ({identical.sum()} identical, the others near-duplicates), so its score would be too "
-                "good; test on other data or meta-train without them."
+    if learner.seen:
+        known = {row.tobytes() for row in learner.seen["hashes"]}
+        for task in tasks:
+            identical = np.array(
+                [any(bytes.fromhex(digest) in known for digest in of_sample) for of_sample in task.hashes_of_each()]
             )
+            prints = learner.shape.fingerprints(task.images)[task.rows]
+            similar = np.zeros(len(task), dtype=bool)
+            similar[near_duplicates(prints, learner.seen["fingerprints"])[:, 0]] = True
+            _refuse(task, identical, similar, f"'{learner.name}' was meta-trained on", "meta-train without them")
+    if isinstance(learner.shape, EncodedShape | EncodedBagShape):
+        for task in tasks:
+            for seen in learner.shape.seen(task.images):
+                what = f"encoder '{seen.encoder}' of '{learner.name}' was trained on"
+                _refuse(task, seen.identical[task.rows], seen.similar[task.rows], what, "take another encoder")
+
+
+def _refuse(
+    task: Task, identical: Bool[np.ndarray, " samples"], similar: Bool[np.ndarray, " samples"], what: str, instead: str
+) -> None:
+    """InputError where any sample is identical or similar to one that something was trained on."""
+    shared = int((identical | similar).sum())
+    if shared:
+        raise InputError(
+            f"Task '{task.name}' shares {shared} of its {len(task)} images with what {what} ({identical.sum()} "
+            f"identical, the others near-duplicates), so its score would be too good; test on other data or {instead}."
+        )

@@ -3,10 +3,10 @@
 A folder holds `*.safetensors` for arrays and one JSON file for the rest, with the SHA-256 of every array file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from medshot.tasks import Task
 FORMAT = 2
 LEARNER = "learner.safetensors"
 IMAGES = "training_images.safetensors"
+
+Encoded = TypeVar("Encoded", EncodedShape, EncodedBagShape)
 
 
 class Strict(BaseModel):
@@ -73,7 +75,7 @@ class VolumeRecord(Strict):
 
 
 class EncoderRecord(Strict):
-    """A learner takes the features of an encoder, which is known by its hash."""
+    """A learner takes the features of an encoder, or of several, which are known by their hash."""
 
     encoder: str
     sha256: str
@@ -133,21 +135,28 @@ class LearnerRecord(Strict):
             case VolumeRecord(channels=channels, size=size):
                 return VolumeShape(channels=channels, size=size)
             case BagRecord(encoder=encoder, sha256=sha256, cut=cut, images=images):
-                return _known(EncodedBagShape(encoder, cut, images), sha256)
+                return _known(lambda: EncodedBagShape(encoder, cut, images), encoder, sha256)
             case EncoderRecord(encoder=encoder, sha256=sha256, cut=cut):
-                return _known(EncodedShape(encoder, cut), sha256)
+                return _known(lambda: EncodedShape(encoder, cut), encoder, sha256)
             case VectorRecord(blocks=blocks):
                 return FeatureShape(tuple(blocks))
 
 
-def _known(shape: EncodedShape | EncodedBagShape, sha256: str) -> EncodedShape | EncodedBagShape:
-    """The shape; InputError where the encoder of that hash is not the one of this installation."""
-    if shape.sha256 != sha256:
+def _known(shape: Callable[[], Encoded], encoder: str, sha256: str) -> Encoded:
+    """The shape; InputError where the encoder of that hash is not here."""
+    try:
+        found = shape()
+    except InputError as error:
         raise InputError(
-            f"The learner was trained on features of another version of encoder '{shape.encoder}' "
-            f"({sha256[:12]}, and here is {shape.sha256[:12]}); install that one or train anew."
+            f"It takes features of encoder '{encoder}' ({sha256[:12]}). {error} A folder that has moved is put back, "
+            'or its new path written as "encoder" into the JSON file of the run or model.'
+        ) from error
+    if found.sha256 != sha256:
+        raise InputError(
+            f"The learner was trained on features of another version of encoder '{encoder}' "
+            f"({sha256[:12]}, and here is {found.sha256[:12]}); install that one or train anew."
         )
-    return shape
+    return found
 
 
 class ModelRecord(Strict):

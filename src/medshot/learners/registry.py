@@ -222,9 +222,10 @@ def rebuild(folder: Path, record: FolderRecord) -> Learner:
             "import in Python), or install its package."
         )
     try:
+        shape = description.shape
         # On the meta device nothing is allocated, whatever size the record claims.
         with torch.device("meta"):
-            learner = create(description.name, shape=description.shape, **description.settings)
+            learner = create(description.name, shape=shape, **description.settings)
         learner.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, assign=True)
     except InputError as error:
         raise StorageError(f"{held}, which cannot be made here: {error}") from error

@@ -1,6 +1,8 @@
 """Encoders: networks trained elsewhere and left as they are, whose features learners adapt on."""
 
 from medshot.networks.encoders.bags import EncodedBagShape
-from medshot.networks.encoders.encoded import ENCODERS, WHOLE, EncodedShape
+from medshot.networks.encoders.encoded import WHOLE, EncodedShape
+from medshot.networks.encoders.folder import write_encoder
+from medshot.networks.encoders.known import ENCODERS, encoders_of
 
-__all__ = ["ENCODERS", "WHOLE", "EncodedBagShape", "EncodedShape"]
+__all__ = ["ENCODERS", "WHOLE", "EncodedBagShape", "EncodedShape", "encoders_of", "write_encoder"]

@@ -1,5 +1,6 @@
 """Bags of an encoder's features: of the slices of a volume, the patches of a film, the several images of a sample."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,8 +11,19 @@ from torch import Tensor
 from medshot.errors import InputError
 from medshot.imaging import CUTS, MISSING, Cut, ImageSource, SeveralImages
 from medshot.networks.bag_network import BagShape
-from medshot.networks.encoders.embedding import MEASURES, Embedded, embedded
-from medshot.networks.encoders.encoded import ENCODERS, WHOLE, check, identity, known_by, normalised
+from medshot.networks.encoders.embedding import MEASURES, Embedded
+from medshot.networks.encoders.encoded import (
+    WHOLE,
+    blocks_of,
+    check,
+    embedded_by,
+    features_of,
+    identity,
+    known_by,
+    normalised,
+)
+from medshot.networks.encoders.known import lasting
+from medshot.networks.encoders.seen import SeenImages, seen_by
 
 DROPPED = 0.3
 
@@ -21,7 +33,8 @@ class EncodedBagShape(BagShape):
     """Each sample comes as the features of all its pictures, normalised; they are computed once and kept.
 
     Args:
-        encoder: its name in `ENCODERS`.
+        encoder: the name in `ENCODERS` of an encoder, the path of its folder, or several of these joined by "+", whose
+            features stand side by side.
         cut: "whole", or the key in `CUTS` by which every image is cut into pictures.
         images: how many images a sample has at most; it may have fewer, and any may be missing.
 
@@ -36,10 +49,11 @@ class EncodedBagShape(BagShape):
     images: int = 1
 
     def __post_init__(self) -> None:
-        check(self.encoder, self.cut, pooled=True)
+        check(self.cut, pooled=True)
         if self.images < 1:
             raise InputError(f"images is {self.images}, but must be 1 or more.")
-        object.__setattr__(self, "blocks", ENCODERS[self.encoder].blocks)
+        object.__setattr__(self, "blocks", blocks_of(self.encoder))
+        object.__setattr__(self, "encoder", lasting(self.encoder))
         object.__setattr__(self, "kinds", self._pictures * self.images)
 
     @property
@@ -65,30 +79,31 @@ class EncodedBagShape(BagShape):
         for number, (source, of_source) in enumerate(self._images(images)):
             chosen = of_source[rows]
             there = chosen != MISSING
-            stored = self._embedded(source)
-            pictures = stored.rows.reshape(-1, len(self._pictures))[chosen[there]]
-            features = normalised(stored.stored.features[pictures.ravel()], self.blocks)
+            features = features_of(self._embedded(source), self._numbers(chosen[there]))
             bags[there, number, :, 0] = self._weights
-            bags[there, number, :, 1:] = features.reshape(*pictures.shape, sum(self.blocks))
+            bags[there, number, :, 1:] = normalised(features.reshape(-1, sum(self.blocks)), self.blocks).reshape(
+                features.shape
+            )
         return torch.from_numpy(bags.reshape(len(rows), len(self.kinds), 1 + sum(self.blocks)))
 
     def fingerprints(self, images: ImageSource) -> UInt8[np.ndarray, "images 32"]:
         """The perceptual fingerprint of each sample's first image that is there."""
         prints = np.zeros((len(images), 32), dtype=np.uint8)
         for source, of_source, first in self._first(images):
-            stored = self._embedded(source)
-            pictures = stored.rows.reshape(-1, len(self._pictures))[of_source[first]]
-            prints[first] = known_by(stored, pictures, self.cut)
+            prints[first] = known_by(self._embedded(source)[0], self._numbers(of_source[first]), self.cut)
         return prints
 
     def measures(self, images: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
         """Brightness, contrast and colourfulness of each sample's first image that is there, mean over its pictures."""
         found = np.zeros((len(images), len(MEASURES)))
         for source, of_source, first in self._first(images):
-            stored = self._embedded(source)
-            pictures = stored.rows.reshape(-1, len(self._pictures))[of_source[first]]
-            found[first] = stored.stored.measures[pictures].mean(1)
+            there = self._embedded(source)[0]
+            found[first] = there.stored.measures[there.rows[self._numbers(of_source[first])]].mean(1)
         return dict(zip(MEASURES, found.T, strict=True))
+
+    def seen(self, images: ImageSource) -> Iterator[SeenImages]:
+        """For each of its encoders that medical images trained, which of these samples have an image among them."""
+        return seen_by(self.encoder, self.cut, self._images(images))
 
     def dropped(
         self, bags: Float[Tensor, "samples instances entries"], generator: torch.Generator
@@ -139,5 +154,9 @@ class EncodedBagShape(BagShape):
             found.append((source, of_source, first))
         return found
 
-    def _embedded(self, source: ImageSource) -> Embedded:
-        return embedded(source, ENCODERS[self.encoder], self._cut)
+    def _embedded(self, source: ImageSource) -> list[Embedded]:
+        return embedded_by(self.encoder, self.cut, source)
+
+    def _numbers(self, rows: Int[np.ndarray, " images"]) -> Int[np.ndarray, "images pictures"]:
+        """The numbers of the pictures that images are cut into."""
+        return rows[:, None] * len(self._pictures) + np.arange(len(self._pictures))

