@@ -24,7 +24,8 @@ class Coefficients(BaseModel):
     """What was learned.
 
     Args:
-        gains: for each quantity, the gain in balanced accuracy, in points, from the least of it in the pool to the most.
+        gains: for each quantity, how many points of balanced accuracy a label brings more from the least of it in the
+            pool to the most.
         learned_from: the data sets.
         command: what learned them.
     """

@@ -57,7 +57,10 @@ def reasons(strategy: str, pool: Pool, classes: Sequence[str], chosen: Int[np.nd
 
 def _of_learned(above_even: Float[np.ndarray, " quantities"], gains: Float[np.ndarray, " quantities"]) -> str:
     """The clause of the quantity that adds most to the expected gain."""
-    best = int((above_even * gains).argmax())
+    added = above_even * gains
+    best = int(added.argmax())
+    if added[best] <= 0:
+        return "the best of those that are left"
     return (MORE if above_even[best] > 0 else LESS)[QUANTITIES[best]]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.exceptions import ConvergenceWarning
 from skactiveml.base import SkactivemlClassifier
 from skactiveml.pool import Clue, MaxHerding, RandomSampling, TypiClust, UncertaintySampling
+from sklearn.exceptions import ConvergenceWarning
 
 from medshot.selection.labelling.learned import choose_greedily, shipped
 from medshot.selection.labelling.pool import Pool
@@ -61,7 +61,12 @@ def _uncertain(pool: Pool, count: int, seed: int) -> Chosen:
 
 
 def _uncertain_groups(pool: Pool, count: int, seed: int) -> Chosen:
-    strategy = Clue(predict_dict={"with_features": True}, method="margin_sampling", random_state=seed)
+    strategy = Clue(
+        predict_dict={"with_features": True},
+        method="margin_sampling",
+        cluster_algo_dict={"random_state": seed},  # its own random_state does not reach the clustering
+        random_state=seed,
+    )
     return _asked(strategy, _numbers(pool), count, estimator=Known(pool), fit_estimator=False)
 
 
