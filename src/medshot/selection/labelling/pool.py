@@ -59,15 +59,15 @@ def pool_of(
     Raises:
         InputError: an image cannot be read, the model does not take such images, or the lengths differ.
     """
+    rows = np.unique(images.hashes(), return_index=True)[1]
     who = np.asarray(patients or unnamed_patients(images))
     if len(who) != len(images):
         raise InputError(f"patients has {len(who)} entries for {len(images)} images; give one for each.")
-    rows = np.unique(images.hashes(), return_index=True)[1]
     rows = rows[_of_some(who[rows], seed)]
-    of_patients = _vectors(classifier, images.take(rows))
-    kept = _nearest_to_mean(of_patients, who[rows])
-    rows = rows[kept]
-    return Pool(standardised(of_patients[kept]), classifier.predict_proba(images.take(rows))), rows
+    looked_at = images.take(rows)
+    vectors = _vectors(classifier, looked_at)
+    kept = _nearest_to_mean(vectors, who[rows])
+    return Pool(standardised(vectors[kept]), classifier.predict_proba(looked_at)[kept]), rows[kept]
 
 
 def _of_some(who: np.ndarray, seed: int) -> Int[np.ndarray, " kept"]:
