@@ -8,6 +8,8 @@ import pytest
 from command import medshot
 from making import write_manifest
 
+from medshot.selection.labelling import DEFAULT
+
 HEADER = ["rank", "image", "score", "reason"]
 
 
@@ -27,6 +29,11 @@ def test_a_folder_becomes_a_ranking_on_stdout(model, ward, capsys):
     assert list(rows[0]) == HEADER
     assert [row["rank"] for row in rows] == ["1", "2", "3"]
     assert {row["image"] for row in rows} <= {str(path) for path in ward.glob("*/*.png")}
+
+
+def test_the_default_strategy_is_that_of_the_library(model, ward, capsys):
+    assert medshot("next", model, ward, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["strategy"] == DEFAULT
 
 
 def test_more_than_there_are_lists_all_and_says_so(model, ward, capsys):
