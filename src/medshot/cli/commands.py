@@ -172,7 +172,7 @@ def next_images(
     ],
     strategy: Annotated[
         str, typer.Option(help="learned, margin, clue, typical, coverage or random; see docs/next.md.")
-    ] = "learned",
+    ] = "typical",
     count: Annotated[int, typer.Option(min=1, help="How many images, of as many patients.")] = 10,
     out: Annotated[Path | None, typer.Option(help="New CSV file; stdout if left out.")] = None,
     seed: Seed = 0,
