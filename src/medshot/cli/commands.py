@@ -165,6 +165,41 @@ def predict(
         print_rows(rows)
 
 
+def next_images(
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    unlabelled: Annotated[
+        Path, typer.Argument(help="Folder of images without labels, or a manifest with image and perhaps patient.")
+    ],
+    strategy: Annotated[
+        str, typer.Option(help="learned, margin, clue, typical, coverage or random; see docs/next.md.")
+    ] = "typical",
+    count: Annotated[int, typer.Option(min=1, help="How many images, of as many patients.")] = 10,
+    out: Annotated[Path | None, typer.Option(help="New CSV file; stdout if left out.")] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Say which images to label next: rank, image, score, and why.
+
+    At most one image of a patient is listed, as far as a manifest, copies or DICOM headers tell who is who.
+
+    Example: medshot next model scans/ --count 20 --out to_label.csv
+    """
+    from medshot.cli.labelling import next_files
+    from medshot.cli.predicting import print_rows, write_rows
+    from medshot.storage import refuse_existing
+
+    if out is not None:
+        refuse_existing(out)
+    rows = next_files(model, unlabelled, strategy=strategy, count=count, seed=seed)
+    if out is not None:
+        write_rows(out, rows)
+        note(f"{len(rows)} images to label are in {out}.")
+    if as_json:
+        write_out({"strategy": strategy, "images": rows})
+    elif out is None:
+        print_rows(rows)
+
+
 def evaluate(
     tasks: Annotated[list[Path], typer.Argument(help="Held-out tasks: folders, CSV manifests or MedMNIST files.")],
     runs: Annotated[list[Path] | None, typer.Option("--from", help="Run folder; may be repeated.")] = None,

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medshot.errors import InputError
-from medshot.imaging import FileImages, ImageSource, all_image_paths
+from medshot.imaging import FileImages, SeveralImages, all_image_paths
 from medshot.learners import FewShotClassifier
 from medshot.reporting.spreadsheet import csv_text
 from medshot.storage import refuse_existing, shown, write_bytes
 from medshot.tasks import MANIFEST_SUFFIXES, read_images, sample_images
 
-Row = dict[str, str | float]
+Row = dict[str, str | int | float]
 
 
 def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, float] | None) -> list[Row]:
@@ -23,7 +23,7 @@ def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, f
         prevalence: how common each class is.
     """
     classifier = FewShotClassifier.load(model)
-    files, images = _samples(paths)
+    files, images = samples(paths)
     probabilities, warnings = classifier.predict_proba(images, prevalence), classifier.warnings(images)
     rows: list[Row] = []
     for file, shares, warning in zip(files, probabilities, warnings, strict=True):
@@ -44,8 +44,8 @@ def print_rows(rows: Sequence[Row]) -> None:
     sys.stdout.write(csv_text(rows, list(rows[0])))
 
 
-def _samples(paths: Sequence[Path]) -> tuple[list[Path], ImageSource]:
-    """The first file of each sample, and the samples."""
+def samples(paths: Sequence[Path]) -> tuple[list[Path], FileImages | SeveralImages]:
+    """The first file of each sample, and the samples, of files and folders or of one manifest."""
     if len(paths) == 1 and paths[0].suffix.lower() in MANIFEST_SUFFIXES:
         images = read_images(paths[0])
         return [next(filter(None, of_sample)) for of_sample in zip(*images.values(), strict=True)], sample_images(

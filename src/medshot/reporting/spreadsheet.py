@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_text(rows: Sequence[Mapping[str, str | float]], columns: Sequence[str]) -> str:
+def csv_text(rows: Sequence[Mapping[str, str | int | float]], columns: Sequence[str]) -> str:
     """The rows under a header of the columns, which are the names that every row has."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -16,6 +16,6 @@ def csv_text(rows: Sequence[Mapping[str, str | float]], columns: Sequence[str]) 
     return text.getvalue()
 
 
-def _harmless(value: str | float) -> str | float:
+def _harmless(value: str | int | float) -> str | int | float:
     """A file or class name that a spreadsheet would run as a formula becomes plain text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -1,7 +1,7 @@
 """Tasks, episodes, the patient-disjoint sampler, reading tasks from disk, and simulated tasks."""
 
 from medshot.tasks.episode import Episode, Episodes, Support, collate
-from medshot.tasks.manifest import MANIFEST_SUFFIXES, read_images
+from medshot.tasks.manifest import MANIFEST_SUFFIXES, read_images, read_patients
 from medshot.tasks.reading import load_tasks, sample_images, task_from_files
 from medshot.tasks.sampler import draw_episode, draw_folds, split_patients
 from medshot.tasks.simulated import FAMILIES, simulate
@@ -23,6 +23,7 @@ __all__ = [
     "merge_classes",
     "random_variant",
     "read_images",
+    "read_patients",
     "sample_images",
     "simulate",
     "split_patients",

@@ -78,6 +78,16 @@ def read_images(path: Path) -> dict[str, list[Path | None]]:
     return _images_of(path, rows)
 
 
+def read_patients(path: Path) -> list[str] | None:
+    """The patient of each sample of a manifest with or without labels; None where it has no such column.
+
+    Raises:
+        InputError: a row names none, and what `read_images` refuses.
+    """
+    rows = _rows(path, None, {})
+    return _patients(path, rows) if rows else None
+
+
 def _images_of(path: Path, rows: list[tuple[int, dict[str, str]]]) -> dict[str, list[Path | None]]:
     """For each name of an image, its path in each row, all of which exist."""
     names = {column: column.removeprefix(IMAGE).removeprefix(":") for column in image_columns(rows[0][1])}

@@ -65,7 +65,7 @@ def task_from_files(
     return _task(name, source, labels, patients or unnamed_patients(source), dropped)
 
 
-def sample_images(images: Mapping[str, Sequence[Path | None]]) -> ImageSource:
+def sample_images(images: Mapping[str, Sequence[Path | None]]) -> FileImages | SeveralImages:
     """The images of samples: several of each, or one where there is a single name and no sample lacks it.
 
     Args:

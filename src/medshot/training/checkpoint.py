@@ -49,8 +49,7 @@ def save_checkpoint(
     """Write the checkpoint in one atomic step over the last one."""
     arrays = {f"learner/{name}": value for name, value in learner.state_dict().items()}
     arrays |= {f"best/{name}": value for name, value in best.items()} | {LAST: last}
-    for index, state in optimizer.state_dict()["state"].items():
-        arrays |= {f"adam/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
+    arrays |= optimizer_arrays(optimizer)
     plain = {name: value.detach().cpu().numpy() for name, value in arrays.items()}
     write_arrays(folder / CHECKPOINT, plain, {"progress": json.dumps(asdict(progress))})
 
@@ -78,12 +77,26 @@ def load_checkpoint(
             f"{path} was made with other tasks or settings; give the same ones to go on, or start anew elsewhere."
         )
     learner.load_state_dict(_under("learner/", arrays))
+    restore_optimizer(optimizer, arrays)
+    return progress, _under("best/", arrays), last
+
+
+def optimizer_arrays(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """What the optimizer remembers of every parameter, by names that begin with "adam/"."""
+    return {
+        f"adam/{index}/{name}": torch.as_tensor(value)
+        for index, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, arrays: dict[str, torch.Tensor]) -> None:
+    """Give the optimizer back what `optimizer_arrays` took from it."""
     adam: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in _under("adam/", arrays).items():
         index, _, key = name.partition("/")
         adam.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": adam})
-    return progress, _under("best/", arrays), last
 
 
 def _under(prefix: str, arrays: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

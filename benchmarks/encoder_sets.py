@@ -1,0 +1,188 @@
+"""The tasks that medical encoders are trained on: real data sets with all their labels, and simulated hospitals."""
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+
+from medshot.imaging import ArrayImages, read
+from medshot.storage import read_arrays, write_arrays
+from medshot.tasks import Task, load_tasks
+from medshot.tasks.simulated import simulate
+
+FREE = ("brain_mri_4class", "cxr_pneumonia_kermany", "cxr_nih1000", "medical_mnist_6class", "ecg_12lead_images")
+FREE += ("spine_xray_scoliosis", "blood_cells_bccd", "adrenalmnist3d_64", "longitudinal_gbm_progression")
+"""Sets whose licence allows redistribution and commercial use; encoders that are shipped are trained on these alone."""
+
+CELL = 96
+HOSPITALS = 6
+FAMILIES = ("chest", "brain", "ecg", "spine_xray", "spine_mri")
+
+
+def encoder_tasks(data: Path, kept: Path, sources: Sequence[str]) -> list[Task]:
+    """All tasks of these data sets, and the simulated ones; what is made for it is kept in the folder `kept`."""
+    tasks = [task for source in sources for task in MAKERS[source](data / source, kept)]
+    return tasks + [_simulated(kept, family, seed) for family in FAMILIES for seed in range(1, HOSPITALS + 1)]
+
+
+def sources_without(left_out: Sequence[str] = ()) -> list[str]:
+    """All data sets but these."""
+    return [source for source in MAKERS if source not in left_out]
+
+
+def _labels(*columns: str, flip: bool = True) -> Callable[[Path, Path], list[Task]]:
+    """A maker of one task for each label column of a manifest; classes of fewer than 12 patients are left out."""
+
+    def make(folder: Path, kept: Path) -> list[Task]:
+        tasks = []
+        for column in columns:
+            with (folder / "task.csv").open(newline="") as file:
+                rows = {(row[column], row["patient"]) for row in csv.DictReader(file)}
+            found = [value for value, _ in rows if value]
+            values = sorted({value for value in found if found.count(value) >= 12})
+            (task,) = load_tasks(folder / "task.csv", label=column, keep={column: values})
+            tasks.append(replace(task, name=f"{folder.name} {column}", source=folder.name, flip=flip))
+        return tasks
+
+    return make
+
+
+def _glioma(folder: Path, kept: Path) -> list[Task]:
+    """Tumour or none, and on slices with a tumour the histology, the grade and the methylation cluster."""
+    (tumour,) = _labels("label")(folder, kept)
+    with (folder / "volumes.csv").open(newline="") as file:
+        known = {row["patient"]: row for row in csv.DictReader(file)}
+    shown = tumour.labels != tumour.classes.index("none")
+    tasks = [tumour]
+    for column in ("histology", "grade", "methylation_cluster"):
+        values = np.array([known.get(str(patient), {}).get(column, "") for patient in tumour.patients])
+        classes = sorted(
+            value
+            for value in set(values[shown]) - {""}
+            if len(set(tumour.patients[shown & (values == value)])) >= 12
+        )
+        chosen = np.flatnonzero(shown & np.isin(values, classes))
+        tasks.append(
+            replace(
+                tumour,
+                name=f"{folder.name} {column}",
+                rows=tumour.rows[chosen],
+                labels=np.array([classes.index(value) for value in values[chosen]]),
+                classes=tuple(classes),
+                patients=tumour.patients[chosen],
+            )
+        )
+    return tasks
+
+
+def _cells(folder: Path, kept: Path) -> list[Task]:
+    """Blood cells cut out by their boxes, which are in twice the pixels of the images."""
+
+    def make() -> dict[str, np.ndarray]:
+        pictures, labels, patients = [], [], []
+        names = ("RBC", "WBC", "Platelets")
+        for number, path in enumerate(sorted((folder / "annotations_xml").glob("*.xml"))):
+            image = next((folder / "images").glob(f"{path.stem}.*"), None)
+            if image is None:
+                continue
+            pixels = read(image).array[0]
+            boxes = ElementTree.parse(path).getroot().findall("object")
+            for box in boxes[:12]:
+                left, top, right, bottom = (
+                    int(float(box.findtext(f"bndbox/{side}") or 0)) // 2 for side in ("xmin", "ymin", "xmax", "ymax")
+                )
+                cell = pixels[max(0, top - 4) : bottom + 4, max(0, left - 4) : right + 4]
+                if min(cell.shape[:2]) >= 8 and box.findtext("name") in names:
+                    pictures.append(cv2.resize(cell, (CELL, CELL), interpolation=cv2.INTER_AREA))
+                    labels.append(names.index(box.findtext("name") or ""))
+                    patients.append(number)
+        return {"images": np.stack(pictures), "labels": np.array(labels), "patients": np.array(patients)}
+
+    return [_kept(kept / "cells.safetensors", "blood_cells_bccd", ("RBC", "WBC", "Platelets"), make)]
+
+
+def _adrenals(folder: Path, kept: Path) -> list[Task]:
+    """The mean of each volume along its three axes, as the three colours of a picture."""
+
+    def make() -> dict[str, np.ndarray]:
+        (task,) = load_tasks(folder / f"{folder.name}.npz")
+        volumes = task.images
+        assert isinstance(volumes, ArrayImages)
+        means = np.stack([volumes.array.mean(axis) for axis in (1, 2, 3)], axis=-1)
+        largest = means.max((1, 2, 3), keepdims=True)
+        pictures = (255 * means / np.maximum(largest, 1)).astype(np.uint8)
+        return {"images": pictures[task.rows], "labels": task.labels, "patients": task.patient_codes}
+
+    return [_kept(kept / "adrenals.safetensors", "adrenalmnist3d_64", ("0", "1"), make)]
+
+
+def _growing(folder: Path, kept: Path) -> list[Task]:
+    """Slices of both scans of each patient: with much tumour, or with none."""
+
+    def make() -> dict[str, np.ndarray]:
+        pictures, labels, patients = [], [], []
+        for number, path in enumerate(sorted(folder.glob("patient_*.npz"))):
+            with np.load(path, allow_pickle=False) as arrays:
+                for date in ("pre", "post"):
+                    sizes = (arrays[f"{date}_mask"] > 0).sum((0, 1))
+                    for slice_, size in enumerate(sizes):
+                        if size == 0 or size > 60:
+                            pictures.append(arrays[f"{date}_t1"][:, :, slice_])
+                            labels.append(int(size > 0))
+                            patients.append(number)
+        return {"images": np.stack(pictures), "labels": np.array(labels), "patients": np.array(patients)}
+
+    return [_kept(kept / "growing.safetensors", "longitudinal_gbm_progression", ("none", "tumour"), make)]
+
+
+def _simulated(kept: Path, family: str, seed: int) -> Task:
+    def make() -> dict[str, np.ndarray]:
+        task = simulate(family, seed=seed, patients=24, size=160, difficulty=0.15)
+        assert isinstance(task.images, ArrayImages)
+        return {"images": task.images.array[task.rows], "labels": task.labels, "patients": task.patient_codes}
+
+    path = kept / f"{family}-{seed}.safetensors"
+    return _kept(path, "simulated", None, make, name=f"simulated {family} {seed}")
+
+
+def _kept(
+    path: Path,
+    source: str,
+    classes: tuple[str, ...] | None,
+    make: Callable[[], dict[str, np.ndarray]],
+    name: str = "",
+) -> Task:
+    """The task as it was made the first time."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_arrays(path, make())
+    arrays = read_arrays(path)
+    return Task(
+        name=name or source,
+        images=ArrayImages(arrays["images"]),
+        labels=arrays["labels"],
+        classes=classes or tuple(map(str, range(arrays["labels"].max() + 1))),
+        patients=arrays["patients"],
+        source=source,
+        flip=True,
+    )
+
+
+MAKERS: Mapping[str, Callable[[Path, Path], list[Task]]] = {
+    "brain_mri_4class": _labels("label"),
+    "cxr_pneumonia_kermany": _labels("label"),
+    "cxr_nih1000": _labels("label"),
+    "medical_mnist_6class": _labels("label"),
+    "lgg_mri_genomics": _glioma,
+    "cxr_jsrt_nodule_lungmask": _labels("label", "finding", "sex"),
+    "spine_xray_scoliosis": _labels("label"),
+    "skin_ham10000_subset": _labels("label", "localization"),
+    "ecg_12lead_images": _labels("label", flip=False),
+    "blood_cells_bccd": _cells,
+    "adrenalmnist3d_64": _adrenals,
+    "longitudinal_gbm_progression": _growing,
+}

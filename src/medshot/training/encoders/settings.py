@@ -1,0 +1,78 @@
+"""How an encoder is trained."""
+
+import math
+from dataclasses import dataclass
+
+from medshot.errors import InputError
+from medshot.imaging import Augmentation
+from medshot.training.encoders.objectives import OBJECTIVES
+
+STRONG = Augmentation(
+    rotation=20.0,
+    translation=0.1,
+    scale=0.25,
+    shear=8.0,
+    brightness=0.15,
+    contrast=0.3,
+    gamma=0.3,
+    noise=0.03,
+    blur=1.0,
+)
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How an encoder is trained.
+
+    Args:
+        objective: a key of `OBJECTIVES`.
+        steps: of AdamW (Loshchilov and Hutter, 2019).
+        tasks: tasks in the batch of a step.
+        shots: support patients per class of each of them.
+        queries: query patients per class of each of them.
+        ways: the most classes of each of them.
+        size: side of the training pictures in pixels; the encoder serves larger ones afterwards.
+        frozen: how many of the network's first blocks stay as they were.
+        learning_rate: of the encoder; rises over the first twentieth of the steps, then falls to zero along a cosine.
+        head_rate: of what the objective learns beside the encoder.
+        weight_decay: of AdamW.
+        checkpoint_every: steps between checkpoints.
+        seed: decides every draw.
+
+    Raises:
+        InputError: a number is out of range, or there is no such objective.
+    """
+
+    objective: str = "supervised"
+    steps: int = 600
+    tasks: int = 4
+    shots: int = 3
+    queries: int = 3
+    ways: int = 3
+    size: int = 128
+    frozen: int = 3
+    learning_rate: float = 0.0003
+    head_rate: float = 0.003
+    weight_decay: float = 0.01
+    checkpoint_every: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise InputError(f"objective is '{self.objective}', but must be one of {', '.join(OBJECTIVES)}.")
+        least = {"steps": 1, "tasks": 1, "shots": 1, "queries": 1, "ways": 2, "size": 32, "frozen": 0, "seed": 0}
+        for name, bound in (least | {"checkpoint_every": 1}).items():
+            if getattr(self, name) < bound:
+                raise InputError(f"{name} is {getattr(self, name)}, but must be {bound} or more.")
+        for name in ("learning_rate", "head_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}, but must be a positive number.")
+        if not 0 <= self.weight_decay < math.inf:
+            raise InputError(f"weight_decay is {self.weight_decay}, but must be 0 or more.")
+
+    def share_of_rate(self, step: int) -> float:
+        """What the learning rates are multiplied by at a step."""
+        rising = max(1, self.steps // 20)
+        if step < rising:
+            return (step + 1) / rising
+        return 0.5 * (1 + math.cos(math.pi * (step - rising) / (self.steps - rising)))

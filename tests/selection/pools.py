@@ -1,0 +1,28 @@
+"""Models and pools of images without labels, for tests of what to label next."""
+
+import numpy as np
+from making import SHAPE, textured
+
+from medshot.imaging import ArrayImages
+from medshot.learners import FewShotClassifier, create
+from medshot.selection.labelling import Pool, standardised
+
+CLASSES = 3
+
+
+def model() -> FewShotClassifier:
+    """Fitted on two images of each of three gratings."""
+    task = textured(3, classes=CLASSES, patients=2)
+    return FewShotClassifier(create("logistic", shape=SHAPE)).fit(task.images, task.labels)
+
+
+def unlabelled(images: int = 24) -> ArrayImages:
+    """Images of the same gratings under other noise."""
+    array = textured(3, classes=CLASSES, patients=40, signal=0.7).images.array
+    return ArrayImages(array[np.random.default_rng(0).permutation(len(array))[:images]])
+
+
+def pool(seed: int = 0, images: int = 30, classes: int = CLASSES) -> Pool:
+    """Random features and probabilities."""
+    rng = np.random.default_rng(seed)
+    return Pool(standardised(rng.normal(size=(images, 8))), rng.dirichlet(np.ones(classes), size=images))
