@@ -1,0 +1,170 @@
+"""The learner that chooses among learners: what past tasks taught, and what the support itself says."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.stats import binom
+from torch import Tensor, nn
+
+from medshot.imaging import ImageShape, InputShape
+from medshot.learners import Adapted, Learner, register
+from medshot.learners.content import Drawn
+from medshot.selection.candidates import SENTENCES, candidates_of, views_of
+from medshot.selection.choosing import evidence, prior
+from medshot.selection.folds import left_out_folds
+from medshot.selection.outcomes import Outcome, known_outcomes
+from medshot.selection.traits import traits_of
+from medshot.tasks import Support
+
+LEAST_WEIGHT = 0.02
+CHANCE = 0.1
+"""Guessing is believed as long as it would do as well more often than this."""
+
+
+@register
+class Auto(Learner):
+    """Several learners weighed by how probably each is the best for this task.
+
+    The prior is the advantage that each candidate had on past tasks, by their likeness to this one (meta-features of
+    the support alone: classes, labels per class, spread). Cross-validation on the support, patients left out whole,
+    says the rest, as precise as it is: with one patient per class there is none and the prior decides; with many it
+    decides alone (as in the warm starts of Feurer et al., Auto-sklearn, NeurIPS 2015, section 3.1, but as a posterior).
+    The prediction is the mixture of the candidates under their weights, candidates of little weight left out.
+
+    Inductive; nothing is meta-trained here: candidates bring what they learned across tasks. `adapt` costs up to six
+    fits of every candidate.
+
+    Args:
+        shape: what it takes of each image; several encoders make more candidates.
+        outcomes: of past tasks; those that come with medshot and the user's own where they are left out.
+    """
+
+    name = "auto"
+    family = "choice"
+    summary = "the learners that past tasks and this support speak for"
+    paper = "after Feurer et al., NeurIPS 2015"
+    cost = "six fits of a few candidates"
+    randomised = True
+    batchable = False
+
+    def __init__(
+        self, shape: InputShape = ImageShape(channels=1, size=64), *, outcomes: Sequence[Outcome] | None = None
+    ) -> None:
+        super().__init__(shape)
+        self.outcomes = outcomes
+        candidates = candidates_of(views_of(shape))
+        self.views = [view for view, _ in candidates]
+        self.learners = nn.ModuleList([learner for _, learner in candidates])
+        self.keys = [(learner.name, view.name) for view, learner in candidates]
+
+    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+        """The folds, and what each candidate draws for the whole support and for each of them."""
+        folds = left_out_folds(support)
+        drawn: Drawn = {"folds": folds}
+        for number, (view, learner) in enumerate(zip(self.views, self._learners, strict=True)):
+            for fold in range(-1, int(folds.max()) + 1):
+                part = _chosen(view.support(support), folds != fold)
+                of_part = learner.draw(part, generator)
+                drawn |= {f"{number}/{fold}/{name}": value for name, value in of_part.items()}
+        return drawn
+
+    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+        """The candidates of some weight adapted to the whole support, the weights, and what cross-validation found."""
+        support = _chosen(support, support.weights > 0)
+        folds = drawn["folds"][: len(support.labels)]
+        keys = range(len(self.views))
+        outcomes = known_outcomes() if self.outcomes is None else self.outcomes
+        belief = prior(outcomes, self.keys, traits_of(support))
+        before = belief.weights()
+        right = judged = 0
+        if folds.max() >= 1:
+            said = torch.stack([self._left_out(number, support, folds, drawn) for number in keys])
+            known = folds >= 0
+            truth = support.labels[known]
+            logs = said[:, known].log_softmax(-1)
+            losses = -logs[:, torch.arange(len(truth)), truth] / np.log(support.ways)
+            belief = belief.after(evidence(losses.double().cpu().numpy()))
+            mixed = (torch.from_numpy(belief.weights()).to(logs)[:, None, None] * logs.exp()).sum(0)
+            right, judged = int((mixed.argmax(1) == truth).sum()), len(truth)
+        weights = belief.weights()
+        weights = np.where(weights >= min(LEAST_WEIGHT, weights.max()), weights, 0)
+        adapted = {
+            "weights": torch.from_numpy(weights / weights.sum()).to(support.images),
+            "before": torch.from_numpy(before).to(support.images),
+            "left_out": torch.tensor([right, judged], device=support.images.device),
+        }
+        for number in keys:
+            found = self._fit(number, support, _drawn_for(drawn, number, -1, support))
+            adapted |= {f"{number}/{name}": value for name, value in found.items()}
+        return adapted
+
+    def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
+        """The logarithm of the mixture."""
+        logs = []
+        for number, (view, learner) in enumerate(zip(self.views, self._learners, strict=True)):
+            prefix = f"{number}/"
+            of_one = {name.removeprefix(prefix): value for name, value in adapted.items() if name.startswith(prefix)}
+            logs.append(learner.predict_one(of_one, view.of(images)).log_softmax(-1))
+        weights = adapted["weights"].clamp(min=torch.finfo(logs[0].dtype).tiny).log()
+        return torch.stack(logs).add(weights[:, None, None]).logsumexp(0)
+
+    def explain(self, adapted: Adapted) -> str:
+        """What was chosen and why, in a sentence; of the first task."""
+        weights = adapted["weights"][0].cpu().numpy()
+        before = adapted["before"][0].cpu().numpy()
+        right, judged = map(int, adapted["left_out"][0])
+        ways = next(value.shape[-1] for name, value in adapted.items() if name.endswith("/intercepts"))
+        first = int(weights.argmax())
+        learner, takes = self.keys[first]
+        others = int((weights > 0).sum()) - 1
+        chosen = f"{SENTENCES[learner]} on {takes}"
+        mixed = f"Mainly {chosen} ({weights[first]:.0%}), mixed with {others} more" if others else f"{chosen}"
+        if not judged:
+            return f"{mixed}: chosen by past tasks alone, since one patient per class leaves none to try it on."
+        if binom.sf(right - 1, judged, 1 / ways) > CHANCE:
+            return (
+                f"Found nothing to learn: {right} of {judged} images were right when their patient was left out, and "
+                f"guessing gets {judged / ways:.0f}; more labels may help, or the images do not show this."
+            )
+        why = "past tasks favoured it" if before[first] >= weights[first] else "it did best on patients left out"
+        return f"{mixed}: {why}; {right} of {judged} images were right when their patient was left out."
+
+    @property
+    def _learners(self) -> list[Learner]:
+        return [learner for learner in self.learners if isinstance(learner, Learner)]
+
+    def _fit(self, number: int, support: Support, drawn: Drawn) -> Adapted:
+        view, learner = self.views[number], self._learners[number]
+        seen = view.support(support)
+        return learner.adapt_one(Support(learner.embed(seen.images), *_rest(seen)), drawn)
+
+    def _left_out(self, number: int, support: Support, folds: Tensor, drawn: Drawn) -> Tensor:
+        """A candidate's logits for every image, from a fit without the image's fold; `(support, ways)`."""
+        view, learner = self.views[number], self._learners[number]
+        said = support.images.new_zeros(len(support.labels), support.ways)
+        for fold in range(int(folds.max()) + 1):
+            rest = _chosen(support, folds != fold)
+            found = self._fit(number, rest, _drawn_for(drawn, number, fold, rest))
+            left = view.of(support.images[folds == fold])
+            said[folds == fold] = learner.predict_one(found, learner.embed(left)).to(said)
+        return said
+
+
+def _chosen(support: Support, chosen: Tensor) -> Support:
+    patients = None if support.patients is None else support.patients[chosen]
+    return Support(
+        support.images[chosen], support.labels[chosen], support.weights[chosen], support.ways, patients
+    )
+
+
+def _rest(support: Support) -> tuple[Any, ...]:
+    return support.labels, support.weights, support.ways, support.patients
+
+
+def _drawn_for(drawn: Drawn, number: int, fold: int, support: Support) -> Drawn:
+    """What was drawn for a candidate and fold, without what fills it up beside larger supports."""
+    prefix = f"{number}/{fold}/"
+    return {name.removeprefix(prefix): value for name, value in drawn.items() if name.startswith(prefix)}

@@ -1,0 +1,98 @@
+"""What past evaluations found: one row for each learner on each task, shipped ones and the user's own."""
+
+import json
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from medshot.errors import StorageError
+from medshot.storage import read_bytes, write_bytes
+
+SHIPPED = Path(__file__).with_name("outcomes.jsonl")
+
+
+class Outcome(BaseModel):
+    """How well one learner did on one task with one number of labels.
+
+    Attributes:
+        source: the data set.
+        task: the task.
+        learner: its name.
+        takes: what it took of the images: encoders joined by "+".
+        shots: labelled patients per class.
+        ways: number of classes.
+        spread: mean over the supports of `traits.spread`.
+        loss: mean cross-entropy on queries as a share of that of guessing.
+        accuracy: mean balanced accuracy.
+        episodes: how many supports were drawn.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    task: str
+    learner: str
+    takes: str
+    shots: int = Field(ge=1)
+    ways: int = Field(ge=2)
+    spread: FiniteFloat
+    loss: FiniteFloat = Field(ge=0)
+    accuracy: float = Field(ge=0, le=1)
+    episodes: int = Field(ge=1)
+
+
+def known_outcomes() -> tuple[Outcome, ...]:
+    """Those that come with medshot, and then the user's own.
+
+    Raises:
+        StorageError: the user's file is damaged.
+    """
+    return _read(SHIPPED, 0) + users_outcomes()
+
+
+def users_outcomes() -> tuple[Outcome, ...]:
+    """Those of the user's own evaluations.
+
+    Raises:
+        StorageError: the file is damaged.
+    """
+    path = users_file()
+    return _read(path, path.stat().st_mtime_ns) if path.is_file() else ()
+
+
+def remember(outcomes: Sequence[Outcome]) -> None:
+    """Add to the user's own.
+
+    Raises:
+        StorageError: the file is damaged or cannot be written.
+    """
+    path = users_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            known = read_bytes(path) if path.is_file() else b""
+            lines = "".join(outcome.model_dump_json() + "\n" for outcome in outcomes)
+            write_bytes(path, known + lines.encode())
+    except OSError as error:
+        raise StorageError(
+            f"{path} could not be written ({error.strerror or error}); set MEDSHOT_OUTCOMES to another file."
+        ) from error
+
+
+def users_file() -> Path:
+    """$MEDSHOT_OUTCOMES, or a file in the user's data folder of this operating system."""
+    chosen = os.environ.get("MEDSHOT_OUTCOMES")
+    return Path(chosen) if chosen else platformdirs.user_data_path("medshot", appauthor=False) / "outcomes.jsonl"
+
+
+@cache
+def _read(path: Path, changed: int) -> tuple[Outcome, ...]:
+    try:
+        return tuple(Outcome(**json.loads(line)) for line in read_bytes(path).splitlines())
+    except (ValueError, TypeError, ValidationError) as error:
+        raise StorageError(f"{path} is damaged; delete it to begin anew.") from error
