@@ -29,12 +29,12 @@ from medshot.storage import read_json, write_json
 from medshot.tasks import Episode, Task, draw_episode, keep_classes, simulate
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL, SIMULATED, NOISE = 60, 36, 8
+REAL, SIMULATED, NOISE = 30, 18, 5
 LEAST, MOST = 2, 30
 HELD_OUT, FEWEST_HELD_OUT = 100, 15
 FAMILIES = ("chest", "brain", "ecg", "spine_xray", "spine_mri")
-HOSPITALS = ((0, 0.2), (1, 0.5), (2, 0.8))
-PATIENTS = 50
+HOSPITALS = ((0, 0.3), (1, 0.7))
+PATIENTS = 45
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def draws_of(each: Set, learner: Learner, folder: Path) -> list[Curve]:
         found = [draw(each, tasks, learner, number) for number in track(range(each.draws), each.name)]
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, {"curves": list(map(asdict, found)), "seconds": time.process_time() - began})
-    return [Curve(**row | {"signs": Signs(**row["signs"])}) for row in read_json(path)["curves"]]
+    return [Curve(**row | {"signs": Signs(**row["signs"])}) for row in read_json(path)["curves"]][: each.draws]
 
 
 def draw(each: Set, tasks: list[Task], learner: Learner, number: int) -> Curve:
