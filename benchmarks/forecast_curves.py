@@ -1,17 +1,18 @@
 """Learning curves of past tasks, from which `medshot forecast` learned, and how often its intervals hold.
 
-Usage: python benchmarks/forecast_curves.py [DATA] [--runs FOLDER]
+Usage: python benchmarks/forecast_curves.py [DATA] [--draws N] [--runs FOLDER]
 
 Every data set gives supports that are drawn at random: all classes or some of them, a number of labelled patients per
 class, what cross-validation says on these, and balanced accuracy on other patients as patients are added. Simulated
 families give some too, and so does noise: labels dealt out anew to patients. What is done is kept under --runs, so the
-command goes on where it was stopped. When all is there, the store in the package and docs/forecast.md are written.
+command goes on where it was stopped, and more draws add to those there are. When all is there, the store in the package and docs/forecast.md are written.
 """
 
 import argparse
-import time
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,10 @@ from medshot.storage import read_json, write_json
 from medshot.tasks import Episode, Task, draw_episode, keep_classes, simulate
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL, SIMULATED, NOISE = 30, 18, 5
+DRAWS = 60
+SIMULATED, NOISE = 0.5, 0.2
+"""Draws of a simulated family and of noise, for each draw of a real set."""
+WRITTEN_EVERY = 4
 LEAST, MOST = 2, 30
 HELD_OUT, FEWEST_HELD_OUT = 100, 15
 FAMILIES = ("chest", "brain", "ecg", "spine_xray", "spine_mri")
@@ -44,44 +48,60 @@ class Set:
     Args:
         name: of the data set.
         source: it and what is left out together with it.
-        draws: how many.
+        share: of the draws that a real set gives.
         tasks: one of which each draw takes.
         noise: whether labels are dealt out anew for each draw.
     """
 
     name: str
     source: str
-    draws: int
+    share: float
     tasks: Callable[[], list[Task]]
     noise: bool = False
 
 
-def all_sets(data: Path) -> Iterator[Set]:
-    """Real data sets, simulated families, and noise on each."""
+def all_sets(data: Path) -> list[Set]:
+    """Real data sets, noise on each, simulated families, and noise on these."""
     together = {name: " and ".join(group) for group in FOLDS["together"] for name in group}
-    for name in (name for names in FOLDS["folds"].values() for name in names):
-        def read(name: str = name) -> list[Task]:
-            return [read_pictures(data, data, name)]
-
-        yield Set(name, together.get(name, name), REAL, read)
-        yield Set(f"{name}, noise", together.get(name, name), NOISE, read, noise=True)
-    for family in FAMILIES:
-        def render(family: str = family) -> list[Task]:
-            return [simulate(family, seed=s, patients=PATIENTS, size=224, difficulty=d) for s, d in HOSPITALS]
-
-        yield Set(f"simulated {family}", f"simulated {family}", SIMULATED, render)
-        yield Set(f"simulated {family}, noise", f"simulated {family}", NOISE, render, noise=True)
+    real = [name for names in FOLDS["folds"].values() for name in names]
+    sets = [Set(name, together.get(name, name), 1.0, partial(real_task, data, name)) for name in real]
+    simulated = [Set(f"simulated {name}", f"simulated {name}", SIMULATED, partial(hospitals, name)) for name in FAMILIES]
+    return [*sets, *map(noise_on, sets), *simulated, *map(noise_on, simulated)]
 
 
-def draws_of(each: Set, learner: Learner, folder: Path) -> list[Curve]:
-    """The set's curves, made now where the folder lacks them."""
-    path = folder / f"{each.name}.json"
-    if not path.exists():
-        tasks, began = each.tasks(), time.process_time()
-        found = [draw(each, tasks, learner, number) for number in track(range(each.draws), each.name)]
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"curves": list(map(asdict, found)), "seconds": time.process_time() - began})
-    return [Curve(**row | {"signs": Signs(**row["signs"])}) for row in read_json(path)["curves"]][: each.draws]
+def noise_on(each: Set) -> Set:
+    """The same images with labels dealt out anew."""
+    return replace(each, name=f"{each.name}, noise", share=NOISE * each.share, noise=True)
+
+
+def real_task(data: Path, name: str) -> list[Task]:
+    """The data set's one task."""
+    return [read_pictures(data, data, name)]
+
+
+def hospitals(family: str) -> list[Task]:
+    """A simulated family's tasks, easy and hard."""
+    return [simulate(family, seed=s, patients=PATIENTS, size=224, difficulty=d) for s, d in HOSPITALS]
+
+
+def draws_of(each: Set, learner: Learner, folder: Path, draws: int) -> list[Curve]:
+    """The set's curves, those made now that the folder lacks."""
+    path, wanted = folder / f"{each.name}.json", math.ceil(each.share * draws)
+    found = [asdict(curve) for curve in kept(path)]
+    folder.mkdir(parents=True, exist_ok=True)
+    if len(found) < wanted:
+        tasks = each.tasks()
+        for number in track(range(len(found), wanted), each.name):
+            found.append(asdict(draw(each, tasks, learner, number)))
+            if len(found) % WRITTEN_EVERY == 0 or len(found) == wanted:
+                write_json(path, {"curves": found})
+    return kept(path)[:wanted]
+
+
+def kept(path: Path) -> list[Curve]:
+    """The curves that were made before."""
+    rows = read_json(path)["curves"] if path.exists() else []
+    return [Curve(**row | {"signs": Signs(**row["signs"])}) for row in rows]
 
 
 def draw(each: Set, tasks: list[Task], learner: Learner, number: int) -> Curve:
@@ -94,9 +114,10 @@ def draw(each: Set, tasks: list[Task], learner: Learner, number: int) -> Curve:
     shots = int(np.exp(rng.uniform(np.log(LEAST), np.log(min(MOST, room) + 1))))
     sizes = [shots + more if shots + more <= room else None for more in MORE]
     episode = draw_episode(task, shots=max(filter(None, sizes)), queries=HELD_OUT, rng=rng)
-    accuracies = [None if size is None else accuracy(learner, first(episode, size)) for size in sizes]
+    measured = iter(accuracies(learner, [first(episode, size) for size in sizes if size is not None]))
+    later = tuple(None if size is None else next(measured) for size in sizes)
     support = task.select(first(episode, shots).support)
-    return Curve(each.source, task.name, signs_of(support, learner, rng), tuple(accuracies))
+    return Curve(each.source, task.name, signs_of(support, learner, rng), later)
 
 
 def some_classes(task: Task, rng: np.random.Generator) -> Task:
@@ -119,27 +140,30 @@ def first(episode: Episode, shots: int) -> Episode:
     return replace(episode, support=episode.support[kept], support_labels=episode.support_labels[kept])
 
 
-def accuracy(learner: Learner, episode: Episode) -> float:
-    """Balanced accuracy on the episode's queries."""
-    probabilities, labels = pooled(learner, [episode])
-    return float(balanced_accuracy_score(labels, probabilities.argmax(1)))
+def accuracies(learner: Learner, episodes: list[Episode]) -> list[float]:
+    """Balanced accuracy on the queries, which are the same in all episodes."""
+    probabilities, labels = pooled(learner, episodes)
+    parts = zip(np.split(labels, len(episodes)), np.split(probabilities.argmax(1), len(episodes)), strict=True)
+    return [float(balanced_accuracy_score(truth, said)) for truth, said in parts]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, default=Path("../shared/data"), help="folder of the data sets")
+    parser.add_argument("--draws", type=int, default=DRAWS, help="from each real data set")
     parser.add_argument("--runs", type=Path, default=Path("runs/forecast"), help="where what is done is kept")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     learner = create("logistic", shape=EncodedShape("lite0"))
-    curves = {each.name: draws_of(each, learner, arguments.runs) for each in all_sets(arguments.data)}
+    sets = all_sets(arguments.data)
+    curves = {each.name: draws_of(each, learner, arguments.runs, arguments.draws) for each in sets}
     about = {
         "learner": "logistic on features of lite0",
-        "made by": "python benchmarks/forecast_curves.py",
+        "made by": f"python benchmarks/forecast_curves.py --draws {arguments.draws}",
         "data sets": ", ".join(sorted({name.removesuffix(", noise") for name in curves})),
     }
     write_curves(STORE, [curve for of_set in curves.values() for curve in of_set], about)
-    write_report(curves, ROOT / "docs")
+    write_report(curves, about["made by"], ROOT / "docs")
 
 
 if __name__ == "__main__":

@@ -1,2 +1,2 @@
-def write_report(curves, docs):
+def write_report(curves, command, docs):
     pass

@@ -27,6 +27,7 @@ app.command("meta-train")(commands.meta_train)
 app.command("adapt")(commands.adapt)
 app.command("predict")(commands.predict)
 app.command("evaluate")(commands.evaluate)
+app.command("forecast")(commands.forecast)
 app.command("learners")(commands.learners)
 app.command("info")(commands.info)
 
