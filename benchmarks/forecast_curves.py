@@ -5,7 +5,8 @@ Usage: python benchmarks/forecast_curves.py [DATA] [--draws N] [--runs FOLDER]
 Every data set gives supports that are drawn at random: all classes or some of them, a number of labelled patients per
 class, what cross-validation says on these, and balanced accuracy on other patients as patients are added. Simulated
 families give some too, and so does noise: labels dealt out anew to patients. What is done is kept under --runs, so the
-command goes on where it was stopped, and more draws add to those there are. When all is there, the store in the package and docs/forecast.md are written.
+command goes on where it was stopped, and more draws add to those there are. When all is there, the store in the package
+and docs/forecast.md are written.
 """
 
 import argparse
@@ -65,7 +66,8 @@ def all_sets(data: Path) -> list[Set]:
     together = {name: " and ".join(group) for group in FOLDS["together"] for name in group}
     real = [name for names in FOLDS["folds"].values() for name in names]
     sets = [Set(name, together.get(name, name), 1.0, partial(real_task, data, name)) for name in real]
-    simulated = [Set(f"simulated {name}", f"simulated {name}", SIMULATED, partial(hospitals, name)) for name in FAMILIES]
+    families = {f"simulated {family}": partial(hospitals, family) for family in FAMILIES}
+    simulated = [Set(name, name, SIMULATED, tasks) for name, tasks in families.items()]
     return [*sets, *map(noise_on, sets), *simulated, *map(noise_on, simulated)]
 
 

@@ -16,7 +16,7 @@ from medshot.cli.options import note, write_out
 from medshot.errors import InputError
 from medshot.evaluation import refuse_overlap
 from medshot.imaging import InputShape
-from medshot.learners import Learner, load_learner
+from medshot.learners import load_learner
 from medshot.networks.encoders import EncodedShape
 from medshot.reporting.forecast import learning_curve
 from medshot.selection.forecasting import COVERAGE, Expected, Forecaster, read_curves, signs_of
@@ -58,7 +58,7 @@ def forecast_for(
             "so many can be split and measured: see medshot evaluate."
         )
     if made.name != LEARNER or made.shape != EncodedShape():
-        note(f"Past curves are of {LEARNER} on features of lite0; how often intervals hold for others was not measured.")
+        note(f"Past curves are of {LEARNER} on features of lite0; intervals of anything else were not tested.")
     signs = signs_of(task, made, np.random.default_rng(seed))
     found = {
         "task": task.name,

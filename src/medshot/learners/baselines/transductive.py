@@ -1,6 +1,5 @@
 """Logistic regression whose queries learn from each other: they move the class means by which they are judged."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,8 +19,8 @@ class TransductiveLogistic(Logistic):
     """Logistic regression, and soft k-means over all queries of a call that corrects it. **Transductive.**
 
     Each query belongs to each class in part, by its probability z; class means are those of the support and of the
-    queries, each with weight `SHARE` · z (Ren et al., ICLR 2018, equation 4). A query is judged by means that it did not
-    move itself, so that it cannot confirm itself: with the mean c of a class of weight M, its distance to the mean
+    queries, each with weight `SHARE` · z (Ren et al., ICLR 2018, equation 4). A query is judged by means that it did
+    not move itself, so that it cannot confirm itself: with the mean c of a class of weight M, its distance to the mean
     without it is |q - c| M / (M - SHARE · z). What these distances add to those from the support's means alone is added
     to the logits, z follows from these, and so on for `STEPS` rounds.
 

@@ -1,8 +1,8 @@
 """Forecasts with intervals that hold for new data sets: jackknife+ over sources.
 
 Draws from one data set resemble each other more than they resemble the next data set, so errors are taken of whole
-sources that were left out of the fit (Barber et al., Annals of Statistics 2021, section 2.3, with sources as folds), and
-every source counts alike however many draws it gave (Lee, Barber & Willett, 2023).
+sources that were left out of the fit (Barber et al., Annals of Statistics 2021, CV+ with sources as folds), and every
+source counts alike however many draws it gave (Lee, Barber & Willett, 2023).
 """
 
 from collections.abc import Sequence

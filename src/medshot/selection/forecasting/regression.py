@@ -36,9 +36,7 @@ def described(supports: Sequence[Signs]) -> Float[np.ndarray, "supports predicto
     ways, shots, accuracy, loss, of_half, loss_of_half = (
         np.array([getattr(support, name) for support in supports], dtype=np.float64) for name in names
     )
-    whole, half = (
-        over_chance((shots * value + 1 / ways) / (shots + 1), ways) for value in (accuracy, of_half)
-    )
+    whole, half = (over_chance((shots * value + 1 / ways) / (shots + 1), ways) for value in (accuracy, of_half))
     gained, gained_of_half = (np.clip(1 - value, -1, 1) for value in (loss, loss_of_half))
     log_shots = np.log(shots)
     columns = (
