@@ -1,4 +1,4 @@
-"""Transductive beside plain logistic regression: the same patient-disjoint episodes, queries balanced and not.
+"""Transductive prototypes beside logistic regression: the same patient-disjoint episodes, queries balanced and not.
 
 Usage: python benchmarks/transductive.py [DATA]
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMAND = "python benchmarks/transductive.py"
 PROTOCOL = Protocol(shots=(1, 5, 10), episodes=30, queries=15)
 CONCENTRATION = 2.0
-BASELINE, LEARNER = "logistic", "transductive-logistic"
+BASELINE, LEARNER = "logistic", "transductive-prototypes"
 SETTLED_ON = (
     "cxr_jsrt_nodule_lungmask",
     "spine_xray_scoliosis",

@@ -8,6 +8,8 @@ from jaxtyping import Float
 
 from medshot.selection.forecasting.signs import Signs
 
+Values = float | np.ndarray
+
 PENALTY = 3.0
 SPREAD_PENALTY = 30.0
 LEAST_ERROR = 0.05
@@ -21,7 +23,7 @@ def over_chance(accuracy: Float[np.ndarray, "*any"], ways: Float[np.ndarray, "*a
     return np.log(kept / (1 - kept)) + np.log(ways - 1)
 
 
-def as_accuracy(log_odds: Float[np.ndarray, "*any"], ways: float) -> Float[np.ndarray, "*any"]:
+def as_accuracy(log_odds: Values, ways: Values) -> Values:
     """The accuracy with these log odds over chance."""
     return 1 / (1 + (ways - 1) * np.exp(-log_odds))
 
