@@ -3,10 +3,10 @@
 Usage: python benchmarks/forecast_curves.py [DATA] [--draws N] [--runs FOLDER]
 
 Every data set gives supports that are drawn at random: all classes or some of them, a number of labelled patients per
-class, what cross-validation says on these, and balanced accuracy on other patients as patients are added. Simulated
-families give some too, and so does noise: labels dealt out anew to patients. What is done is kept under --runs, so the
-command goes on where it was stopped, and more draws add to those there are. When all is there, the store in the package
-and docs/forecast.md are written.
+class, what cross-validation says on these, and balanced accuracy on other patients as patients are added. So does
+noise: labels dealt out anew to patients. What is done is kept under --runs, so the command goes on where it was
+stopped, and more draws add to those there are. When all is there, the store in the package and docs/forecast.md are
+written.
 """
 
 import argparse
@@ -28,18 +28,15 @@ from medshot.networks.encoders import EncodedShape
 from medshot.selection.forecasting.curves import MORE, STORE, Curve, write_curves
 from medshot.selection.forecasting.signs import Signs, pooled, signs_of
 from medshot.storage import read_json, write_json
-from medshot.tasks import Episode, Task, draw_episode, keep_classes, simulate
+from medshot.tasks import Episode, Task, draw_episode, keep_classes
 
 ROOT = Path(__file__).resolve().parents[1]
 DRAWS = 60
-SIMULATED, NOISE = 0.5, 0.2
-"""Draws of a simulated family and of noise, for each draw of a real set."""
+NOISE = 0.2
+"""Draws of noise for each draw of the set itself."""
 WRITTEN_EVERY = 4
 LEAST, MOST = 2, 30
 HELD_OUT, FEWEST_HELD_OUT = 100, 15
-FAMILIES = ("chest", "brain", "ecg", "spine_xray", "spine_mri")
-HOSPITALS = ((0, 0.3), (1, 0.7))
-PATIENTS = 45
 
 
 @dataclass(frozen=True)
@@ -62,13 +59,11 @@ class Set:
 
 
 def all_sets(data: Path) -> list[Set]:
-    """Real data sets, noise on each, simulated families, and noise on these."""
+    """The data sets, and noise on each."""
     together = {name: " and ".join(group) for group in FOLDS["together"] for name in group}
     real = [name for names in FOLDS["folds"].values() for name in names]
     sets = [Set(name, together.get(name, name), 1.0, partial(real_task, data, name)) for name in real]
-    families = {f"simulated {family}": partial(hospitals, family) for family in FAMILIES}
-    simulated = [Set(name, name, SIMULATED, tasks) for name, tasks in families.items()]
-    return [*sets, *map(noise_on, sets), *simulated, *map(noise_on, simulated)]
+    return [*sets, *map(noise_on, sets)]
 
 
 def noise_on(each: Set) -> Set:
@@ -79,11 +74,6 @@ def noise_on(each: Set) -> Set:
 def real_task(data: Path, name: str) -> list[Task]:
     """The data set's one task."""
     return [read_pictures(data, data, name)]
-
-
-def hospitals(family: str) -> list[Task]:
-    """A simulated family's tasks, easy and hard."""
-    return [simulate(family, seed=s, patients=PATIENTS, size=224, difficulty=d) for s, d in HOSPITALS]
 
 
 def draws_of(each: Set, learner: Learner, folder: Path, draws: int) -> list[Curve]:
@@ -133,7 +123,7 @@ def shuffled(task: Task, rng: np.random.Generator) -> Task:
     """The task with one image of each patient, and labels that are dealt out anew."""
     _, first_of = np.unique(task.patient_codes, return_index=True)
     chosen = task.select(np.sort(first_of))
-    return replace(chosen, name=f"{task.name}, noise", labels=rng.permutation(chosen.labels))
+    return replace(chosen, name=f"{task.name}, noise", labels=rng.permutation(len(chosen)) % len(task.classes))
 
 
 def first(episode: Episode, shots: int) -> Episode:

@@ -11,7 +11,7 @@ from medshot.selection.forecasting import COVERAGE, MORE, Curve, Forecaster
 from medshot.selection.forecasting.forecaster import quantile
 from medshot.selection.forecasting.regression import as_accuracy, over_chance
 
-NOISE, SIMULATED = ", noise", "simulated "
+NOISE = ", noise"
 
 
 def write_report(curves: Mapping[str, Sequence[Curve]], command: str, docs: Path) -> None:
@@ -29,15 +29,12 @@ def write_report(curves: Mapping[str, Sequence[Curve]], command: str, docs: Path
         name: np.array([row for curve in of_set for row in judged(curve, forecasters, without)])
         for name, of_set in curves.items()
     }
-    real = [name for name in tested if NOISE not in name and not name.startswith(SIMULATED)]
-    simulated = [name for name in tested if NOISE not in name and name.startswith(SIMULATED)]
+    real = [name for name in tested if NOISE not in name]
     head = "| data set | supports | held | width | error | held, support ignored | width, support ignored |\n" + (
         "|---|---|---|---|---|---|---|"
     )
-    lines = [head]
-    for title, names in (("mean of real sets", real), ("mean of simulated families", simulated)):
-        lines += [_row(name, len(curves[name]), tested[name].mean(0)) for name in names]
-        lines.append(_row(f"**{title}**", "", np.mean([tested[name].mean(0) for name in names], axis=0)))
+    lines = [head, *(_row(name, len(curves[name]), tested[name].mean(0)) for name in real)]
+    lines.append(_row("**mean**", "", np.mean([tested[name].mean(0) for name in real], axis=0)))
     noise = [(curve, forecasters[curve.source]) for name in curves if NOISE in name for curve in curves[name]]
     text = [
         f"Written by `{command}`; {machine()} {len(every)} supports of {len(without)} sources.",

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from medshot.selection.forecasting.signs import Signs
 
-Values = float | np.ndarray
+Values = int | float | np.ndarray
 
 PENALTY = 3.0
 SPREAD_PENALTY = 30.0
@@ -17,7 +17,7 @@ EDGE = 0.005
 """Accuracies are kept that far from 0 and 1, where log odds have no end."""
 
 
-def over_chance(accuracy: Float[np.ndarray, "*any"], ways: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+def over_chance(accuracy: Values, ways: Values) -> Values:
     """The log odds of an accuracy less those of guessing: 0 at chance, whatever the number of classes."""
     kept = np.clip(accuracy, EDGE, 1 - EDGE)
     return np.log(kept / (1 - kept)) + np.log(ways - 1)
