@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medshot.errors import StorageError
 from medshot.selection.forecasting.signs import Signs
-from medshot.storage import read_json, write_bytes, write_json
+from medshot.storage import read_json, write_json
 
 MORE = (0, 5, 10, 20)
 """Labelled patients per class that are added to those there are."""
@@ -37,8 +37,6 @@ def write_curves(path: Path, curves: Sequence[Curve], about: dict[str, str]) -> 
     rows = [_flat(curve) for curve in curves]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     write_json(path, {"about": about, "more": MORE, "columns": columns})
-    # One column a line: a list of a thousand numbers, one each, is no easier to read and three times as long.
-    write_bytes(path, _compact(path).encode())
 
 
 def read_curves(path: Path = STORE) -> list[Curve]:
