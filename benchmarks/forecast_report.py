@@ -9,7 +9,7 @@ from random_tasks import machine
 
 from medshot.selection.forecasting import COVERAGE, MORE, Curve, Forecaster
 from medshot.selection.forecasting.forecaster import quantile
-from medshot.selection.forecasting.regression import as_accuracy, over_chance
+from medshot.selection.forecasting.regression import as_accuracy, opened, over_chance
 
 NOISE = ", noise"
 
@@ -78,7 +78,7 @@ def ignoring_the_support(others: Sequence[Curve], place: int, ways: int) -> tupl
     weights = np.array([1 / sources.count(source) for source in sources])
     tail = (1 - COVERAGE) / 2
     low, high = (as_accuracy(np.array(quantile(outcomes, weights, level)), ways) for level in (tail, 1 - tail))
-    return float(low), float(high)
+    return opened(float(low), float(high))
 
 
 def by_horizon(curves: Sequence[Curve], forecasters: Mapping[str, Forecaster]) -> str:

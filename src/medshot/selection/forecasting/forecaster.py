@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from medshot.selection.forecasting.curves import MORE, Curve
-from medshot.selection.forecasting.regression import Regression, as_accuracy, described, fit, over_chance
+from medshot.selection.forecasting.regression import Regression, as_accuracy, described, fit, opened, over_chance
 from medshot.selection.forecasting.signs import Signs
 
 COVERAGE = 0.9
@@ -82,8 +82,9 @@ class Forecaster:
         predictors = described([signs])
         found = []
         for more, horizon in zip(MORE, self._horizons, strict=True):
-            ends = (as_accuracy(np.array(end), signs.ways) for end in horizon.interval(predictors, self.coverage))
-            found.append(Expected(more, signs.shots + more, *map(float, ends)))
+            ends = (as_accuracy(end, signs.ways) for end in horizon.interval(predictors, self.coverage))
+            centre, low, high = map(float, ends)
+            found.append(Expected(more, signs.shots + more, centre, *opened(low, high)))
         return found
 
 

@@ -13,8 +13,8 @@ Values = int | float | np.ndarray
 PENALTY = 3.0
 SPREAD_PENALTY = 30.0
 LEAST_ERROR = 0.05
-EDGE = 0.005
-"""Accuracies are kept that far from 0 and 1, where log odds have no end."""
+EDGE = 0.02
+"""Accuracies are kept that far from 0 and 1, where log odds have no end; what is beyond is not told apart."""
 
 
 def over_chance(accuracy: Values, ways: Values) -> Values:
@@ -26,6 +26,11 @@ def over_chance(accuracy: Values, ways: Values) -> Values:
 def as_accuracy(log_odds: Values, ways: Values) -> Values:
     """The accuracy with these log odds over chance."""
     return 1 / (1 + (ways - 1) * np.exp(-log_odds))
+
+
+def opened(low: float, high: float) -> tuple[float, float]:
+    """The interval with an end beyond the edge moved to 0 or 1, since accuracies there are not told apart."""
+    return (0.0 if low <= EDGE else low), (1.0 if high >= 1 - EDGE else high)
 
 
 def described(supports: Sequence[Signs]) -> Float[np.ndarray, "supports predictors"]:
