@@ -9,10 +9,9 @@ NAME is a fold, "free" (only sets whose licence allows redistribution and commer
 import argparse
 from pathlib import Path
 
-import torch
 from encoder_sets import FREE, encoder_tasks, sources_without
-
 from medshot.networks.encoders.training import train_encoder_into
+
 from medshot.storage import read_json
 from medshot.training.encoders import OBJECTIVES, EncoderSettings
 

@@ -20,6 +20,7 @@ SMALL = {
     "scratch": {"width": 8, "steps": 4, "views": 2},
     **{name: {"width": 8} for name in ("protonet", "ridge", "film", "context", "matching", "relation")},
     "logistic": {"pixels": 10, "views": 3},
+    "transductive-prototypes": {"pixels": 10},
     "meta-svm": {"width": 8},
     "svm-prior": {"pixels": 10},
     "svm": {"pixels": 10},

@@ -18,6 +18,7 @@ from medshot.training import Engine
 EXACT = [name for name in NAMES if tiny(name).gradient == "exact"]
 RELABELLING = [name for name in NAMES if tiny(name).relabels]
 INDUCTIVE = [name for name in NAMES if tiny(name).inductive]
+TRANSDUCTIVE = [name for name in NAMES if name not in INDUCTIVE]
 PIXELS, VOXELS = pytest.param(SHAPE, id="pixels"), pytest.param(VOLUME, id="voxels")
 KINDS = pytest.mark.parametrize("shape", [PIXELS, pytest.param(VOLUME, id="voxels", marks=pytest.mark.slow)])
 Shape = ImageShape | VolumeShape
@@ -77,7 +78,7 @@ def test_batched_over_tasks_equals_one_task_at_a_time(name: str, shape: Shape):
     learner, batch = tiny(name, shape=shape), episodes(3, shape=shape)
     for engine in (Engine("loop"), Engine("vmap")):
         learner.engine = engine
-        together = learner.adapt(batch.support).probabilities(batch.query.images)
+        together = learner.adapt(batch.support).probabilities(batch.query.images, batch.query.weights)
         losses, accuracies = learner.scores(batch)
         for task in range(3):
             alone = learner.adapt(one_task(batch.support, task))
@@ -131,6 +132,23 @@ def test_a_prediction_does_not_depend_on_the_other_queries(name):
     together = classifier.probabilities(batch.query.images)
     for query in range(batch.query.images.shape[1]):
         close(classifier.probabilities(batch.query.images[:, query : query + 1])[:, 0], together[:, query])
+
+
+@pytest.mark.parametrize("name", TRANSDUCTIVE)
+def test_a_transductive_learner_says_so_and_lets_queries_learn_from_each_other_alone(name):
+    assert "transductive" in name
+    batch = episodes(2)
+    classifier, inductive = tiny(name).adapt(batch.support), tiny(name)
+    inductive.predict_among = lambda adapted, images, weights: inductive.predict_one(adapted, images)
+    alone = inductive.adapt(batch.support).probabilities(batch.query.images)
+    together = classifier.probabilities(batch.query.images, batch.query.weights)
+    real = batch.query.weights > 0
+    assert (together - alone)[real].abs().max() > 1e-6, "the queries did not learn from each other"
+    order = torch.randperm(real.shape[1], generator=torch.Generator().manual_seed(3))
+    permuted_too = classifier.probabilities(batch.query.images[:, order], batch.query.weights[:, order])
+    close(permuted_too[real[:, order]], together[:, order][real[:, order]])
+    for query in range(real.shape[1]):
+        close(classifier.probabilities(batch.query.images[:, query : query + 1])[:, 0], alone[:, query])
 
 
 @pytest.mark.parametrize("name", RELABELLING)

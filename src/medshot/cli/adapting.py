@@ -34,12 +34,7 @@ def adapt_to(
     """
     refuse_existing(out)
     made = _learner(run, learner, preset, shape, seed)
-    tasks = load_tasks(data, label=label, keep=keep)
-    if len(tasks) != 1:
-        names = ", ".join(task.name for task in tasks)
-        raise InputError(f"{data} holds {len(tasks)} tasks ({names}); adapt takes one, name it.")
-    task = tasks[0]
-    note(task.describe())
+    task = one_task(data, label, keep, "adapt")
     samples = np.arange(len(task))
     if shots is not None:
         samples = np.sort(draw_episode(task, shots=shots, rng=np.random.default_rng(seed)).support)
@@ -50,6 +45,16 @@ def adapt_to(
     )
     classifier.save(out)
     return read_json(out / "model.json")
+
+
+def one_task(data: Path, label: str, keep: Mapping[str, Sequence[str]], command: str) -> Task:
+    """The one labelled task at `data`, described on stderr; InputError where there are several."""
+    tasks = load_tasks(data, label=label, keep=keep)
+    if len(tasks) != 1:
+        names = ", ".join(task.name for task in tasks)
+        raise InputError(f"{data} holds {len(tasks)} tasks ({names}); {command} takes one, name it.")
+    note(tasks[0].describe())
+    return tasks[0]
 
 
 def _learner(run: Path | None, learner: str | None, preset: str | None, shape: InputShape, seed: int) -> Learner:

@@ -249,6 +249,39 @@ def evaluate(
     report_on(results, cells, out, as_json=as_json)
 
 
+def forecast(
+    data: Annotated[Path, typer.Argument(help="One labelled task: a folder, a CSV manifest or a MedMNIST file.")],
+    run: Annotated[Path | None, typer.Option("--from", help="Run folder of a learner.")] = None,
+    learner: Annotated[
+        str | None, typer.Option(help="A learner that needs no meta-training; logistic if left out.")
+    ] = None,
+    encoder: Encoder = None,
+    size: Size = None,
+    channels: Channels = None,
+    dimensions: Dimensions = None,
+    cut: Cut = None,
+    images: Images = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for forecast.json and forecast.svg.")] = None,
+    label: Label = "label",
+    keep: Keep = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Say what balanced accuracy to expect now and after 5, 10 and 20 more labelled patients per class.
+
+    Each with a 90 % interval, from cross-validation over the patients there are and from learning curves of past tasks.
+    Needs two patients per class; with --from, the learner takes what it was trained on.
+
+    Example: medshot forecast new_task/ --out forecast
+    """
+    from medshot.cli.forecasting import forecast_for, report_on
+    from medshot.cli.making import input_shape
+
+    shape = input_shape(encoder, size, channels, dimensions, cut, images)
+    found = forecast_for(data, run, learner, out, shape=shape, label=label, keep=kept(keep), seed=seed)
+    report_on(found, out, as_json=as_json)
+
+
 def check(
     data: Annotated[list[Path], typer.Argument(help="Folders, CSV manifests or MedMNIST files; compared if several.")],
     out: Annotated[

@@ -28,6 +28,7 @@ app.command("adapt")(commands.adapt)
 app.command("predict")(commands.predict)
 app.command("next")(commands.next_images)
 app.command("evaluate")(commands.evaluate)
+app.command("forecast")(commands.forecast)
 app.command("learners")(commands.learners)
 app.command("info")(commands.info)
 

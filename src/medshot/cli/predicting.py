@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from medshot.cli.options import note
 from medshot.errors import InputError
 from medshot.imaging import FileImages, SeveralImages, all_image_paths
 from medshot.learners import FewShotClassifier
@@ -24,6 +25,11 @@ def predict_files(model: Path, paths: Sequence[Path], prevalence: Mapping[str, f
     """
     classifier = FewShotClassifier.load(model)
     files, images = samples(paths)
+    if not classifier.learner_.inductive:
+        note(
+            f"{classifier.learner_.name} is transductive: the {len(images)} images are seen together, and their "
+            "predictions depend on each other."
+        )
     probabilities, warnings = classifier.predict_proba(images, prevalence), classifier.warnings(images)
     rows: list[Row] = []
     for file, shares, warning in zip(files, probabilities, warnings, strict=True):

@@ -158,7 +158,7 @@ def run_episodes(
             classifier = learner.adapt(batch.support)
         synchronize()
         seconds += [(time.perf_counter() - began) / len(group)] * len(group)
-        probabilities = classifier.probabilities(batch.query.images).cpu().double().numpy()
+        probabilities = classifier.probabilities(batch.query.images, batch.query.weights).cpu().double().numpy()
         said += map(_in_class_order, group, probabilities)
     return said, seconds
 

@@ -50,7 +50,8 @@ class Learner(nn.Module, ABC):
         cost: what `adapt` costs, in a few words for tables.
         paper: where it was published.
         gradient: how `loss` is differentiated: "exact", "first-order", "implicit", or None where nothing is learned.
-        inductive: whether a query's prediction is independent of the other queries.
+        inductive: whether a query's prediction is independent of the other queries. A transductive learner writes
+            `predict_among` beside `predict_one`, and says what it is in its name.
         randomised: whether `draw` draws random numbers.
         batchable: whether `adapt_one` and `predict_one` may run under vmap.
         cross_validated: whether it is trained on METAL's L_cv folds rather than on plain episodes.
@@ -96,6 +97,15 @@ class Learner(nn.Module, ABC):
         self, adapted: Adapted, images: Float[Tensor, "queries *embedded"]
     ) -> Float[Tensor, "queries ways"]:
         """Logits of one task's queries, as `embed` gives them, from what `adapt_one` returned."""
+
+    def predict_among(
+        self, adapted: Adapted, images: Float[Tensor, "queries *embedded"], weights: Float[Tensor, " queries"]
+    ) -> Float[Tensor, "queries ways"]:
+        """Logits of one task's queries that may learn from each other; weight 0 marks padding, which none may feel.
+
+        An inductive learner predicts each of them by itself.
+        """
+        return self.predict_one(adapted, images)
 
     def draw(self, support: Support, generator: torch.Generator) -> Drawn:
         """The random numbers that `adapt_one` needs for one task; drawn outside vmap, from `generator` alone."""
@@ -147,7 +157,7 @@ class Learner(nn.Module, ABC):
             query_weights: Tensor,
         ) -> tuple[Tensor, Tensor]:
             adapted = self.adapt_one(Support(images, labels, weights, support.ways, patients), drawn)
-            logits = self.predict_one(adapted, query_images)
+            logits = self.predict_among(adapted, query_images, query_weights)
             correct = (logits.argmax(1) == query_labels).to(logits)
             return (
                 weighted_cross_entropy(logits, query_labels, query_weights),
@@ -260,14 +270,25 @@ class Classifier:
     learner: Learner
     adapted: Adapted
 
-    def __call__(self, images: Float[Tensor, "tasks queries *image"]) -> Float[Tensor, "tasks queries ways"]:
-        """Logits of each task's queries."""
-        return self.learner._engine.map(self.learner.predict_one, self.adapted, self.learner.embed_tasks(images))
+    def __call__(
+        self,
+        images: Float[Tensor, "tasks queries *image"],
+        weights: Float[Tensor, "tasks queries"] | None = None,
+    ) -> Float[Tensor, "tasks queries ways"]:
+        """Logits of each task's queries; weight 0 marks padding, and there is none where weights are left out."""
+        if weights is None:
+            weights = torch.ones(images.shape[:2], dtype=images.dtype, device=images.device)
+        embedded = self.learner.embed_tasks(images)
+        return self.learner._engine.map(self.learner.predict_among, self.adapted, embedded, weights)
 
-    def probabilities(self, images: Float[Tensor, "tasks queries *image"]) -> Float[Tensor, "tasks queries ways"]:
-        """Class probabilities of each task's queries."""
+    def probabilities(
+        self,
+        images: Float[Tensor, "tasks queries *image"],
+        weights: Float[Tensor, "tasks queries"] | None = None,
+    ) -> Float[Tensor, "tasks queries ways"]:
+        """Class probabilities of each task's queries, with weights as for a call."""
         with torch.no_grad():
-            return self(images).softmax(-1)
+            return self(images, weights).softmax(-1)
 
 
 def _patients(support: Support) -> Int[Tensor, "tasks support"]:

@@ -112,6 +112,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
     ) -> Float[np.ndarray, "images classes"]:
         """Class probabilities, columns in the order of `classes_`.
 
+        A transductive learner sees all images of a call together, so that their predictions depend on each other.
+
         Args:
             X: as for `fit`.
             prevalence: how common each class is where the images come from. Supports are balanced by design and real
@@ -125,7 +127,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         source = self._fitted_source(X)
         device = _device(self.learner_)
         classifier = Classifier(self.learner_, {name: value.to(device) for name, value in self.adapted_.items()})
-        batches = np.split(np.arange(len(source)), range(BATCH, len(source), BATCH))
+        size = BATCH if self.learner_.inductive else len(source)
+        batches = np.split(np.arange(len(source)), range(size, len(source), size))
         with torch.no_grad():
             logits = torch.cat([classifier(_read(self.learner_, source, rows))[0].cpu() for rows in batches])
         probabilities = logits.double().softmax(1).numpy()

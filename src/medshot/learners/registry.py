@@ -18,6 +18,7 @@ from medshot.learners.baselines.linear_svm import LinearSVM
 from medshot.learners.baselines.logistic import Logistic
 from medshot.learners.baselines.neighbours import Neighbours
 from medshot.learners.baselines.scratch import Scratch
+from medshot.learners.baselines.transductive import TransductivePrototypes
 from medshot.learners.forest.meta_forest import MetaForest
 from medshot.learners.gradient.imaml import Imaml
 from medshot.learners.gradient.maml import Anil, Fomaml, Maml, MetaSgd
@@ -67,6 +68,7 @@ BUILT_IN: tuple[type[Learner], ...] = (
     FinetuneLast,
     Scratch,
     Logistic,
+    TransductivePrototypes,
     LinearSVM,
     Neighbours,
     Forest,

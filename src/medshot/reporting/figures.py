@@ -64,7 +64,7 @@ def forest_plot(rows: Sequence[Score | MeanScore], colours: Mapping[str, str]) -
         axes.set_yticks(heights, [f"{row.learner} · {name_shots(row.shots)}" for row in rows])
         axes.set_ylim(height + 0.8, 0.2)
         axes.set_xlabel("balanced accuracy, %" + ("   (dashed: chance)" if chances else ""))
-        _tidy(axes, grid="x")
+        tidy(axes, grid="x")
         axes.tick_params(axis="y", length=0)
 
     groups = len({row.shots for row in rows})
@@ -91,7 +91,7 @@ def reliability_plot(curve: ReliabilityCurve, colour: str) -> Picture:
         lower.set_ylabel("queries")
         lower.locator_params(axis="y", nbins=2)
         for axes in (upper, lower):
-            _tidy(axes, grid="y")
+            tidy(axes, grid="y")
 
     return _picture(
         draw,
@@ -110,7 +110,7 @@ def _forest_row(axes: Axes, row: Score | MeanScore, height: float, colour: str) 
     axes.plot([100 * score.value], [height], "o", color=colour, markersize=5.5)
 
 
-def _tidy(axes: Axes, *, grid: str) -> None:
+def tidy(axes: Axes, *, grid: str) -> None:
     """Quiet axes: no frame, faint grid, everything in ink."""
     axes.spines[:].set_visible(False)
     axes.set_axisbelow(True)

@@ -1,1 +1,1 @@
-"""Choosing: of images to label, of learners and settings, by what past tasks taught."""
+"""What past tasks teach about a new one: which learner, which settings, what to expect."""

@@ -155,9 +155,7 @@ class Auto(Learner):
 
 def _chosen(support: Support, chosen: Tensor) -> Support:
     patients = None if support.patients is None else support.patients[chosen]
-    return Support(
-        support.images[chosen], support.labels[chosen], support.weights[chosen], support.ways, patients
-    )
+    return Support(support.images[chosen], support.labels[chosen], support.weights[chosen], support.ways, patients)
 
 
 def _rest(support: Support) -> tuple[Any, ...]:

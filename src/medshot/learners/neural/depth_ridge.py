@@ -50,9 +50,7 @@ class DepthRidge(Learner):
     cost = "one kernel, inverted nine times"
     gradient = "exact"
 
-    def __init__(
-        self, shape: InputShape = ImageShape(channels=1, size=64), *, width: int = 64, steps: int = 8
-    ) -> None:
+    def __init__(self, shape: InputShape = ImageShape(channels=1, size=64), *, width: int = 64, steps: int = 8) -> None:
         super().__init__(shape)
         self.width, self.steps = width, steps
         self.network: nn.Module = nn.Identity()
@@ -97,9 +95,7 @@ class DepthRidge(Learner):
             order=2,
         )
         dual = fit.inverse(found) @ targets
-        spread = torch.cat(
-            [weight.expand(size) for weight, size in zip(found[WEIGHTS].exp(), self.sizes, strict=True)]
-        )
+        spread = torch.cat([weight.expand(size) for weight, size in zip(found[WEIGHTS].exp(), self.sizes, strict=True)])
         return {
             "coefficients": scale * spread[:, None] * (rows.T @ dual),
             "intercepts": scale * CONSTANT * (roots * dual).sum(0) + log_frequencies(*labelled),

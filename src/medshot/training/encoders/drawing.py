@@ -49,10 +49,7 @@ def draw_pictures(
         pictures = episode.task.batch(np.concatenate([episode.support, episode.query]), shape)
         drawn.append(
             torch.stack(
-                [
-                    augment(pictures, augmentation, flip=episode.task.flip, generator=generator)
-                    for _ in range(views)
-                ]
+                [augment(pictures, augmentation, flip=episode.task.flip, generator=generator) for _ in range(views)]
             )
         )
     return torch.cat(drawn, dim=1)

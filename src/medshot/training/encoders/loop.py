@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -131,9 +130,7 @@ def _save(
     write_arrays(folder / CHECKPOINT, plain | {"losses": np.array(losses)}, {"fingerprint": fingerprint})
 
 
-def _resume(
-    folder: Path, fingerprint: str, encoding: Encoding, optimizer: torch.optim.Optimizer
-) -> list[float]:
+def _resume(folder: Path, fingerprint: str, encoding: Encoding, optimizer: torch.optim.Optimizer) -> list[float]:
     path = folder / CHECKPOINT
     if not path.exists():
         return []

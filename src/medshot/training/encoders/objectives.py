@@ -34,9 +34,7 @@ class Supervised(nn.Module):
     def __init__(self, features: int, tasks: Sequence[Task]) -> None:
         super().__init__()
         self.places = {task.name: str(number) for number, task in enumerate(tasks)}
-        self.heads = nn.ModuleDict(
-            {self.places[task.name]: nn.Linear(features, len(task.classes)) for task in tasks}
-        )
+        self.heads = nn.ModuleDict({self.places[task.name]: nn.Linear(features, len(task.classes)) for task in tasks})
 
     def forward(self, features: Float[Tensor, "views images features"], episodes: Sequence[Episode]) -> Tensor:
         """Mean over the tasks of the batch."""

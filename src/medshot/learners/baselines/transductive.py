@@ -1,0 +1,80 @@
+"""Prototypes that the queries refine: they move the class means by which the others are judged."""
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from medshot.imaging import ImageShape, InputShape
+from medshot.learners.base import Adapted, Learner
+from medshot.learners.content import Drawn
+from medshot.learners.prototypes import log_frequencies, memberships, squared_distances
+from medshot.learners.vectors import as_vectors
+from medshot.tasks import Support
+
+STEPS = 10
+SHARPNESS = 0.5
+SHARE = 0.3
+
+
+class TransductivePrototypes(Learner):
+    """Class means that take in all queries of a call by soft k-means, on features or shrunken pixels. **Transductive.**
+
+    p(k | q) ∝ π_k exp(-s |q - c_k|²), where π_k is the class's share of the support. Each query belongs to each class
+    in part, by this probability z; class means c are those of the support and of the queries, each query with weight
+    w z; z follows from these, and so on for ten rounds (Ren et al., ICLR 2018, equation 4). A query is judged by means
+    that it did not move itself, so that it cannot confirm itself: from the mean c of a class of weight M, the distance
+    to the mean without it is |q - c| M / (M - w z).
+
+    Nothing is assumed of how many queries a class has. A single query moves nothing and is of the class whose mean is
+    nearest. Predictions depend on the other images of a call, so give those of one source together; nothing is
+    meta-trained; `adapt` costs one mean per class.
+
+    Args:
+        shape: the images it takes.
+        pixels: side of the shrunken image, where pixels are given.
+    """
+
+    name = "transductive-prototypes"
+    family = "baseline"
+    summary = "the nearest class mean, refined by all images of a call: transductive"
+    paper = "Ren et al., ICLR 2018"
+    cost = "one mean per class"
+    inductive = False
+
+    def __init__(self, shape: InputShape = ImageShape(channels=1, size=64), *, pixels: int = 16) -> None:
+        super().__init__(shape)
+        self.pixels = pixels
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments that build this learner again."""
+        return {"pixels": self.pixels}
+
+    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images features"]:
+        """The images as vectors."""
+        return as_vectors(images, self.pixels)
+
+    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+        """Of each class the sum of its vectors, its weight, and the logarithm of its share."""
+        labelled = support.labels, support.weights, support.ways
+        members = memberships(*labelled)
+        return {"sums": members.T @ support.images, "masses": members.sum(0), "prior": log_frequencies(*labelled)}
+
+    def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
+        """Nearness to the means of the support alone."""
+        means = adapted["sums"] / adapted["masses"][:, None]
+        return adapted["prior"] - SHARPNESS * squared_distances(images, means)
+
+    def predict_among(
+        self, adapted: Adapted, images: Float[Tensor, "queries features"], weights: Float[Tensor, " queries"]
+    ) -> Float[Tensor, "queries ways"]:
+        """Nearness to the means of the support and of the other queries."""
+        share = SHARE * (weights > 0).to(images)[:, None]
+        logits = self.predict_one(adapted, images)
+        for _ in range(STEPS):
+            belonging = share * logits.softmax(1)
+            masses = adapted["masses"] + belonging.sum(0)
+            means = (adapted["sums"] + belonging.T @ images) / masses[:, None]
+            without_itself = squared_distances(images, means) * (masses / (masses - belonging)).square()
+            logits = adapted["prior"] - SHARPNESS * without_itself
+        return logits

@@ -1,0 +1,134 @@
+"""Forecasts hold as often as they promise where sources are alike, and noise is forecast to stay at chance."""
+
+import json
+
+import numpy as np
+import pytest
+from command import medshot, write_ward
+from hypothesis import given
+from hypothesis import strategies as st
+from making import labelled, textured
+
+from medshot.errors import TooFewPatients
+from medshot.learners import create
+from medshot.networks.encoders import EncodedShape
+from medshot.selection.forecasting import MORE, Curve, Forecaster, Signs, read_curves, signs_of
+from medshot.selection.forecasting.curves import STORE, write_curves
+from medshot.selection.forecasting.forecaster import quantile
+from medshot.selection.forecasting.regression import as_accuracy, over_chance
+
+HAS_STORE = pytest.mark.skipif(not STORE.exists(), reason="no curves: run benchmarks/forecast_curves.py")
+
+
+def past(sources: int, draws: int, seed: int) -> list[Curve]:
+    """Curves of made-up sources that differ in how far cross-validation misleads."""
+    rng = np.random.default_rng(seed)
+    curves = []
+    for source in range(sources):
+        ease, off = rng.normal(1.0, 0.7), rng.normal(0.0, 0.3)
+        for _ in range(draws):
+            ways, shots = int(rng.integers(2, 6)), int(rng.integers(2, 31))
+            truth = [ease * np.log1p(shots + more) / 2 for more in MORE]
+            seen, of_half = (as_accuracy(np.array(ease * np.log1p(n) / 2 + off), ways) for n in (shots, shots / 2))
+            noisy = [
+                float(np.clip(value + rng.normal(0, 0.5 / np.sqrt(shots * ways)), 0, 1)) for value in (seen, of_half)
+            ]
+            signs = Signs(ways, shots, noisy[0], 1 - noisy[0] / 2, noisy[1], 1 - noisy[1] / 2)
+            later = tuple(float(as_accuracy(np.array(value + rng.normal(0, 0.1)), ways)) for value in truth)
+            curves.append(Curve(f"source {source}", "task", signs, later))
+    return curves
+
+
+def test_intervals_hold_on_new_sources_as_often_as_they_promise():
+    held = []
+    for seed in range(12):
+        curves = past(13, 12, seed)
+        forecaster = Forecaster([curve for curve in curves if curve.source != "source 0"])
+        for curve in curves:
+            if curve.source == "source 0":
+                forecast = forecaster(curve.signs)
+                held += [e.low <= value <= e.high for e, value in zip(forecast, curve.accuracies, strict=True)]
+                assert all(0 <= e.low <= e.high <= 1 for e in forecast)
+    assert 0.8 <= np.mean(held) <= 1
+
+
+def test_more_coverage_is_wider():
+    curves = past(8, 10, 0)
+    narrow, wide = (Forecaster(curves, coverage)(curves[0].signs) for coverage in (0.5, 0.95))
+    assert all(w.high - w.low > n.high - n.low for n, w in zip(narrow, wide, strict=True))
+
+
+@given(st.floats(0.02, 0.98), st.integers(2, 9))
+def test_log_odds_over_chance_lead_back_and_are_zero_at_chance(accuracy, ways):
+    there = over_chance(np.array(accuracy), np.array(ways))
+    assert as_accuracy(there, ways) == pytest.approx(accuracy)
+    assert over_chance(np.array(1 / ways), np.array(ways)) == pytest.approx(0, abs=1e-9)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=20), st.floats(0.01, 1))
+def test_with_equal_weights_a_quantile_is_that_of_the_sorted_values(values, level):
+    expected = np.quantile(values, level, method="inverted_cdf")
+    assert quantile(np.array(values), np.full(len(values), 1 / len(values)), level) == expected
+
+
+def test_curves_are_read_as_they_were_written(tmp_path):
+    curves = past(3, 4, 0)
+    write_curves(tmp_path / "curves.json", curves, {"learner": "none"})
+    for one, other in zip(read_curves(tmp_path / "curves.json"), curves, strict=True):
+        assert (one.source, one.signs.shots) == (other.source, other.signs.shots)
+        assert one.accuracies == pytest.approx(other.accuracies, abs=1e-4)
+
+
+def test_one_patient_of_a_class_is_too_few_and_the_sentence_says_of_which():
+    with pytest.raises(TooFewPatients, match="Class 'class 1' of task 'task' has 1 labelled patient"):
+        signs_of(labelled([0, 0, 1, 1], [0, 1, 2, 2]), create("logistic"), np.random.default_rng(0))
+
+
+def test_signs_tell_a_task_from_noise():
+    learner = create("logistic")
+    told, noise = (signs_of(textured(0, signal=s), learner, np.random.default_rng(0)) for s in (1.0, 0.0))
+    assert told.accuracy > 0.9 > 0.75 > noise.accuracy
+    assert told.loss < noise.loss
+    assert (told.ways, told.shots) == (2, 8)
+
+
+@HAS_STORE
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_forecast_to_stay_around_chance(seed):
+    signs = signs_of(textured(seed, signal=0.0), create("logistic"), np.random.default_rng(seed))
+    assert all(expected.low <= 0.5 <= expected.high for expected in Forecaster(read_curves())(signs))
+
+
+@HAS_STORE
+def test_the_command_says_what_to_expect(tmp_path, capsys):
+    ward = write_ward(tmp_path, textured(1, patients=6))
+    assert medshot("forecast", ward, "--encoder", "none", "--json", "--out", tmp_path / "forecast") == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found == json.loads((tmp_path / "forecast" / "forecast.json").read_text())
+    assert [row["shots"] for row in found["balanced_accuracy"]] == [6 + more for more in MORE]
+    assert found["unit"] == "labelled patients per class"
+    assert "were not tested" in said.err
+    assert (tmp_path / "forecast" / "forecast.svg").read_text().startswith("<?xml")
+
+
+@HAS_STORE
+def test_more_labels_than_past_curves_are_refused(tmp_path, capsys):
+    ward = write_ward(tmp_path, textured(1, patients=40))
+    assert medshot("forecast", ward, "--encoder", "none") == 2
+    assert "40 labelled patients per class" in capsys.readouterr().err
+
+
+@HAS_STORE
+@pytest.mark.slow
+def test_a_real_task_is_forecast(shared_data):
+    from medshot.tasks import draw_episode, load_tasks
+
+    (task,) = load_tasks(shared_data / "spine_xray_scoliosis")
+    few = task.select(draw_episode(task, shots=4, rng=np.random.default_rng(0)).support)
+    images = few.images.take(few.rows)  # so that only these are embedded
+    few = type(few)("few", images, few.labels, few.classes, few.patients)
+    now, *_, last = Forecaster(read_curves())(
+        signs_of(few, create("logistic", shape=EncodedShape()), np.random.default_rng(0))
+    )
+    assert 0.5 < now.accuracy < last.accuracy
