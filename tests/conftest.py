@@ -11,10 +11,11 @@ settings.load_profile("medshot")
 
 @pytest.fixture(scope="session", autouse=True)
 def _quiet_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache folder of this run's own, and one thread: on a busy machine more make tiny tensors slow."""
+    """A cache folder and outcomes of this run's own, and one thread: on a busy machine more make tiny tensors slow."""
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDSHOT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MEDSHOT_OUTCOMES", str(tmp_path_factory.mktemp("outcomes") / "outcomes.jsonl"))
         yield
 
 

@@ -1,11 +1,11 @@
 """The learner that chooses among learners: what past tasks taught, and what the support itself says."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from scipy.stats import binom
 from torch import Tensor, nn
 
@@ -61,44 +61,34 @@ class Auto(Learner):
         self.keys = [(learner.name, view.name) for view, learner in candidates]
 
     def draw(self, support: Support, generator: torch.Generator) -> Drawn:
-        """The folds, and what each candidate draws for the whole support and for each of them."""
-        folds = left_out_folds(support)
-        drawn: Drawn = {"folds": folds}
-        for number, (view, learner) in enumerate(zip(self.views, self._learners, strict=True)):
-            for fold in range(-1, int(folds.max()) + 1):
-                part = _chosen(view.support(support), folds != fold)
-                of_part = learner.draw(part, generator)
-                drawn |= {f"{number}/{fold}/{name}": value for name, value in of_part.items()}
-        return drawn
+        """The seed of all that candidates draw."""
+        return {"seed": torch.randint(2**62, (1,), generator=generator)}
 
     def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
         """The candidates of some weight adapted to the whole support, the weights, and what cross-validation found."""
-        support = _chosen(support, support.weights > 0)
-        folds = drawn["folds"][: len(support.labels)]
-        keys = range(len(self.views))
+        support, seed = _chosen(support, support.weights > 0), int(drawn["seed"])
+        folds = left_out_folds(support)
         outcomes = known_outcomes() if self.outcomes is None else self.outcomes
         belief = prior(outcomes, self.keys, traits_of(support))
-        before = belief.weights()
-        right = judged = 0
+        before, found = belief.weights(), torch.zeros(2, device=support.images.device)
         if folds.max() >= 1:
-            said = torch.stack([self._left_out(number, support, folds, drawn) for number in keys])
             known = folds >= 0
             truth = support.labels[known]
-            logs = said[:, known].log_softmax(-1)
+            logs = torch.stack([self._left_out(number, support, folds, seed)[known] for number in self._numbers])
             losses = -logs[:, torch.arange(len(truth)), truth] / np.log(support.ways)
             belief = belief.after(evidence(losses.double().cpu().numpy()))
             mixed = (torch.from_numpy(belief.weights()).to(logs)[:, None, None] * logs.exp()).sum(0)
-            right, judged = int((mixed.argmax(1) == truth).sum()), len(truth)
+            found = torch.stack([(mixed.argmax(1) == truth).sum(), torch.tensor(len(truth)).to(truth)])
         weights = belief.weights()
         weights = np.where(weights >= min(LEAST_WEIGHT, weights.max()), weights, 0)
         adapted = {
             "weights": torch.from_numpy(weights / weights.sum()).to(support.images),
             "before": torch.from_numpy(before).to(support.images),
-            "left_out": torch.tensor([right, judged], device=support.images.device),
+            "left_out": found.to(support.images),
         }
-        for number in keys:
-            found = self._fit(number, support, _drawn_for(drawn, number, -1, support))
-            adapted |= {f"{number}/{name}": value for name, value in found.items()}
+        for number in self._numbers:
+            of_one = self._fit(number, support, seed)
+            adapted |= {f"{number}/{name}": value for name, value in of_one.items()}
         return adapted
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
@@ -136,33 +126,29 @@ class Auto(Learner):
     def _learners(self) -> list[Learner]:
         return [learner for learner in self.learners if isinstance(learner, Learner)]
 
-    def _fit(self, number: int, support: Support, drawn: Drawn) -> Adapted:
-        view, learner = self.views[number], self._learners[number]
-        seen = view.support(support)
-        return learner.adapt_one(Support(learner.embed(seen.images), *_rest(seen)), drawn)
+    @property
+    def _numbers(self) -> range:
+        return range(len(self.views))
 
-    def _left_out(self, number: int, support: Support, folds: Tensor, drawn: Drawn) -> Tensor:
-        """A candidate's logits for every image, from a fit without the image's fold; `(support, ways)`."""
+    def _fit(self, number: int, support: Support, seed: int) -> Adapted:
+        learner = self._learners[number]
+        seen = self.views[number].support(support)
+        drawn = learner.draw(seen, torch.Generator().manual_seed(seed))
+        return learner.adapt_one(replace(seen, images=learner.embed(seen.images)), drawn)
+
+    def _left_out(
+        self, number: int, support: Support, folds: Int[Tensor, " support"], seed: int
+    ) -> Float[Tensor, "support ways"]:
+        """A candidate's log-probabilities of every image, from a fit without the image's fold."""
         view, learner = self.views[number], self._learners[number]
         said = support.images.new_zeros(len(support.labels), support.ways)
         for fold in range(int(folds.max()) + 1):
-            rest = _chosen(support, folds != fold)
-            found = self._fit(number, rest, _drawn_for(drawn, number, fold, rest))
-            left = view.of(support.images[folds == fold])
-            said[folds == fold] = learner.predict_one(found, learner.embed(left)).to(said)
+            found = self._fit(number, _chosen(support, folds != fold), seed)
+            left = learner.embed(view.of(support.images[folds == fold]))
+            said[folds == fold] = learner.predict_one(found, left).log_softmax(1).to(said)
         return said
 
 
-def _chosen(support: Support, chosen: Tensor) -> Support:
+def _chosen(support: Support, chosen: Bool[Tensor, " support"]) -> Support:
     patients = None if support.patients is None else support.patients[chosen]
     return Support(support.images[chosen], support.labels[chosen], support.weights[chosen], support.ways, patients)
-
-
-def _rest(support: Support) -> tuple[Any, ...]:
-    return support.labels, support.weights, support.ways, support.patients
-
-
-def _drawn_for(drawn: Drawn, number: int, fold: int, support: Support) -> Drawn:
-    """What was drawn for a candidate and fold, without what fills it up beside larger supports."""
-    prefix = f"{number}/{fold}/"
-    return {name.removeprefix(prefix): value for name, value in drawn.items() if name.startswith(prefix)}

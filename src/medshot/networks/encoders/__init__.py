@@ -3,6 +3,6 @@
 from medshot.networks.encoders.bags import EncodedBagShape
 from medshot.networks.encoders.encoded import WHOLE, EncodedShape
 from medshot.networks.encoders.folder import write_encoder
-from medshot.networks.encoders.known import ENCODERS, encoders_of
+from medshot.networks.encoders.known import ENCODERS, called, encoders_of
 
-__all__ = ["ENCODERS", "WHOLE", "EncodedBagShape", "EncodedShape", "encoders_of", "write_encoder"]
+__all__ = ["ENCODERS", "WHOLE", "EncodedBagShape", "EncodedShape", "called", "encoders_of", "write_encoder"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from medshot.errors import InputError, StorageError
 from medshot.networks.encoders.adapters import ADAPTERS, adapted
 from medshot.networks.encoders.encoder import Encoder
-from medshot.networks.encoders.folder import RECORD, packaged, read_encoder
+from medshot.networks.encoders.folder import RECORD, packaged, read_encoder, read_record
 from medshot.networks.encoders.lite0 import LITE0
 
 ENCODERS: dict[str, Encoder] = {"lite0": LITE0} | packaged()
@@ -17,6 +17,15 @@ AND = "+"
 def parts_of(name: str) -> tuple[str, ...]:
     """The names that a name joins by "+"; a folder may have a "+" in its own when it stands alone."""
     return (name,) if _is_there(name) else tuple(name.split(AND))
+
+
+def called(name: str) -> tuple[str, ...]:
+    """What the encoders of a name are called wherever their folders lie.
+
+    Raises:
+        StorageError: a folder's record cannot be read.
+    """
+    return tuple(read_record(Path(part)).name if _is_folder(part) else part for part in parts_of(name))
 
 
 def lasting(name: str) -> str:
