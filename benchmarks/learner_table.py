@@ -19,15 +19,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from cells import read_cell, write_cell
 from joblib import Parallel, delayed
 from learner_table_report import write_report
 from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
 from table_plans import PLANS, Plan
 
-from medshot.evaluation import EpisodePredictions, Protocol, draw_episodes, refuse_overlap, run_episodes
+from medshot.evaluation import Protocol, draw_episodes, refuse_overlap, run_episodes
 from medshot.learners import Learner, create, load_learner
 from medshot.learners.runs import meta_train_into
-from medshot.storage import read_arrays, read_json, write_arrays, write_json
+from medshot.storage import read_json, write_json
 from medshot.tasks import Task
 from medshot.training import OuterSettings
 
@@ -129,24 +130,7 @@ def settings_for(unit: Unit, tasks: list[Task]) -> OuterSettings:
 
 def score(unit: Unit, learner: Learner, task: Task, shots: int) -> None:
     """One cell: what the learner says of every episode's queries, written to a file."""
-    predictions, seconds = run_episodes(learner, draw_episodes(task, shots, unit.protocol))
-    arrays = {
-        name: np.concatenate([np.asarray(getattr(episode, name)) for episode in predictions])
-        for name in ("probabilities", "labels", "patients", "images")
-    }
-    arrays["probabilities"] = arrays["probabilities"].astype(np.float32)
-    arrays["lengths"] = np.array([len(episode.labels) for episode in predictions])
-    write_arrays(unit.cell(task.name, shots), arrays | {"seconds": np.array(seconds)})
-
-
-def read_cell(path: Path) -> tuple[list[EpisodePredictions], list[float]]:
-    """The predictions that `score` wrote, and the seconds of each adaptation."""
-    arrays = read_arrays(path)
-    ends = np.cumsum(arrays["lengths"])[:-1]
-    fields = ("probabilities", "labels", "patients", "images")
-    parts = [np.split(arrays[name], ends) for name in fields]
-    episodes = [EpisodePredictions(said.astype(np.float64), *rest) for said, *rest in zip(*parts, strict=True)]
-    return episodes, arrays["seconds"].tolist()
+    write_cell(unit.cell(task.name, shots), *run_episodes(learner, draw_episodes(task, shots, unit.protocol)))
 
 
 def read_task(unit: Unit, name: str) -> Task:

@@ -61,7 +61,9 @@ def write_report(
             delayed(_measure)(task, shots, paths, read) for (task, shots), paths in groups.items()
         )
         results = collect(
-            [each for group in measured for each in group], baseline=BASELINE, metadata=_metadata(plan, command)
+            [each for group in measured for each in group],
+            baseline=BASELINE,
+            metadata=metadata(command, [held_out(plan)]),
         )
         write_json(docs / "results" / f"{plan.part}-{kind}.json", rounded(results.to_json()))
         _picture(results, docs / "images" / f"{plan.part}-{kind}.svg", of_kind.title)
@@ -81,15 +83,20 @@ def _measure(task: str, shots: int, paths: dict[str, Path], read: Reader) -> lis
     )
 
 
-def _metadata(plan: Plan, command: str) -> Metadata:
+def metadata(command: str, notes: list[str]) -> Metadata:
+    """When, where and by what the numbers were made."""
     return Metadata(
         seed=0,
         date=datetime.now(UTC).date().isoformat(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
         command=command,
         version=version("medshot"),
-        notes=[f"held out in each fold: {json.dumps({name: list(fold) for name, fold in plan.folds.items()})}"],
+        notes=notes,
     )
+
+
+def held_out(plan: Plan) -> str:
+    return f"held out in each fold: {json.dumps({name: list(fold) for name, fold in plan.folds.items()})}"
 
 
 def _preface(plan: Plan, command: str, seconds: float) -> str:
@@ -113,7 +120,7 @@ def _section(picture: str, title: str, results: Results) -> str:
     for task in tasks:
         rows = [row for row in results.rows if row.task == task]
         facts = f"{rows[0].ways} classes; chance {percent(1 / rows[0].ways)} %; {rows[0].patients} patients"
-        parts += [f"#### {task}", f"{facts}.", _scores(rows, shots)]
+        parts += [f"#### {task}", f"{facts}.", score_table(rows, shots)]
     return "\n\n".join(parts)
 
 
@@ -121,40 +128,40 @@ def _means(results: Results, shots: Sequence[int]) -> str:
     header = ["Learner", "Family"]
     for number in shots:
         header += [f"{number} per class, %", "difference"]
-    lines = [_line([*header, "▲ / ▼ of all", "ECE at 5", "adapt, ms"])]
-    lines.append(_line(["---"] * 2 + ["--:"] * (len(header) + 1)))
+    lines = [line([*header, "▲ / ▼ of all", "ECE at 5", "adapt, ms"])]
+    lines.append(line(["---"] * 2 + ["--:"] * (len(header) + 1)))
     for learner in sorted({row.learner for row in results.means}, key=lambda name: -_height(results, name)):
         by_shots = {row.shots: row for row in results.means if row.learner == learner}
         cells = [learner, LEARNERS[learner].family]
         for number in shots:
-            cells += _both(by_shots[number])
+            cells += both(by_shots[number])
         counts = Counter(row.difference.verdict for row in results.rows if row.learner == learner and row.difference)
         times = [row.adapt_seconds or 0.0 for row in results.rows if row.learner == learner and row.shots == 5]
         error = by_shots[5].calibration_error
         cells.append(f"{counts['better']} / {counts['worse']} of {sum(counts.values())}" if counts else "baseline")
         cells += [f"{error.value:.3f}" if error else "–", f"{1000 * sum(times) / len(times):.0f}"]
-        lines.append(_line(cells))
+        lines.append(line(cells))
     return "\n".join(lines)
 
 
-def _scores(rows: Sequence[Score], shots: Sequence[int]) -> str:
+def score_table(rows: Sequence[Score], shots: Sequence[int]) -> str:
     header = ["Learner"]
     for number in shots:
         header += [f"{number} per class, %", "difference"]
-    lines = [_line(header), _line(["---"] + ["--:"] * (len(header) - 1))]
+    lines = [line(header), line(["---"] + ["--:"] * (len(header) - 1))]
     for learner in dict.fromkeys(row.learner for row in rows):
         cells = [learner]
         for row in sorted((row for row in rows if row.learner == learner), key=lambda row: row.shots):
-            cells += _both(row)
-        lines.append(_line(cells))
+            cells += both(row)
+        lines.append(line(cells))
     return "\n".join(lines)
 
 
-def _both(row: Score | MeanScore) -> list[str]:
-    return [_written(row.balanced_accuracy, percent), _written(row.difference, points)]
+def both(row: Score | MeanScore) -> list[str]:
+    return [written(row.balanced_accuracy, percent), written(row.difference, points)]
 
 
-def _written(estimate: Estimate | None, write: Callable[[float], str]) -> str:
+def written(estimate: Estimate | None, write: Callable[[float], str]) -> str:
     if estimate is None:
         return "–"
     sign = SIGNS[estimate.verdict] if isinstance(estimate, Comparison) else ""
@@ -162,7 +169,7 @@ def _written(estimate: Estimate | None, write: Callable[[float], str]) -> str:
     return f"{sign}{write(estimate.value)} ({intervals})"
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

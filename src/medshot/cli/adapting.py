@@ -44,6 +44,8 @@ def adapt_to(
         groups=task.patients[samples].tolist(),
     )
     classifier.save(out)
+    if classifier.explanation_:
+        note(classifier.explanation_)
     return read_json(out / "model.json")
 
 

@@ -11,9 +11,11 @@ from medshot.cli.making import make_ready
 from medshot.cli.options import note, write_out
 from medshot.errors import InputError
 from medshot.evaluation import Cell, Protocol, Results, evaluate
+from medshot.evaluation.remembering import outcomes_of
 from medshot.imaging import InputShape
 from medshot.learners import Learner, load_learner
 from medshot.reporting import results_table, write_evaluation
+from medshot.selection.outcomes import remember
 from medshot.storage import new_folder, refuse_existing, shown
 from medshot.tasks import load_tasks
 from medshot.training import resolve_device
@@ -31,7 +33,7 @@ def evaluate_paths(
     device: str,
     out: Path | None,
 ) -> tuple[Results, list[Cell]]:
-    """Evaluate the learners of the runs and the named ones on every task at the paths."""
+    """Evaluate the learners of the runs and the named ones on every task at the paths, and remember it for `auto`."""
     if out is not None:
         refuse_existing(out)
     place = resolve_device(device)
@@ -42,7 +44,9 @@ def evaluate_paths(
     for learner in learners.values():
         learner.to(place)
     command = shown(shlex.join(["medshot", *sys.argv[1:]]))
-    return evaluate(learners, tasks, protocol, device=place, command=command)
+    results, cells = evaluate(learners, tasks, protocol, device=place, command=command)
+    remember(outcomes_of(cells, learners))
+    return results, cells
 
 
 def load_learners(runs: Sequence[Path], names: Sequence[str], shape: InputShape) -> dict[str, Learner]:

@@ -238,6 +238,10 @@ class Learner(nn.Module, ABC):
         """Write the files of a run into an existing folder."""
         write_folder(folder, "run", self.record(), {LEARNER: parameters_of(self), IMAGES: self.seen})
 
+    def explain(self, adapted: Adapted) -> str:
+        """Why it predicts as it does on the first task, in a sentence for whoever uses it; empty where it has none."""
+        return ""
+
     def record(self) -> LearnerRecord:
         """How to build this learner again, and how it was trained."""
         return LearnerRecord(

@@ -103,6 +103,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         with torch.no_grad():
             self.adapted_ = learner.adapt(support).adapted
         self.learner_, self.standardisation_ = learner, standardisation
+        self.explanation_ = learner.explain(self.adapted_)
         self.classes_, self.counts_ = classes, np.bincount(codes)
         self.intensity_ = _ranges(learner.shape.measures(source))
         return self
@@ -168,6 +169,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             images_per_class=self.counts_.tolist(),
             intensity=self.intensity_,
             feature_names=list(getattr(self, "feature_names_in_", [])),
+            explanation=self.explanation_,
             purpose="for research, not a medical device",
         )
         with new_folder(Path(folder)) as filling:
@@ -191,7 +193,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         arrays = read_checked(folder, record, ADAPTED)
         classifier.adapted_ = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
         classifier.classes_, classifier.counts_ = np.array(model.classes), np.array(model.images_per_class)
-        classifier.intensity_ = model.intensity
+        classifier.intensity_, classifier.explanation_ = model.intensity, model.explanation
         if takes_table:
             classifier.standardisation_ = Standardisation(**read_checked(folder, record, STANDARDISATION))
             classifier.n_features_in_ = len(classifier.standardisation_.mean)

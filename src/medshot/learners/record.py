@@ -166,6 +166,7 @@ class ModelRecord(Strict):
     images_per_class: list[int]
     intensity: dict[str, tuple[float, float]]
     feature_names: list[str] = []
+    explanation: str = ""
     purpose: str
 
     @model_validator(mode="after")

@@ -97,7 +97,7 @@ def give_prior(learner: DepthRidge, prior: dict[str, Tensor]) -> None:
     state = dict(prior)
     times, rest = divmod(len(learner.sizes), depths)
     state["log_weights"] = prior["log_weights"].repeat(times) if rest == 0 else torch.zeros(len(learner.sizes))
-    learner.load_state_dict(state)
+    learner.load_state_dict(state, assign=True)
 
 
 @cache

@@ -1,0 +1,254 @@
+"""Features learned across medical tasks and the choice of learner, each on data sets that were left out of it.
+
+Usage: python benchmarks/left_out.py [DATA] [--encoders FOLDER] [--runs FOLDER] [--episodes N] [--jobs N]
+
+First train the encoders: `python benchmarks/medical_encoders.py one two three`. For each fold of benchmarks/folds.json
+this meta-trains depth-ridge on the other folds, scores every column of `COLUMNS` on the fold's own data sets, writes
+down what the candidates of `auto` had, and scores `auto` with what they had on the other folds. What is done is kept
+under --runs, so the command goes on where it was stopped. When all is there, the tables are written to docs/results.md
+and the outcomes to src/medshot/selection, from which the installed `auto` takes them.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from cells import read_cell, write_cell
+from joblib import Parallel, delayed
+from left_out_report import write_report
+from left_out_shapes import FinalShape
+from rich.progress import track
+
+from medshot.errors import TooFewPatients
+from medshot.evaluation import EpisodePredictions, Protocol, draw_episodes, refuse_overlap, run_episodes
+from medshot.evaluation.metrics import balanced_accuracy
+from medshot.evaluation.remembering import mean_loss
+from medshot.learners import Learner, create, load_learner
+from medshot.learners.neural.depth_ridge import DepthRidge
+from medshot.learners.runs import meta_train_into
+from medshot.networks.encoders import EncodedShape
+from medshot.selection.auto import Auto
+from medshot.selection.candidates import give_prior
+from medshot.selection.outcomes import Outcome
+from medshot.selection.traits import traits_of
+from medshot.storage import read_arrays, read_json, write_arrays, write_bytes
+from medshot.tasks import Task, collate, load_tasks
+from medshot.training import BatchSettings, OuterSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+SELECTION = ROOT / "src" / "medshot" / "selection"
+FOLDS: Mapping[str, Sequence[str]] = read_json(Path(__file__).with_name("folds.json"))["folds"]
+FREE = ("brain_mri_4class", "cxr_pneumonia_kermany", "cxr_nih1000", "medical_mnist_6class", "ecg_12lead_images")
+FREE += ("spine_xray_scoliosis",)
+ECG = "ecg_12lead_images"
+BASELINE = "logistic, last features"
+AUTO = "auto, lite0+medical"
+LEADS = "auto, lite0+medical, pages cut into leads"
+MORE_SHOTS = (2, 3, 15, 20, 30, 40)
+PRIOR = OuterSettings(
+    steps=300,
+    learning_rate=0.02,
+    validate_every=300,
+    validation_batches=1,
+    batch=BatchSettings(ways=7, shots=(1, 2, 3, 5, 10)),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where everything lies."""
+
+    data: Path
+    encoders: Path
+    runs: Path
+    episodes: int
+
+    def cell(self, column: str, task: str, shots: int) -> Path:
+        return self.runs / column.replace(" ", "-") / f"{task}-{shots}.safetensors"
+
+    def task(self, name: str) -> Task:
+        (task,) = load_tasks(self.data / name)
+        return task
+
+    def shape(self, encoder: str, fold: str, cut: str = "whole") -> EncodedShape:
+        """The features of an encoder, "medical" being that which was trained without the fold."""
+        folder = str(self.encoders / "supervised-600" / fold)
+        names = [folder if name == "medical" else name for name in encoder.split("+")]
+        for number, name in enumerate(names):
+            if ":" in name:
+                names[number] = str(self.encoders / name.partition(":")[2] / fold)
+        return EncodedShape("+".join(names), cut)
+
+
+def fixed(learner: str, encoder: str) -> Callable[[Setting, str], Learner]:
+    """A learner that is the same on every task, on an encoder's features."""
+
+    def make(setting: Setting, fold: str) -> Learner:
+        made = create(learner, shape=setting.shape(encoder, fold))
+        if isinstance(made, DepthRidge):
+            give_prior(made, prior_of(setting, fold))
+        return made
+
+    return make
+
+
+def automatic(encoder: str, cut: str = "whole") -> Callable[[Setting, str], Learner]:
+    """`auto`, knowing of other folds alone."""
+
+    def make(setting: Setting, fold: str) -> Learner:
+        others = [row for row in read_outcomes(setting) if row.source not in FOLDS[fold]]
+        made = Auto(setting.shape(encoder, fold, cut), outcomes=others)
+        for learner in made.learners:
+            if isinstance(learner, DepthRidge):
+                give_prior(learner, prior_of(setting, fold))
+        return made
+
+    return make
+
+
+ENCODERS = ("lite0", "medical", "lite0+medical")
+CANDIDATES = {
+    f"{learner}, {encoder}": (learner, encoder) for learner in ("depth-ridge", "logistic") for encoder in ENCODERS
+}
+FIXED: dict[str, Callable[[Setting, str], Learner]] = {
+    BASELINE: lambda setting, fold: create("logistic", shape=FinalShape("lite0")),
+    "logistic, last features, medical": lambda setting, fold: create(
+        "logistic", shape=FinalShape(setting.shape("medical", fold).encoder)
+    ),
+    **{name: fixed(*candidate) for name, candidate in CANDIDATES.items()},
+    **{f"{learner}, lite0+medical": fixed(learner, "lite0+medical") for learner in ("svm", "knn", "forest")},
+}
+CHOSEN: dict[str, Callable[[Setting, str], Learner]] = {
+    AUTO: automatic("lite0+medical"),
+    "auto, lite0": automatic("lite0"),
+}
+OBJECTIVES = ("supervised-200", "episodic-200", "self-supervised-200")
+
+
+def ablations(setting: Setting) -> dict[str, Callable[[Setting, str], Learner]]:
+    """Encoders trained by other objectives or for fewer steps, where they have been trained for every fold."""
+    return {
+        f"logistic, medical ({name})": fixed("logistic", f"medical:{name}")
+        for name in OBJECTIVES
+        if all((setting.encoders / name / fold / "encoder.json").exists() for fold in FOLDS)
+    }
+
+
+def prior_of(setting: Setting, fold: str) -> dict[str, torch.Tensor]:
+    """What depth-ridge learned on lite0's features of the other folds; for "free", of all sets of a free licence."""
+    folder = setting.runs / "prior" / fold
+    if not (folder / "run.json").exists():
+        names = FREE if fold == "free" else [name for other in FOLDS if other != fold for name in FOLDS[other]]
+        tasks = [setting.task(name) for name in names]
+        learner = create("depth-ridge", shape=EncodedShape("lite0"))
+        meta_train_into(folder, learner, tasks, PRIOR, resume=folder.exists(), report=lambda event: None)
+    return {name: value.detach() for name, value in load_learner(folder).state_dict().items()}
+
+
+def score(
+    setting: Setting, column: str, make: Callable[[Setting, str], Learner], fold: str, shots: Sequence[int]
+) -> str:
+    """One column on one fold: what it says of every episode's queries, written to files."""
+    torch.set_num_threads(1)
+    names = [ECG] if column == LEADS else FOLDS[fold]
+    todo = [(name, number) for name in names for number in shots if not setting.cell(column, name, number).exists()]
+    if todo:
+        learner, tasks = make(setting, fold), {name: setting.task(name) for name, _ in todo}
+        refuse_overlap(learner, list(tasks.values()))
+        for name, number in todo:
+            protocol = Protocol(episodes=setting.episodes if number in Protocol.shots else setting.episodes // 2)
+            try:
+                episodes = draw_episodes(tasks[name], number, protocol)
+            except TooFewPatients:
+                continue
+            path = setting.cell(column, name, number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_cell(path, *run_episodes(learner, episodes))
+    return f"{column}, fold {fold}"
+
+
+def read_outcomes(setting: Setting) -> list[Outcome]:
+    """What each candidate of `auto` had on each data set."""
+    rows = []
+    for fold, names in FOLDS.items():
+        for name in names:
+            for shots in Protocol.shots:
+                for column, (learner, takes) in CANDIDATES.items():
+                    predictions, _ = read_cell(setting.cell(column, name, shots))
+                    rows.append(
+                        Outcome(
+                            source=name,
+                            task=name,
+                            learner=learner,
+                            takes=takes,
+                            shots=shots,
+                            ways=predictions[0].probabilities.shape[1],
+                            spread=spread_of(setting, name, shots, fold),
+                            loss=round(mean_loss(predictions), 5),
+                            accuracy=round(accuracy_of(predictions), 5),
+                            episodes=len(predictions),
+                        )
+                    )
+    return rows
+
+
+def accuracy_of(predictions: Sequence[EpisodePredictions]) -> float:
+    """The mean balanced accuracy of the episodes."""
+    return float(np.mean([balanced_accuracy(each.probabilities, each.labels) for each in predictions]))
+
+
+def spread_of(setting: Setting, name: str, shots: int, fold: str) -> float:
+    """The mean spread of a data set's supports, over ten of them."""
+    path = setting.runs / "spread" / f"{name}-{shots}.safetensors"
+    if not path.exists():
+        shape = setting.shape("lite0+medical", fold)
+        episodes = draw_episodes(setting.task(name), shots, Protocol(episodes=10))
+        found = [traits_of(collate([episode], shape).support.of_task(0)).spread for episode in episodes]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_arrays(path, {"spread": np.array(found)})
+    return round(float(read_arrays(path)["spread"].mean()), 4)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", type=Path, default=Path("../shared/data"), help="folder of the data sets")
+    parser.add_argument("--encoders", type=Path, default=Path("runs/encoders"), help="where encoders were trained to")
+    parser.add_argument("--runs", type=Path, default=Path("runs/left_out"), help="where what is done is kept")
+    parser.add_argument("--episodes", type=int, default=100, help="of each cell")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
+    arguments = parser.parse_args()
+    setting = Setting(arguments.data, arguments.encoders.absolute(), arguments.runs, arguments.episodes)
+    run = Parallel(arguments.jobs, return_as="generator_unordered")
+    for fold in [*FOLDS, "free"]:
+        prior_of(setting, fold)
+    columns = FIXED | ablations(setting)
+    stages = [
+        [(name, make, fold, Protocol.shots) for name, make in columns.items() for fold in FOLDS],
+        [(BASELINE, FIXED[BASELINE], fold, MORE_SHOTS) for fold in FOLDS],
+        [(name, make, fold, Protocol.shots) for name, make in CHOSEN.items() for fold in FOLDS]
+        + [(LEADS, automatic("lite0+medical", "leads"), fold, Protocol.shots) for fold in FOLDS if ECG in FOLDS[fold]],
+    ]
+    for stage in stages:
+        work = run(delayed(score)(setting, *each) for each in stage)
+        for done in track(work, "columns × folds", total=len(stage)):
+            print("done:", done, flush=True)
+    outcomes = read_outcomes(setting)
+    write_bytes(SELECTION / "outcomes.jsonl", "".join(row.model_dump_json() + "\n" for row in outcomes).encode())
+    prior = {name: value.numpy() for name, value in prior_of(setting, "free").items()}
+    write_arrays(SELECTION / "depth_ridge.safetensors", prior)
+    write_report(
+        setting.cell,
+        columns=[*columns, *CHOSEN],
+        candidates=list(CANDIDATES),
+        names=[name for names in FOLDS.values() for name in names],
+        jobs=arguments.jobs,
+        command=f"python benchmarks/left_out.py --episodes {arguments.episodes}",
+    )
+
+
+if __name__ == "__main__":
+    main()

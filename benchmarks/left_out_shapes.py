@@ -1,0 +1,28 @@
+"""What is usually called frozen features: those of an encoder's last layer alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from medshot.imaging import ImageSource
+from medshot.networks.encoders import EncodedShape, encoders_of
+from medshot.networks.encoders.embedding import embedded
+
+NORM = 4.0
+
+
+@dataclass(frozen=True)
+class FinalShape(EncodedShape):
+    """The pooled features before the classifier, every image a vector of norm 4; no other normalisation."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "blocks", self.blocks[:1])
+
+    def read(self, images: ImageSource, rows: Int[np.ndarray, " samples"]) -> Float[Tensor, "samples features"]:
+        there = embedded(images, encoders_of(self.encoder)[0])
+        features = there.stored.features[there.rows[rows], : self.blocks[0]]
+        return torch.from_numpy(NORM * features / np.linalg.norm(features, axis=1, keepdims=True))

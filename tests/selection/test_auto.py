@@ -1,0 +1,97 @@
+"""The learner that chooses among learners."""
+
+import numpy as np
+import pytest
+import torch
+from test_choosing import outcome
+
+from medshot.imaging import FeatureShape
+from medshot.learners import FewShotClassifier
+from medshot.networks.encoders import EncodedShape
+from medshot.selection.auto import Auto
+from medshot.selection.candidates import views_of
+from medshot.tasks import Support
+
+BLOCKS = (6, 4)
+
+
+def drawn(rng: np.random.Generator, shots: int, ways: int, signal: float) -> tuple[torch.Tensor, torch.Tensor]:
+    labels = torch.arange(ways).repeat(shots)
+    means = torch.from_numpy(np.random.default_rng(7).normal(size=(ways, sum(BLOCKS))))
+    noise = torch.from_numpy(rng.normal(size=(len(labels), sum(BLOCKS))))
+    return signal * means[labels] + noise, labels
+
+
+def adapted(auto: Auto, images: torch.Tensor, labels: torch.Tensor, ways: int):
+    support = Support(images[None], labels[None], torch.ones(1, len(labels)).double(), ways)
+    return auto.adapt(support)
+
+
+def cross_entropy(log_probabilities: torch.Tensor, labels: torch.Tensor) -> float:
+    return float(-log_probabilities[torch.arange(len(labels)), labels].mean())
+
+
+@pytest.mark.parametrize("signal", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("shots", [1, 5])
+def test_it_is_never_worse_than_its_worst_candidate(signal: float, shots: int):
+    """In cross-entropy, by convexity, whatever the labels: those of noise too."""
+    auto = Auto(FeatureShape(BLOCKS)).double().eval()
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        images, labels = drawn(rng, shots, 3, signal)
+        queries, truth = drawn(rng, 20, 3, signal)
+        classifier = adapted(auto, images, labels, 3)
+        mixed = cross_entropy(classifier(queries[None])[0].log_softmax(1), truth)
+        each = []
+        for number, (view, learner) in enumerate(zip(auto.views, auto.learners, strict=True)):
+            prefix = f"{number}/"
+            of_one = {
+                name.removeprefix(prefix): value[0]
+                for name, value in classifier.adapted.items()
+                if name.startswith(prefix)
+            }
+            each.append(cross_entropy(learner.predict_one(of_one, view.of(queries)).log_softmax(1), truth))
+        assert mixed <= max(each) + 1e-9
+
+
+def test_of_noise_it_says_that_it_found_nothing():
+    auto = Auto(FeatureShape(BLOCKS)).double().eval()
+    said = []
+    for seed in range(20):
+        images, labels = drawn(np.random.default_rng(seed), 5, 2, 0.0)
+        said.append(auto.explain(adapted(auto, images, labels, 2).adapted))
+    assert sum(sentence.startswith("Found nothing to learn") for sentence in said) >= 16
+    images, labels = drawn(np.random.default_rng(0), 5, 2, 3.0)
+    assert "10 of 10 images were right" in auto.explain(adapted(auto, images, labels, 2).adapted)
+
+
+def test_with_one_label_per_class_past_tasks_decide():
+    keys = Auto(FeatureShape(BLOCKS)).keys
+    for favoured in keys:
+        outcomes = [
+            outcome(key, 0.3 if key == favoured else 0.9, source=source, shots=1)
+            for key in keys
+            for source in ("one", "two", "three", "four")
+        ]
+        auto = Auto(FeatureShape(BLOCKS), outcomes=outcomes).double().eval()
+        images, labels = drawn(np.random.default_rng(0), 1, 2, 2.0)
+        found = adapted(auto, images, labels, 2).adapted
+        assert auto.keys[int(found["weights"][0].argmax())] == favoured
+        assert "past tasks alone" in auto.explain(found)
+
+
+def test_each_encoder_alone_is_seen_as_it_is_by_itself():
+    alone, both = EncodedShape("lite0"), views_of(EncodedShape("lite0"))
+    assert [view.name for view in both] == ["lite0"]
+    assert both[0].shape.blocks == alone.blocks
+    assert both[0].scale == 1
+
+
+def test_the_estimator_keeps_the_sentence(tmp_path):
+    images, labels = drawn(np.random.default_rng(0), 5, 2, 2.0)
+    model = FewShotClassifier("auto").fit(images.numpy(), labels.numpy())
+    assert "when their patient was left out" in model.explanation_
+    model.save(tmp_path / "model")
+    loaded = FewShotClassifier.load(tmp_path / "model")
+    assert loaded.explanation_ == model.explanation_
+    np.testing.assert_array_equal(loaded.predict_proba(images.numpy()), model.predict_proba(images.numpy()))

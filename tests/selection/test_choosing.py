@@ -1,0 +1,77 @@
+"""From outcomes and cross-validation to weights."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medshot.selection.choosing import UNKNOWN, Belief, evidence, prior
+from medshot.selection.outcomes import Outcome
+from medshot.selection.traits import Traits
+
+KEYS = [("ridge", "a"), ("logistic", "a"), ("logistic", "b")]
+HERE = Traits(ways=2, shots=5.0, spread=0.5)
+
+
+def outcome(key: tuple[str, str], loss: float, *, source: str = "one", shots: int = 5, ways: int = 2) -> Outcome:
+    return Outcome(
+        source=source,
+        task=source,
+        learner=key[0],
+        takes=key[1],
+        shots=shots,
+        ways=ways,
+        spread=0.5,
+        loss=loss,
+        accuracy=0.5,
+        episodes=10,
+    )
+
+
+def past(losses: tuple[float, float, float], **where) -> list[Outcome]:
+    return [outcome(key, loss, **where) for key, loss in zip(KEYS, losses, strict=True)]
+
+
+@given(st.lists(st.floats(-0.5, 0.5), min_size=2, max_size=6), st.floats(0.01, 0.5))
+def test_weights_are_shares_and_follow_the_mean(means: list[float], deviation: float):
+    weights = Belief(np.array(means), np.full(len(means), deviation)).weights()
+    assert weights.sum() == pytest.approx(1)
+    ahead = int(np.argmax(means))
+    if means[ahead] > sorted(means)[-2] + deviation:
+        assert weights.argmax() == ahead
+
+
+@given(st.floats(-0.3, 0.3))
+def test_what_all_candidates_lose_alike_says_nothing(shift: float):
+    base, moved = (0.6, 0.5, 0.7), tuple(loss + shift for loss in (0.6, 0.5, 0.7))
+    one, other = prior(past(base), KEYS, HERE), prior(past(moved), KEYS, HERE)
+    np.testing.assert_allclose(one.mean, other.mean, atol=1e-12)
+    losses = np.random.default_rng(0).uniform(0, 1, (3, 8))
+    np.testing.assert_allclose(evidence(losses).mean, evidence(losses + shift).mean, atol=1e-12)
+
+
+def test_without_past_tasks_all_are_alike():
+    for outcomes in ([], past((0.5, 0.1, 0.9))[:2]):
+        belief = prior(outcomes, KEYS, HERE)
+        assert belief.mean.tolist() == [0, 0, 0]
+        assert belief.deviation.tolist() == [UNKNOWN] * 3
+
+
+def test_tasks_like_this_one_weigh_more():
+    outcomes = past((0.2, 0.6, 0.7)) + past((0.9, 0.3, 0.7), source="two", shots=40, ways=7)
+    assert prior(outcomes, KEYS, HERE).mean.argmax() == 0
+    assert prior(outcomes, KEYS, Traits(7, 40.0, 0.5)).mean.argmax() == 1
+
+
+def test_few_labels_lean_on_the_prior_and_many_on_themselves():
+    belief = prior(past((0.45, 0.5, 0.55)) + past((0.44, 0.5, 0.56), source="two"), KEYS, HERE)
+    rng = np.random.default_rng(0)
+
+    def said(patients: int) -> Belief:
+        return evidence(np.array([[0.6], [0.5], [0.5]]) + rng.normal(0, 0.2, (3, patients)))
+
+    alone = said(4).mean.argmax()
+    assert alone != 0
+    assert belief.after(said(4)).mean.argmax() == 0
+    assert belief.after(said(4000)).mean.argmax() != 0
+    assert (belief.after(said(4)).deviation < belief.deviation).all()

@@ -1,0 +1,41 @@
+"""The store of outcomes: shipped ones, the user's own, and what is damaged."""
+
+from pathlib import Path
+
+import pytest
+from test_choosing import KEYS, outcome
+
+from medshot.errors import StorageError
+from medshot.selection.outcomes import known_outcomes, remember, users_file, users_outcomes
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MEDSHOT_OUTCOMES", str(tmp_path / "new" / "mine.jsonl"))
+    return users_file()
+
+
+def test_what_is_remembered_is_known_beside_what_is_shipped(own: Path):
+    before = known_outcomes()
+    assert users_outcomes() == ()
+    first, second = outcome(KEYS[0], 0.5), outcome(KEYS[1], 0.25, source="zwei, drei\n")
+    remember([first])
+    remember([second])
+    assert users_outcomes() == (first, second)
+    assert known_outcomes() == (*before, first, second)
+    assert len(own.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"source": "x"}', "\x00", '{"loss": NaN}'])
+def test_a_damaged_file_is_named(own: Path, content: str):
+    own.parent.mkdir()
+    own.write_text(content)
+    with pytest.raises(StorageError, match=r"mine\.jsonl is damaged; delete it"):
+        known_outcomes()
+
+
+def test_where_nothing_can_be_written_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MEDSHOT_OUTCOMES", str(tmp_path / "file" / "mine.jsonl"))
+    with pytest.raises(StorageError, match="MEDSHOT_OUTCOMES"):
+        remember([outcome(KEYS[0], 0.5)])
