@@ -61,9 +61,7 @@ def _glioma(folder: Path, kept: Path) -> list[Task]:
     for column in ("histology", "grade", "methylation_cluster"):
         values = np.array([known.get(str(patient), {}).get(column, "") for patient in tumour.patients])
         classes = sorted(
-            value
-            for value in set(values[shown]) - {""}
-            if len(set(tumour.patients[shown & (values == value)])) >= 12
+            value for value in set(values[shown]) - {""} if len(set(tumour.patients[shown & (values == value)])) >= 12
         )
         chosen = np.flatnonzero(shown & np.isin(values, classes))
         tasks.append(
