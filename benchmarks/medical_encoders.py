@@ -1,4 +1,4 @@
-"""Train medical encoders: for each fold of benchmarks/folds.json one without its data sets, and the one that is shipped.
+"""Train medical encoders: for each fold of benchmarks/folds.json one without its data sets, and the one to ship.
 
 Usage: python benchmarks/medical_encoders.py NAME... [--data FOLDER] [--runs FOLDER] [--objective NAME] [--steps N]
 
