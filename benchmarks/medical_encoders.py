@@ -1,4 +1,4 @@
-"""Train medical encoders: one for each fold of benchmarks/folds.json without its data sets, and the one that is shipped.
+"""Train medical encoders: for each fold of benchmarks/folds.json one without its data sets, and the one to ship.
 
 Usage: python benchmarks/medical_encoders.py NAME... [--data FOLDER] [--runs FOLDER] [--objective NAME] [--steps N]
 
@@ -10,10 +10,11 @@ import argparse
 from pathlib import Path
 
 from encoder_sets import FREE, encoder_tasks, sources_without
-from medshot.networks.encoders.training import train_encoder_into
 
+from medshot.networks.encoders.folder import RECORD
 from medshot.storage import read_json
-from medshot.training.encoders import OBJECTIVES, EncoderSettings
+from medshot.training import CHECKPOINT
+from medshot.training.encoders import OBJECTIVES, EncoderSettings, train_encoder_into
 
 FOLDS = read_json(Path(__file__).with_name("folds.json"))["folds"]
 
@@ -36,9 +37,10 @@ def main() -> None:
     settings = EncoderSettings(objective=arguments.objective, steps=arguments.steps)
     for name in arguments.names:
         folder = arguments.runs / f"{arguments.objective}-{arguments.steps}" / name
-        if not (folder / "encoder.json").exists():
+        if not (folder / RECORD).exists():
             tasks = encoder_tasks(arguments.data, arguments.runs / "tasks", sources_of(name))
-            train_encoder_into(folder, tasks, settings, resume=folder.exists(), device="cpu")
+            resume = (folder / CHECKPOINT).exists()
+            train_encoder_into(folder, tasks, settings, name="medical", resume=resume)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from medshot.learners import create
 from medshot.networks.encoders import EncodedShape
 from medshot.tasks import simulate
 
-COMMANDS = ("quickstart", "meta-train", "adapt", "predict", "next", "evaluate", "learners", "info")
+COMMANDS = ("quickstart", "meta-train", "train-encoder", "adapt", "predict", "next", "evaluate", "learners", "info")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

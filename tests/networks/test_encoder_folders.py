@@ -10,11 +10,11 @@ import torch
 from medshot.errors import InputError, StorageError
 from medshot.imaging import ImageShape
 from medshot.learners import create, load_learner
-from medshot.learners.record import training_images
 from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape, encoders_of, write_encoder
 from medshot.networks.encoders.folder import packaged
 from medshot.networks.encoders.lite0 import LITE0, imagenet_weights
 from medshot.storage import write_arrays
+from medshot.tasks import training_images
 from medshot.tasks.simulated import simulate
 
 PIXELS = ImageShape(channels=3, size=224)

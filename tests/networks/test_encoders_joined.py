@@ -13,10 +13,10 @@ from medshot.errors import InputError
 from medshot.evaluation import refuse_overlap
 from medshot.imaging import MISSING, ArrayImages, ImageShape, SeveralImages
 from medshot.learners import create
-from medshot.learners.record import input_record, training_images
+from medshot.learners.record import input_record
 from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape
 from medshot.networks.encoders.encoder import Encoder
-from medshot.tasks import Task
+from medshot.tasks import Task, training_images
 from medshot.tasks.simulated import simulate
 
 SMALL, LARGE = (ImageShape(channels=3, size=size) for size in (16, 64))

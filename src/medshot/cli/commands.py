@@ -94,6 +94,39 @@ def meta_train(
         print(f"The run is in {out}. Next: medshot adapt DATA --from {out} --shots 5 --out model")
 
 
+def train_encoder(
+    tasks: Annotated[list[Path], typer.Argument(help="Folders, CSV manifests or MedMNIST files.")],
+    out: Out,
+    objective: Annotated[str, typer.Option(help="supervised, episodic or self-supervised.")] = "supervised",
+    steps: Annotated[int, typer.Option(help="Steps of training.")] = 600,
+    label: Label = "label",
+    keep: Keep = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished encoder in --out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train an encoder of your own across tasks, from lite0, and write a folder that --encoder takes.
+
+    Tasks that share an image with these are refused by evaluate with this encoder.
+
+    Example: medshot train-encoder tasks/ --out encoder
+    """
+    from medshot.networks.encoders.folder import read_record
+    from medshot.tasks import load_tasks
+    from medshot.training.encoders import EncoderSettings, train_encoder_into
+
+    settings = EncoderSettings(objective=objective, steps=steps, seed=seed)
+    loaded = [task for path in tasks for task in load_tasks(path, label=label, keep=kept(keep))]
+    for task in loaded:
+        note(task.describe())
+    train_encoder_into(out, loaded, settings, resume=resume, device=device)
+    if as_json:
+        write_out(read_record(out).model_dump())
+    else:
+        print(f"The encoder is in {out}. Next: medshot evaluate HELD_OUT --encoder {out} --learners logistic")
+
+
 def adapt(
     data: Annotated[Path, typer.Argument(help="One labelled task: a folder, a CSV manifest or a MedMNIST file.")],
     out: Out,

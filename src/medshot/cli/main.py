@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("quickstart")(commands.quickstart)
 app.command("check")(commands.check)
 app.command("meta-train")(commands.meta_train)
+app.command("train-encoder")(commands.train_encoder)
 app.command("adapt")(commands.adapt)
 app.command("predict")(commands.predict)
 app.command("next")(commands.next_images)

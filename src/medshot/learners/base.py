@@ -27,11 +27,10 @@ from medshot.learners.record import (
     TrainingRecord,
     input_record,
     parameters_of,
-    training_images,
     write_folder,
 )
 from medshot.storage import new_folder
-from medshot.tasks import Episodes, Support, Task
+from medshot.tasks import Episodes, Support, Task, training_images
 from medshot.training import Engine, OuterSettings, Report, resolve_device
 
 Adapted = dict[str, Tensor]

@@ -3,21 +3,20 @@
 A folder holds `*.safetensors` for arrays and one JSON file for the rest, with the SHA-256 of every array file.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medshot.errors import InputError, StorageError
 from medshot.imaging import FeatureShape, ImageShape, InputShape, VolumeShape
 from medshot.networks.encoders import WHOLE, EncodedBagShape, EncodedShape
 from medshot.storage import read_arrays, read_json, write_arrays, write_json
-from medshot.tasks import Task
+from medshot.tasks import TaskRecord
 
 FORMAT = 2
 LEARNER = "learner.safetensors"
@@ -30,16 +29,6 @@ class Strict(BaseModel):
     """Refuses what it does not know."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-class TaskRecord(Strict):
-    """A task that was trained on."""
-
-    name: str
-    source: str
-    classes: list[str]
-    images: int
-    patients: int
 
 
 class TrainingRecord(Strict):
@@ -184,32 +173,6 @@ class FolderRecord(Strict):
     learner: LearnerRecord
     arrays: dict[str, str]
     model: ModelRecord | None = None
-
-
-def task_records(tasks: Sequence[Task]) -> list[TaskRecord]:
-    """What is recorded of the tasks that were trained on."""
-    return [
-        TaskRecord(
-            name=task.name,
-            source=task.source,
-            classes=list(task.classes),
-            images=len(task),
-            patients=len(np.unique(task.patients)),
-        )
-        for task in tasks
-    ]
-
-
-def training_images(tasks: Sequence[Task], shape: InputShape) -> dict[str, UInt8[np.ndarray, "_ bytes"]]:
-    """What tells that a test shares images with the tasks: the content hash of every image, and for each sample the
-    perceptual fingerprint that `shape` takes of it.
-    """
-    hashes = [bytes.fromhex(digest) for task in tasks for of_one in task.hashes_of_each() for digest in of_one]
-    prints = [shape.fingerprints(task.images)[task.rows] for task in tasks]
-    return {
-        "hashes": np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1),
-        "fingerprints": np.concatenate(prints),
-    }
 
 
 def write_folder(

@@ -1,14 +1,12 @@
 """Meta-training into a run folder: the history and checkpoints while it lasts, the learner when it is done."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from medshot.errors import InputError, StorageError
+from medshot.errors import InputError
 from medshot.learners.base import Learner
-from medshot.storage import refuse_existing
 from medshot.tasks import Task
-from medshot.training import CHECKPOINT, OuterSettings, Report, parse_engine, resolve_device
+from medshot.training import OuterSettings, Report, check_unfinished, parse_engine, resolve_device, unfinished
 
 RECORD = "run.json"
 
@@ -36,22 +34,13 @@ def meta_train_into(
     """
     if learner.gradient is None:
         raise InputError(f"Learner '{learner.name}' has nothing to meta-train; adapt or evaluate it directly.")
-    if not resume:
-        refuse_existing(folder)
-    elif (folder / RECORD).exists():
-        raise StorageError(f"{folder} is a finished run; leave --resume out and choose another folder.")
-    elif not (folder / CHECKPOINT).exists():
-        raise StorageError(f"{folder} holds no unfinished run to go on with; leave --resume out.")
+    check_unfinished(folder, RECORD, resume=resume)
     resolve_device(device)
     if engine is not None:
         parse_engine(engine)
     for task in tasks:
         learner.shape.prepare(task.images)
-    try:
-        folder.mkdir(parents=True, exist_ok=resume)
-    except OSError as error:
-        raise StorageError(f"{folder} could not be created ({error.strerror}); choose another place.") from error
-    try:
+    with unfinished(folder, resume=resume):
         learner.meta_fit(
             tasks,
             settings=settings,
@@ -62,8 +51,3 @@ def meta_train_into(
             report=report,
         )
         learner.write(folder)
-    except BaseException:
-        if not (folder / CHECKPOINT).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    (folder / CHECKPOINT).unlink()

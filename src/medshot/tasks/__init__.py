@@ -4,6 +4,7 @@ from medshot.tasks.episode import Episode, Episodes, Support, collate
 from medshot.tasks.manifest import MANIFEST_SUFFIXES, read_images, read_patients
 from medshot.tasks.reading import load_tasks, sample_images, task_from_files
 from medshot.tasks.sampler import draw_episode, draw_folds, split_patients
+from medshot.tasks.seen import TaskRecord, task_records, training_images
 from medshot.tasks.simulated import FAMILIES, simulate
 from medshot.tasks.task import Task
 from medshot.tasks.variants import keep_classes, merge_classes, random_variant
@@ -15,6 +16,7 @@ __all__ = [
     "Episodes",
     "Support",
     "Task",
+    "TaskRecord",
     "collate",
     "draw_episode",
     "draw_folds",
@@ -28,4 +30,6 @@ __all__ = [
     "simulate",
     "split_patients",
     "task_from_files",
+    "task_records",
+    "training_images",
 ]

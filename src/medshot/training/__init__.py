@@ -4,6 +4,7 @@ from medshot.training.batches import BatchSettings, draw_batch, to_tensors
 from medshot.training.checkpoint import CHECKPOINT
 from medshot.training.device import resolve_device
 from medshot.training.engine import Engine, fastest_engine, parse_engine
+from medshot.training.folders import check_unfinished, unfinished
 from medshot.training.outer import OuterSettings, Report, meta_train
 from medshot.training.reporter import Reporter
 from medshot.training.split import TaskSplit, split_tasks
@@ -18,6 +19,7 @@ __all__ = [
     "Reporter",
     "TaskSplit",
     "Trainable",
+    "check_unfinished",
     "draw_batch",
     "fastest_engine",
     "meta_train",
@@ -25,4 +27,5 @@ __all__ = [
     "resolve_device",
     "split_tasks",
     "to_tensors",
+    "unfinished",
 ]

@@ -22,8 +22,8 @@ _DEPTHS = (2, 4, 7, 10, 14, 15)
 class Lite0(nn.Module):
     """EfficientNet-Lite0 (Tan & Le, ICML 2019, and its Lite variant of 2020), frozen, as an encoder of all its depths.
 
-    Whoever trains it turns on `requires_grad` of what shall change. It stays in evaluation mode throughout: batch norm
-    keeps its running statistics, so that features are the same while training and after.
+    It stays in evaluation mode also where it is trained: batch norm keeps its running statistics, so that features are
+    the same while training and after.
 
     Args:
         weights: of `EfficientNet.from_name("efficientnet-lite0")`; those of its classifier are not needed.
@@ -45,23 +45,42 @@ class Lite0(nn.Module):
         """Stay in evaluation mode, whatever the mode."""
         return super().train(False)
 
+    def unfreeze(self, frozen: int) -> None:
+        """Let all be trained but the stem, so many of the first blocks, and the statistics of batch norm."""
+        for part in (*self.network._blocks[frozen:], self.network._conv_head, self.network._bn1):
+            part.requires_grad_(True)
+
     def forward(self, pixels: Float[Tensor, "images 3 224 224"]) -> Float[Tensor, "images 2816"]:
         """The pooled features before the classifier, then mean and standard deviation over the positions of each depth.
 
         Args:
             pixels: RGB, from 0 (black) to 255.
         """
-        network = self.network
-        maps = network._swish(network._bn0(network._conv_stem((pixels - 127) / 128)))
+        maps = self._stem(pixels)
         of_depths = []
-        for number, block in enumerate(network._blocks):
+        for number, block in enumerate(self.network._blocks):
             maps = block(maps)
             if number in _DEPTHS:
                 mean = maps.mean((2, 3), keepdim=True)
                 deviation = (maps - mean).square().mean((2, 3)).sqrt()
                 of_depths += [mean.flatten(1), deviation]
-        final = network._swish(network._bn1(network._conv_head(maps))).mean((2, 3))
-        return torch.cat([final, *of_depths], dim=1)
+        return torch.cat([self._pooled(maps), *of_depths], dim=1)
+
+    def last(self, pixels: Float[Tensor, "images 3 size size"]) -> Float[Tensor, "images 1280"]:
+        """The pooled features before the classifier alone, of pixels of any size: what is trained.
+
+        Deviations of other depths have no gradient where a map is the same everywhere.
+        """
+        maps = self._stem(pixels)
+        for block in self.network._blocks:
+            maps = block(maps)
+        return self._pooled(maps)
+
+    def _stem(self, pixels: Tensor) -> Tensor:
+        return self.network._swish(self.network._bn0(self.network._conv_stem((pixels - 127) / 128)))
+
+    def _pooled(self, maps: Tensor) -> Tensor:
+        return self.network._swish(self.network._bn1(self.network._conv_head(maps))).mean((2, 3))
 
 
 def imagenet_weights() -> dict[str, Tensor]:

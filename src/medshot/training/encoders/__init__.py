@@ -1,7 +1,8 @@
-"""Training an encoder across tasks: what it is drawn, what it is asked, and the loop."""
+"""Training an encoder across tasks: what it is drawn, what it is asked, the loop, and the folder it becomes."""
 
+from medshot.training.encoders.folder import train_encoder_into
 from medshot.training.encoders.loop import train_encoder
 from medshot.training.encoders.objectives import OBJECTIVES
 from medshot.training.encoders.settings import EncoderSettings
 
-__all__ = ["OBJECTIVES", "EncoderSettings", "train_encoder"]
+__all__ = ["OBJECTIVES", "EncoderSettings", "train_encoder", "train_encoder_into"]

@@ -8,102 +8,93 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import AdamW
 
 from medshot.errors import Interrupted, MedshotError, StorageError
-from medshot.imaging import ImageShape
 from medshot.imaging.cache import progress
+from medshot.networks.encoders.lite0 import Lite0
 from medshot.storage import read_arrays, read_metadata, write_arrays
-from medshot.tasks import Task
+from medshot.tasks import Episode, Task
 from medshot.training.checkpoint import CHECKPOINT, optimizer_arrays, restore_optimizer
 from medshot.training.encoders.drawing import draw_episodes, draw_pictures
 from medshot.training.encoders.objectives import OBJECTIVES
-from medshot.training.encoders.settings import STRONG, EncoderSettings
+from medshot.training.encoders.settings import EncoderSettings
 from medshot.training.interrupt import StopRequest
 
 WHITE = 255.0
+FEATURES = 1280
+PREFIX = "encoding/"
 
 
 class Encoding(nn.Module):
     """The network with what its objective learns beside it.
 
     Args:
-        network: pixels from 0 to 255 to features; those before `features` are of its last layer.
-        features: how many of the last layer there are.
+        network: its last features are trained.
         objective: a key of `OBJECTIVES`.
         tasks: what it is trained on.
     """
 
-    def __init__(self, network: nn.Module, features: int, objective: str, tasks: Sequence[Task]) -> None:
+    def __init__(self, network: Lite0, objective: str, tasks: Sequence[Task]) -> None:
         super().__init__()
-        self.network, self.features = network, features
-        self.objective = OBJECTIVES[objective](features, tasks)
+        self.network = network
+        self.objective = OBJECTIVES[objective](FEATURES, tasks)
 
-    def forward(self, pictures: torch.Tensor, episodes: Sequence) -> torch.Tensor:
-        """The loss on `(views, images, channels, size, size)`."""
-        features = self.network(WHITE * pictures.flatten(0, 1))[:, : self.features]
+    def forward(
+        self, pictures: Float[Tensor, "views images 3 size size"], episodes: Sequence[Episode]
+    ) -> Float[Tensor, ""]:
+        """The loss on pictures from 0 to 1."""
+        features = self.network.last(WHITE * pictures.flatten(0, 1))
         return self.objective(features.unflatten(0, pictures.shape[:2]), episodes)
 
 
 def train_encoder(
-    network: nn.Module,
-    features: int,
-    tasks: Sequence[Task],
-    settings: EncoderSettings,
-    *,
-    folder: Path,
-    device: str = "cpu",
+    network: Lite0, tasks: Sequence[Task], settings: EncoderSettings, *, folder: Path, device: torch.device
 ) -> list[float]:
-    """Train the network in place; returns the loss of every step.
+    """Train in place what of the network asks for gradients; returns the loss of every step.
 
     What is drawn in a step depends on the seed and its number alone. A checkpoint in `folder` that belongs to the same
     tasks and settings is gone on from. On a GPU that has it, arithmetic is in bfloat16.
 
     Args:
-        network: its parameters that ask for gradients are trained; the statistics of its batch normalisation stay.
-        features: how many features of its last layer come first.
+        network: the statistics of its batch norm stay.
         tasks: what it is trained on.
         settings: how.
         folder: where checkpoints go.
-        device: as `resolve_device` names it.
+        device: where it is computed; the network stays there.
 
     Raises:
         Interrupted: Ctrl-C was pressed; the state is saved in `folder`.
         MedshotError: the loss is no longer a number.
         StorageError: the checkpoint is damaged, or belongs to other tasks or settings.
+        TooFewPatients: no task has patients enough.
     """
-    bf16 = device.startswith("cuda") and torch.cuda.is_bf16_supported()
-    fabric = Fabric(accelerator=device.partition(":")[0], devices=1, precision="bf16-mixed" if bf16 else "32-true")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        encoding = Encoding(network, features, settings.objective, tasks).to(memory_format=torch.channels_last)
-    trained = [parameter for parameter in encoding.network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(
+        encoding = Encoding(network, settings.objective, tasks)
+    encoding.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = AdamW(
         [
             {"params": trained, "base": settings.learning_rate},
             {"params": list(encoding.objective.parameters()), "base": settings.head_rate},
         ],
         weight_decay=settings.weight_decay,
     )
+    fabric = _fabric(device)
+    module, stepper = fabric.setup(encoding, optimizer)
     fingerprint = _fingerprint(tasks, settings)
     losses = _resume(folder, fingerprint, encoding, optimizer)
-    module, stepper = fabric.setup(encoding, optimizer)
-    shape = ImageShape(channels=3, size=settings.size)
     with progress("training the encoder", settings.steps) as advance, StopRequest() as stop:
         advance(len(losses))
         for step in range(len(losses), settings.steps):
             rng = np.random.default_rng([settings.seed, step])
-            episodes = draw_episodes(
-                tasks,
-                settings.tasks,
-                shots=settings.shots,
-                queries=settings.queries,
-                ways=settings.ways,
-                rng=rng,
-            )
+            episodes = draw_episodes(tasks, settings, rng)
             seed = int(rng.integers(2**62))
-            pictures = draw_pictures(episodes, shape, encoding.objective.views, STRONG, seed)
+            pictures = draw_pictures(episodes, settings.size, encoding.objective.views, seed)
             for group in optimizer.param_groups:
                 group["lr"] = group["base"] * settings.share_of_rate(step)
             stepper.zero_grad()
@@ -115,36 +106,45 @@ def train_encoder(
             stepper.step()
             losses.append(loss.item())
             advance(1)
-            if (step + 1) % settings.checkpoint_every == 0 or stop.requested:
+            if stop.requested or (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
                 _save(folder, fingerprint, encoding, optimizer, losses)
             if stop.requested:
-                raise Interrupted(f"Stopped after step {step + 1}; give the same command with --resume to go on.")
+                raise Interrupted(
+                    f"Stopped after step {step + 1} of {settings.steps}: it is saved in {folder}; give the same "
+                    "command with --resume to go on."
+                )
     return losses
 
 
-def _save(
-    folder: Path, fingerprint: str, encoding: Encoding, optimizer: torch.optim.Optimizer, losses: list[float]
-) -> None:
-    arrays = {f"encoding/{name}": value for name, value in encoding.state_dict().items()} | optimizer_arrays(optimizer)
+def _fabric(device: torch.device) -> Fabric:
+    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    devices = [device.index or 0] if device.type == "cuda" else 1
+    return Fabric(accelerator=device.type, devices=devices, precision="bf16-mixed" if bf16 else "32-true")
+
+
+def _save(folder: Path, fingerprint: str, encoding: Encoding, optimizer: AdamW, losses: list[float]) -> None:
+    arrays = {PREFIX + name: value for name, value in encoding.state_dict().items()} | optimizer_arrays(optimizer)
     plain = {name: value.detach().cpu().numpy() for name, value in arrays.items()}
     write_arrays(folder / CHECKPOINT, plain | {"losses": np.array(losses)}, {"fingerprint": fingerprint})
 
 
-def _resume(folder: Path, fingerprint: str, encoding: Encoding, optimizer: torch.optim.Optimizer) -> list[float]:
+def _resume(folder: Path, fingerprint: str, encoding: Encoding, optimizer: AdamW) -> list[float]:
+    """Put encoding and optimizer back where the checkpoint left them, if there is one; returns the losses so far."""
     path = folder / CHECKPOINT
     if not path.exists():
         return []
+    arrays = {name: torch.from_numpy(np.array(value)) for name, value in read_arrays(path).items()}
     if read_metadata(path).get("fingerprint") != fingerprint:
         raise StorageError(
             f"{path} was made with other tasks or settings; give the same ones to go on, or start anew elsewhere."
         )
-    arrays = {name: torch.from_numpy(np.array(value)) for name, value in read_arrays(path).items()}
-    prefix = "encoding/"
-    encoding.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-    )
+    try:
+        losses = arrays["losses"].tolist()
+        encoding.load_state_dict({name: arrays[PREFIX + name] for name in encoding.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        raise StorageError(f"{path} is not a checkpoint of this version; start anew in another folder.") from error
     restore_optimizer(optimizer, arrays)
-    return arrays["losses"].tolist()
+    return losses
 
 
 def _fingerprint(tasks: Sequence[Task], settings: EncoderSettings) -> str:

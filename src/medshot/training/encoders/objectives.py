@@ -33,15 +33,16 @@ class Supervised(nn.Module):
 
     def __init__(self, features: int, tasks: Sequence[Task]) -> None:
         super().__init__()
-        self.places = {task.name: str(number) for number, task in enumerate(tasks)}
-        self.heads = nn.ModuleDict({self.places[task.name]: nn.Linear(features, len(task.classes)) for task in tasks})
+        self.tasks = list(tasks)
+        self.heads = nn.ModuleList([nn.Linear(features, len(task.classes)) for task in tasks])
 
     def forward(self, features: Float[Tensor, "views images features"], episodes: Sequence[Episode]) -> Tensor:
         """Mean over the tasks of the batch."""
         losses = []
         for of_task, episode in zip(features[0].split(_sizes(episodes)), episodes, strict=True):
             classes = torch.tensor(episode.classes, device=features.device)
-            logits = self.heads[self.places[episode.task.name]](of_task)
+            (head,) = [head for task, head in zip(self.tasks, self.heads, strict=True) if task is episode.task]
+            logits = head(of_task)
             loss = functional.cross_entropy(logits, classes[_labels(episode, features.device)])
             losses.append(loss / torch.tensor(float(logits.shape[1])).log())
         return torch.stack(losses).mean()

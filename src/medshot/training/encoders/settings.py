@@ -4,20 +4,7 @@ import math
 from dataclasses import dataclass
 
 from medshot.errors import InputError
-from medshot.imaging import Augmentation
 from medshot.training.encoders.objectives import OBJECTIVES
-
-STRONG = Augmentation(
-    rotation=20.0,
-    translation=0.1,
-    scale=0.25,
-    shear=8.0,
-    brightness=0.15,
-    contrast=0.3,
-    gamma=0.3,
-    noise=0.03,
-    blur=1.0,
-)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,92 @@
+"""Training an encoder into a folder: a checkpoint while it lasts, the encoder when it is done."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from medshot.errors import InputError
+from medshot.imaging import ImageShape
+from medshot.networks.encoders.encoder import Weights
+from medshot.networks.encoders.folder import RECORD, write_encoder
+from medshot.networks.encoders.lite0 import ARCHITECTURE, LITE0, Lite0, imagenet_weights
+from medshot.tasks import Task, task_records, training_images
+from medshot.training.device import resolve_device
+from medshot.training.encoders.loop import train_encoder
+from medshot.training.encoders.settings import EncoderSettings
+from medshot.training.folders import check_unfinished, unfinished
+
+STRETCHES = 20
+
+
+def train_encoder_into(
+    folder: Path,
+    tasks: Sequence[Task],
+    settings: EncoderSettings,
+    *,
+    name: str | None = None,
+    resume: bool = False,
+    device: str = "cpu",
+) -> None:
+    """Train EfficientNet-Lite0 across tasks, from its ImageNet weights, and make `folder` an encoder's folder.
+
+    Until `encoder.json` is there, the encoder is unfinished: the folder holds the last checkpoint, from which the same
+    call with `resume` goes on. Training that fails before its first checkpoint leaves no folder.
+
+    Args:
+        folder: where it goes.
+        tasks: what it is trained on.
+        settings: how.
+        name: what it is called: small letters, digits and hyphens; made of the folder's name where it is left out.
+        resume: go on from the checkpoint in `folder`.
+        device: "cpu", "cuda", "mps" or "auto".
+
+    Raises:
+        InputError: the tasks cannot be used, the name has other characters, or this machine has no such device.
+        StorageError: `folder` exists (without `resume`), is finished, or cannot be written.
+        Interrupted: Ctrl-C was pressed; the state is saved in `folder`.
+    """
+    called = _name(folder.name) if name is None else name
+    if called != _name(called):
+        raise InputError(f"name is '{called}', but must be of small letters, digits and single hyphens.")
+    check_unfinished(folder, RECORD, resume=resume)
+    where = resolve_device(device)
+    for task in tasks:
+        ImageShape(channels=3, size=settings.size).prepare(task.images)
+    seen = training_images(tasks, ARCHITECTURE.shape)
+    network = Lite0(imagenet_weights())
+    network.unfreeze(settings.frozen)
+    with unfinished(folder, resume=resume):
+        losses = train_encoder(network, tasks, settings, folder=folder, device=where)
+        training = _training(tasks, settings, losses, where)
+        write_encoder(folder, called, "lite0", _halved(network.network.state_dict()), seen, training)
+
+
+def _name(text: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-") or "encoder"
+
+
+def _halved(weights: Weights) -> Weights:
+    return {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+
+
+def _training(
+    tasks: Sequence[Task], settings: EncoderSettings, losses: list[float], device: torch.device
+) -> dict[str, Any]:
+    """What is recorded of the training; its losses as means over equal stretches of the steps."""
+    stretches = np.array_split(losses, min(STRETCHES, len(losses)))
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "start": LITE0.sha256,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "settings": asdict(settings),
+        "losses": [float(stretch.mean()) for stretch in stretches],
+        "tasks": [record.model_dump() for record in task_records(tasks)],
+    }
