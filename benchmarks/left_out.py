@@ -10,6 +10,7 @@ and the outcomes to src/medshot/selection, from which the installed `auto` takes
 """
 
 import argparse
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,10 +28,11 @@ from medshot.errors import TooFewPatients
 from medshot.evaluation import EpisodePredictions, Protocol, draw_episodes, refuse_overlap, run_episodes
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.evaluation.remembering import mean_loss
+from medshot.imaging import usual_cut
 from medshot.learners import Learner, create, load_learner
 from medshot.learners.neural.depth_ridge import DepthRidge
 from medshot.learners.runs import meta_train_into
-from medshot.networks.encoders import EncodedShape
+from medshot.networks.encoders import WHOLE, EncodedShape
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import give_prior
 from medshot.selection.outcomes import Outcome
@@ -44,10 +46,12 @@ SELECTION = ROOT / "src" / "medshot" / "selection"
 FOLDS: Mapping[str, Sequence[str]] = read_json(Path(__file__).with_name("folds.json"))["folds"]
 FREE = ("brain_mri_4class", "cxr_pneumonia_kermany", "cxr_nih1000", "medical_mnist_6class", "ecg_12lead_images")
 FREE += ("spine_xray_scoliosis",)
+OUTCOMES = "outcomes.jsonl"
 ECG = "ecg_12lead_images"
 BASELINE = "logistic, last features"
 AUTO = "auto, lite0+medical"
-LEADS = "auto, lite0+medical, pages cut into leads"
+WHOLE_PAGES = "auto, lite0+medical, whole pages"
+Make = Callable[["Setting", str, Task], Learner]
 MORE_SHOTS = (2, 3, 15, 20, 30, 40)
 PRIOR = OuterSettings(
     steps=300,
@@ -74,7 +78,7 @@ class Setting:
         (task,) = load_tasks(self.data / name)
         return task
 
-    def shape(self, encoder: str, fold: str, cut: str = "whole") -> EncodedShape:
+    def shape(self, encoder: str, fold: str, cut: str = WHOLE) -> EncodedShape:
         """The features of an encoder, "medical" being that which was trained without the fold."""
         folder = str(self.encoders / "supervised-600" / fold)
         names = [folder if name == "medical" else name for name in encoder.split("+")]
@@ -84,10 +88,10 @@ class Setting:
         return EncodedShape("+".join(names), cut)
 
 
-def fixed(learner: str, encoder: str) -> Callable[[Setting, str], Learner]:
+def fixed(learner: str, encoder: str) -> Make:
     """A learner that is the same on every task, on an encoder's features."""
 
-    def make(setting: Setting, fold: str) -> Learner:
+    def make(setting: Setting, fold: str, task: Task) -> Learner:
         made = create(learner, shape=setting.shape(encoder, fold))
         if isinstance(made, DepthRidge):
             give_prior(made, prior_of(setting, fold))
@@ -96,12 +100,14 @@ def fixed(learner: str, encoder: str) -> Callable[[Setting, str], Learner]:
     return make
 
 
-def automatic(encoder: str, cut: str = "whole") -> Callable[[Setting, str], Learner]:
-    """`auto`, knowing of other folds alone."""
+def automatic(encoder: str, *, cut: bool = True) -> Make:
+    """`auto`, knowing of other folds alone, for the cut that images ask for by their looks."""
 
-    def make(setting: Setting, fold: str) -> Learner:
-        others = [row for row in read_outcomes(setting) if row.source not in FOLDS[fold]]
-        made = Auto(setting.shape(encoder, fold, cut), outcomes=others)
+    def make(setting: Setting, fold: str, task: Task) -> Learner:
+        lines = (setting.runs / OUTCOMES).read_text().splitlines()
+        others = [row for row in (Outcome(**json.loads(line)) for line in lines) if row.source not in FOLDS[fold]]
+        suited = usual_cut(task.images) if cut else None
+        made = Auto(setting.shape(encoder, fold, suited or WHOLE), outcomes=others)
         for learner in made.learners:
             if isinstance(learner, DepthRidge):
                 give_prior(learner, prior_of(setting, fold))
@@ -114,22 +120,22 @@ ENCODERS = ("lite0", "medical", "lite0+medical")
 CANDIDATES = {
     f"{learner}, {encoder}": (learner, encoder) for learner in ("depth-ridge", "logistic") for encoder in ENCODERS
 }
-FIXED: dict[str, Callable[[Setting, str], Learner]] = {
-    BASELINE: lambda setting, fold: create("logistic", shape=FinalShape("lite0")),
-    "logistic, last features, medical": lambda setting, fold: create(
+FIXED: dict[str, Make] = {
+    BASELINE: lambda setting, fold, task: create("logistic", shape=FinalShape("lite0")),
+    "logistic, last features, medical": lambda setting, fold, task: create(
         "logistic", shape=FinalShape(setting.shape("medical", fold).encoder)
     ),
     **{name: fixed(*candidate) for name, candidate in CANDIDATES.items()},
     **{f"{learner}, lite0+medical": fixed(learner, "lite0+medical") for learner in ("svm", "knn", "forest")},
 }
-CHOSEN: dict[str, Callable[[Setting, str], Learner]] = {
+CHOSEN: dict[str, Make] = {
     AUTO: automatic("lite0+medical"),
     "auto, lite0": automatic("lite0"),
 }
 OBJECTIVES = ("supervised-200", "episodic-200", "self-supervised-200")
 
 
-def ablations(setting: Setting) -> dict[str, Callable[[Setting, str], Learner]]:
+def ablations(setting: Setting) -> dict[str, Make]:
     """Encoders trained by other objectives or for fewer steps, where they have been trained for every fold."""
     return {
         f"logistic, medical ({name})": fixed("logistic", f"medical:{name}")
@@ -149,20 +155,20 @@ def prior_of(setting: Setting, fold: str) -> dict[str, torch.Tensor]:
     return {name: value.detach() for name, value in load_learner(folder).state_dict().items()}
 
 
-def score(
-    setting: Setting, column: str, make: Callable[[Setting, str], Learner], fold: str, shots: Sequence[int]
-) -> str:
+def score(setting: Setting, column: str, make: Make, fold: str, shots: Sequence[int]) -> str:
     """One column on one fold: what it says of every episode's queries, written to files."""
     torch.set_num_threads(1)
-    names = [ECG] if column == LEADS else FOLDS[fold]
-    todo = [(name, number) for name in names for number in shots if not setting.cell(column, name, number).exists()]
-    if todo:
-        learner, tasks = make(setting, fold), {name: setting.task(name) for name, _ in todo}
-        refuse_overlap(learner, list(tasks.values()))
-        for name, number in todo:
+    for name in [ECG] if column == WHOLE_PAGES else FOLDS[fold]:
+        todo = [number for number in shots if not setting.cell(column, name, number).exists()]
+        if not todo:
+            continue
+        task = setting.task(name)
+        learner = make(setting, fold, task)
+        refuse_overlap(learner, [task])
+        for number in todo:
             protocol = Protocol(episodes=setting.episodes if number in Protocol.shots else setting.episodes // 2)
             try:
-                episodes = draw_episodes(tasks[name], number, protocol)
+                episodes = draw_episodes(task, number, protocol)
             except TooFewPatients:
                 continue
             path = setting.cell(column, name, number)
@@ -171,8 +177,8 @@ def score(
     return f"{column}, fold {fold}"
 
 
-def read_outcomes(setting: Setting) -> list[Outcome]:
-    """What each candidate of `auto` had on each data set."""
+def write_outcomes(setting: Setting) -> None:
+    """Write down what each candidate of `auto` had on each data set, as lines of JSON."""
     rows = []
     for fold, names in FOLDS.items():
         for name in names:
@@ -193,7 +199,8 @@ def read_outcomes(setting: Setting) -> list[Outcome]:
                             episodes=len(predictions),
                         )
                     )
-    return rows
+    lines = "".join(row.model_dump_json() + "\n" for row in rows)
+    write_bytes(setting.runs / OUTCOMES, lines.encode())
 
 
 def accuracy_of(predictions: Sequence[EpisodePredictions]) -> float:
@@ -230,14 +237,19 @@ def main() -> None:
         [(name, make, fold, Protocol.shots) for name, make in columns.items() for fold in FOLDS],
         [(BASELINE, FIXED[BASELINE], fold, MORE_SHOTS) for fold in FOLDS],
         [(name, make, fold, Protocol.shots) for name, make in CHOSEN.items() for fold in FOLDS]
-        + [(LEADS, automatic("lite0+medical", "leads"), fold, Protocol.shots) for fold in FOLDS if ECG in FOLDS[fold]],
+        + [
+            (WHOLE_PAGES, automatic("lite0+medical", cut=False), fold, Protocol.shots)
+            for fold in FOLDS
+            if ECG in FOLDS[fold]
+        ],
     ]
-    for stage in stages:
+    for number, stage in enumerate(stages):
+        if number == len(stages) - 1:
+            write_outcomes(setting)
         work = run(delayed(score)(setting, *each) for each in stage)
         for done in track(work, "columns × folds", total=len(stage)):
             print("done:", done, flush=True)
-    outcomes = read_outcomes(setting)
-    write_bytes(SELECTION / "outcomes.jsonl", "".join(row.model_dump_json() + "\n" for row in outcomes).encode())
+    write_bytes(SELECTION / OUTCOMES, (setting.runs / OUTCOMES).read_bytes())
     prior = {name: value.numpy() for name, value in prior_of(setting, "free").items()}
     write_arrays(SELECTION / "depth_ridge.safetensors", prior)
     write_report(

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from medshot.cli.making import make_ready
+from medshot.cli.making import CHOOSING, make_ready
 from medshot.cli.options import note
 from medshot.errors import InputError
-from medshot.imaging import ArrayImages, FileImages, ImageSource, InputShape, SeveralImages
+from medshot.imaging import ArrayImages, FileImages, ImageSource, InputShape, SeveralImages, usual_cut
 from medshot.learners import FewShotClassifier, Learner, load_learner
+from medshot.networks.encoders import WHOLE, EncodedShape
 from medshot.storage import read_json, refuse_existing
 from medshot.tasks import Task, draw_episode, load_tasks
 
@@ -65,6 +66,15 @@ def _learner(run: Path | None, learner: str | None, preset: str | None, shape: I
     if learner is not None and run is None:
         return make_ready(learner, shape, preset=preset, seed=seed)
     raise InputError("Give either --from RUN or --learner NAME, and not both.")
+
+
+def _suited(made: Learner, task: Task, seed: int) -> Learner:
+    """The same learner for what the images look like, where that says how they are cut."""
+    shape = made.shape
+    if isinstance(shape, EncodedShape) and shape.cut == WHOLE and (cut := usual_cut(task.images)):
+        note(f"These look like ECG pages, so that each is cut into its {cut} (as by --cut {cut}).")
+        return make_ready(CHOOSING, EncodedShape(shape.encoder, cut), seed=seed)
+    return made
 
 
 def _images(task: Task, samples: np.ndarray) -> ImageSource:

@@ -159,7 +159,7 @@ def adapt(
     from medshot.cli.adapting import adapt_to
     from medshot.cli.making import input_shape
 
-    shape = input_shape(encoder, size, channels, dimensions, cut, images)
+    shape = input_shape(encoder, size, channels, dimensions, cut, images, learner=learner)
     model = adapt_to(data, out, run, learner, preset, shots, shape=shape, label=label, keep=kept(keep), seed=seed)
     if as_json:
         write_out(model)

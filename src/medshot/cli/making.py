@@ -9,6 +9,8 @@ from medshot.networks.encoders import WHOLE, EncodedBagShape, EncodedShape, enco
 
 PIXELS = "none"
 DEFAULT_ENCODER = "lite0"
+CHOOSING, ALL_ENCODERS = "auto", "+".join(ENCODERS)
+"""The learner that chooses between encoders too, and what it chooses from."""
 REFERENCE = "metal-reference"
 SHAPES: dict[int, tuple[type[ImageShape | VolumeShape], int]] = {2: (ImageShape, 64), 3: (VolumeShape, 32)}
 """What is taken of pictures and of volumes, and the size where none is given."""
@@ -30,7 +32,8 @@ def input_shape(
     pixels = {"--size": size, "--channels": channels, "--dimensions": dimensions}
     bags = {"--cut": cut, "--images": images}
     if encoder is None:
-        encoder = PIXELS if _given(pixels) and not _given(bags) else DEFAULT_ENCODER
+        usual = ALL_ENCODERS if learner == CHOOSING else DEFAULT_ENCODER
+        encoder = PIXELS if _given(pixels) and not _given(bags) else usual
     if encoder != PIXELS:
         encoders_of(encoder, "--encoder")
         _refuse(pixels, f"are for pixels; leave them out, or --encoder {encoder}")
@@ -38,8 +41,8 @@ def input_shape(
     _refuse(bags, "need an encoder; leave them out, or leave out --encoder none")
     if dimensions not in (None, *SHAPES):
         raise InputError(f"--dimensions is {dimensions}, but must be 2 for pictures or 3 for volumes.")
-    shape, usual = SHAPES[dimensions or 2]
-    return shape(channels=1 if channels is None else channels, size=usual if size is None else size)
+    shape, side = SHAPES[dimensions or 2]
+    return shape(channels=1 if channels is None else channels, size=side if size is None else size)
 
 
 def _encoded(encoder: str, cut: str | None, images: int | None) -> InputShape:

@@ -2,7 +2,7 @@
 
 from medshot.imaging.augmentation import Augmentation, augment
 from medshot.imaging.cache import cache_folder
-from medshot.imaging.cuts import CUTS, Cut, CutImages
+from medshot.imaging.cuts import CUTS, Cut, CutImages, usual_cut
 from medshot.imaging.decoding import all_image_paths, image_paths, patient_of
 from medshot.imaging.display import display
 from medshot.imaging.film_shape import FilmShape
@@ -54,5 +54,6 @@ __all__ = [
     "read_image",
     "read_medmnist",
     "read_volume",
+    "usual_cut",
     "window",
 ]

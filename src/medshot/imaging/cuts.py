@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from medshot.imaging.arrays import FittedImage
 from medshot.imaging.cache import in_threads
-from medshot.imaging.ecg import PAGE_LEADS, cut_leads
+from medshot.imaging.ecg import PAGE_LEADS, cut_leads, is_page
 from medshot.imaging.film_shape import FilmShape
 from medshot.imaging.patches import PATCHES, patches
 from medshot.imaging.resizing import prepare
@@ -21,6 +21,7 @@ from medshot.imaging.volume_shape import VolumeShape
 
 PLANES = ("axial", "coronal", "sagittal")
 SLICES, SLICED = 8, 128  # slices in each plane, of a cube of so many voxels a side
+LOOKED_AT = 8  # images of a source by whose looks a cut is chosen
 PAGE = 896  # pixels per side of an ECG page: a quarter of a row is then as wide as the pictures that encoders take
 
 
@@ -138,7 +139,24 @@ def leads(page: FittedImage) -> list[np.ndarray]:
     Args:
         page: `(3, side, side)`.
     """
-    return list(cut_leads(np.ascontiguousarray(_eight_bits(page).transpose(1, 2, 0))))
+    return list(cut_leads(_as_picture(page)))
+
+
+def usual_cut(images: ImageSource) -> str | None:
+    """The cut that suits images by their looks: "leads" where most of a few are ECG pages of the usual layout.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    if images.axes != LEADS_OF_PAGE.shape.axes:
+        return None
+    rows = np.linspace(0, len(images) - 1, min(LOOKED_AT, len(images))).astype(np.int64)
+    pages = [is_page(_as_picture(page)) for page in images.stream(LEADS_OF_PAGE.shape, rows)]
+    return LEADS_OF_PAGE.name if np.mean(pages) > 0.5 else None
+
+
+def _as_picture(page: FittedImage) -> np.ndarray:
+    return np.ascontiguousarray(_eight_bits(page).transpose(1, 2, 0))
 
 
 SLICED_VOLUME = Cut(

@@ -17,8 +17,6 @@ from medshot.storage import read_arrays
 from medshot.tasks import Support
 
 PRIOR = Path(__file__).with_name("depth_ridge.safetensors")
-ON_FEATURES = ("depth-ridge", "logistic")
-ELSEWHERE = ("logistic", "forest")
 SENTENCES = {
     "depth-ridge": "ridge regression that weighs the encoder's depths",
     "logistic": "logistic regression",
@@ -79,10 +77,17 @@ def views_of(shape: InputShape) -> list[View]:
 
 
 def candidates_of(views: Sequence[View]) -> list[tuple[View, Learner]]:
-    """Every candidate: the view it takes and the learner, which needs no more meta-training."""
+    """Every candidate: the view it takes and the learner, which needs no more meta-training.
+
+    Of features each view by depth-ridge, and the last, which is all of them, by logistic regression too; of anything
+    else logistic regression and a forest.
+    """
     found = []
     for view in views:
-        names = ON_FEATURES if type(view.shape) is FeatureShape else ELSEWHERE
+        if type(view.shape) is FeatureShape:
+            names = ["depth-ridge", "logistic"] if view is views[-1] else ["depth-ridge"]
+        else:
+            names = ["logistic", "forest"]
         for name in names:
             learner = create(name, shape=view.shape)
             if isinstance(learner, DepthRidge):

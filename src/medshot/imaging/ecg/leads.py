@@ -13,6 +13,7 @@ from medshot.imaging.ecg.page import LAYOUT
 
 ROWS, COLUMNS = 4, 4  # three rows of four leads, and a strip of one
 PAGE_LEADS = (*itertools.chain(*LAYOUT[:-1]), "strip")
+BROAD, TRACED = 1.3, 0.8  # how much wider than high a page is, and the share of columns in which a row has ink
 REACH = 0.62  # of the distance of rows: how far above and below its base line a lead is cut
 
 
@@ -44,6 +45,25 @@ def cut_leads(page: Image) -> list[UInt8[np.ndarray, "_ _"]]:
     white = np.rint(255 * without_bars(ink)).astype(np.uint8)
     rows = [cut(white, layout, row, part, COLUMNS) for row in range(ROWS - 1) for part in range(COLUMNS)]
     return [*rows, cut(white, layout, ROWS - 1, 0, 1)]
+
+
+def is_page(page: Image) -> bool:
+    """Whether it looks like a page of such a layout: wider than high, with a trace along almost all of four even rows.
+
+    Args:
+        page: see `read_ink`.
+    """
+    ink = read_ink(page)
+    height, width = ink.shape
+    if width < BROAD * height:
+        return False
+    layout = find_layout(ink)
+    near = round(0.45 * layout.spacing)
+    for row in layout.rows:
+        band = ink[max(0, row - near) : row + near + 1, layout.start : layout.end]
+        if (band.max(axis=0) > 0.3).mean() < TRACED:
+            return False
+    return layout.end - layout.start > width / 2
 
 
 def find_layout(ink: Ink) -> Layout:
