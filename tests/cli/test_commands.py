@@ -89,6 +89,18 @@ def test_from_meta_training_to_a_report(tmp_path, capsys):
     assert "32 identical" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_an_encoder_that_is_trained_says_how_to_use_it(tmp_path, capsys):
+    ward = write_ward(tmp_path / "tasks", simulate("brain", seed=1, patients=6, size=32))
+    out = tmp_path / "encoder"
+    assert medshot("train-encoder", ward, "--steps", "1", "--objective", "episodic", "--out", out) == 0
+    assert f"--encoder {out} " in capsys.readouterr().out
+    assert medshot("train-encoder", ward, "--steps", "1", "--out", tmp_path / "other", "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record == json.loads((tmp_path / "other" / "encoder.json").read_text())
+    assert record["training"]["settings"]["steps"] == 1
+
+
 def test_prevalence_moves_the_probabilities(model, ward, capsys):
     shares = []
     for pair in (("0.5", "0.5"), ("0.02", "0.98")):

@@ -162,6 +162,21 @@ def test_learners_and_numbers_that_do_not_exist(refused, ward, tmp_path):
     assert "--keep is 'stage'" in refused("adapt", ward, "--learner", "logistic", "--keep", "stage", "--out", out)
 
 
+def test_training_an_encoder_on_what_cannot_be_used(refused, ward, model, tmp_path):
+    out = tmp_path / "out"
+    command = ["train-encoder", ward, "--steps", 1, "--out"]
+    assert "objective is 'guessing', but must be one of supervised" in refused(*command, out, "--objective", "guessing")
+    assert "steps is 0" in refused("train-encoder", ward, "--steps", 0, "--out", out)
+    assert "exists already" in refused(*command, model)
+    assert "could not be created" in refused(*command, tmp_path / ("n" * 300))
+    assert "no unfinished encoder" in refused(*command, out, "--resume")
+    assert "does not exist" in refused("train-encoder", tmp_path / "nowhere", "--out", out)
+    assert "device is 'warp'" in refused(*command, out, "--device", "warp")
+    assert "--keep is 'stage'" in refused(*command, out, "--keep", "stage")
+    few = write_ward(tmp_path / "few", textured(3, patients=3))
+    assert "add patients" in refused("train-encoder", few, "--out", out)
+
+
 def swapped(folder: Path, name: str) -> None:
     write_arrays(folder / name, {"other": torch.zeros(3).numpy()})
 

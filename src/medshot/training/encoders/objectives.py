@@ -44,12 +44,12 @@ class Supervised(nn.Module):
             (head,) = [head for task, head in zip(self.tasks, self.heads, strict=True) if task is episode.task]
             logits = head(of_task)
             loss = functional.cross_entropy(logits, classes[_labels(episode, features.device)])
-            losses.append(loss / torch.tensor(float(logits.shape[1])).log())
+            losses.append(loss / loss.new_tensor(float(logits.shape[1])).log())
         return torch.stack(losses).mean()
 
 
 class Episodic(nn.Module):
-    """Prototypical networks (Snell et al., NeurIPS 2017, equation 2) on features of unit norm, less their mean."""
+    """Prototypical networks (Snell et al., NeurIPS 2017, equation 2) on features of unit norm, at a learned scale."""
 
     views: ClassVar[int] = 1
 
@@ -68,7 +68,7 @@ class Episodic(nn.Module):
             prototypes = members.T @ support / members.sum(0)[:, None]
             logits = query @ prototypes.T - prototypes.square().sum(1) / 2
             loss = functional.cross_entropy(self.log_scale.exp() * logits, labels[len(support) :])
-            losses.append(loss / torch.tensor(float(episode.ways)).log())
+            losses.append(loss / loss.new_tensor(float(episode.ways)).log())
         return torch.stack(losses).mean()
 
 
