@@ -46,6 +46,8 @@ random.""",
     "Meta-RF": """A forest is grown on each support, with settings, features or a prior that other tasks taught.
 Use these when thresholds on single features carry the finding, as in tables of measurements given in place of
 images, and from about ten patients per class; with fewer, the other families have more to go on.""",
+    "choice": """What past tasks and the support speak for, as a mixture: [auto.md](auto.md). Use it where nobody is
+there to try learners and encoders out.""",
     "baseline": """Nothing is learned across tasks. Run `logistic` beside whatever you meta-train: a
 meta-learned method must beat it on the same features to deserve to exist, and [evaluation.md](evaluation.md)
 says how to tell. Use a baseline itself when there are no other tasks to learn from.""",
@@ -60,7 +62,7 @@ def main() -> None:
 
 def page() -> str:
     """The page in full."""
-    facts = learner_facts(learner.name for learner in BUILT_IN)
+    facts = learner_facts([*(learner.name for learner in BUILT_IN), "auto"])
     families = groupby(facts, key=lambda learner: learner["family"])
     return "\n".join([START, *(part for family, learners in families for part in section(family, list(learners)))])
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from medshot.learners import create
 
-FAMILIES = ("Meta-GD", "Meta-NN", "Meta-SVM", "Meta-RF", "baseline")
+FAMILIES = ("Meta-GD", "Meta-NN", "Meta-SVM", "Meta-RF", "choice", "baseline")
 LEGEND = (
     "Meta-trained: how the gradient of the loss after adaptation is taken; 'no' adapts as it is. Inductive: a query's "
     "prediction does not depend on the other queries."

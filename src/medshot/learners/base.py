@@ -44,7 +44,7 @@ class Learner(nn.Module, ABC):
 
     Attributes:
         name: what it is called on the command line.
-        family: "Meta-GD", "Meta-NN", "Meta-SVM", "Meta-RF" or "baseline".
+        family: "Meta-GD", "Meta-NN", "Meta-SVM", "Meta-RF", "choice" (between the others) or "baseline".
         summary: one line for tables.
         cost: what `adapt` costs, in a few words for tables.
         paper: where it was published.
