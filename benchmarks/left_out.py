@@ -2,7 +2,8 @@
 
 Usage: python benchmarks/left_out.py [DATA] [--encoders FOLDER] [--runs FOLDER] [--episodes N] [--jobs N]
 
-First train the encoders: `python benchmarks/medical_encoders.py one two three`. For each fold of benchmarks/folds.json
+First train the encoders: `python benchmarks/medical_encoders.py one two three`, and for the ablation of objectives
+`… three --steps 100 --objective episodic` and so on. For each fold of benchmarks/folds.json
 this meta-trains depth-ridge on the other folds, scores every column of `COLUMNS` on the fold's own data sets, writes
 down what the candidates of `auto` had, and scores `auto` with what they had on the other folds. What is done is kept
 under --runs, so the command goes on where it was stopped. When all is there, the tables are written to docs/results.md
@@ -132,15 +133,16 @@ CHOSEN: dict[str, Make] = {
     AUTO: automatic("lite0+medical"),
     "auto, lite0": automatic("lite0"),
 }
-OBJECTIVES = ("supervised-200", "episodic-200", "self-supervised-200")
+ABLATED = "three"
+OBJECTIVES = ("supervised-100", "episodic-100", "self-supervised-100")
 
 
 def ablations(setting: Setting) -> dict[str, Make]:
-    """Encoders trained by other objectives or for fewer steps, where they have been trained for every fold."""
+    """Encoders of one fold that were trained by each objective for fewer steps, where they are there."""
     return {
         f"logistic, medical ({name})": fixed("logistic", f"medical:{name}")
         for name in OBJECTIVES
-        if all((setting.encoders / name / fold / "encoder.json").exists() for fold in FOLDS)
+        if (setting.encoders / name / ABLATED / "encoder.json").exists()
     }
 
 
@@ -232,9 +234,10 @@ def main() -> None:
     run = Parallel(arguments.jobs, return_as="generator_unordered")
     for fold in [*FOLDS, "free"]:
         prior_of(setting, fold)
-    columns = FIXED | ablations(setting)
+    ablated = ablations(setting)
     stages = [
-        [(name, make, fold, Protocol.shots) for name, make in columns.items() for fold in FOLDS],
+        [(name, make, fold, Protocol.shots) for name, make in FIXED.items() for fold in FOLDS]
+        + [(name, make, ABLATED, Protocol.shots) for name, make in ablated.items()],
         [(BASELINE, FIXED[BASELINE], fold, MORE_SHOTS) for fold in FOLDS],
         [(name, make, fold, Protocol.shots) for name, make in CHOSEN.items() for fold in FOLDS]
         + [
@@ -254,7 +257,9 @@ def main() -> None:
     write_arrays(SELECTION / "depth_ridge.safetensors", prior)
     write_report(
         setting.cell,
-        columns=[*columns, *CHOSEN],
+        columns=[*FIXED, *CHOSEN],
+        ablated=list(ablated),
+        ablated_names=FOLDS[ABLATED],
         candidates=list(CANDIDATES),
         names=[name for names in FOLDS.values() for name in names],
         jobs=arguments.jobs,

@@ -68,8 +68,8 @@ def main() -> None:
         worst = losses[:, 1:].max(1)
         never = np.mean(losses[:, 0] <= worst + 1e-9)
         lines.append(
-            f"| {name} | {silent:.0%} | {100 * accuracy:.1f} | {100 / len(task.classes):.1f} | {losses[:, 0].mean():.3f} "
-            f"| {worst.mean():.3f} | {never:.0%} |"
+            f"| {name} | {silent:.0%} | {100 * accuracy:.1f} | {100 / len(task.classes):.1f} "
+            f"| {losses[:, 0].mean():.3f} | {worst.mean():.3f} | {never:.0%} |"
         )
         print(lines[-1], flush=True)
     text = f"Written by `python benchmarks/noise_labels.py --episodes {arguments.episodes}`.\n\n" + "\n".join(lines)
