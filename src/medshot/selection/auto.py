@@ -97,7 +97,7 @@ class Auto(Learner):
         for number, (view, learner) in enumerate(zip(self.views, self._learners, strict=True)):
             prefix = f"{number}/"
             of_one = {name.removeprefix(prefix): value for name, value in adapted.items() if name.startswith(prefix)}
-            logs.append(learner.predict_one(of_one, view.of(images)).log_softmax(-1))
+            logs.append(learner.predict_one(of_one, learner.embed(view.of(images))).log_softmax(-1))
         weights = adapted["weights"].clamp(min=torch.finfo(logs[0].dtype).tiny).log()
         return torch.stack(logs).add(weights[:, None, None]).logsumexp(0)
 

@@ -20,7 +20,7 @@ PRIOR = Path(__file__).with_name("depth_ridge.safetensors")
 SENTENCES = {
     "depth-ridge": "ridge regression that weighs the encoder's depths",
     "logistic": "logistic regression",
-    "forest": "a random forest",
+    "svm": "a linear support vector machine",
 }
 
 
@@ -80,14 +80,14 @@ def candidates_of(views: Sequence[View]) -> list[tuple[View, Learner]]:
     """Every candidate: the view it takes and the learner, which needs no more meta-training.
 
     Of features each view by depth-ridge, and the last, which is all of them, by logistic regression too; of anything
-    else logistic regression and a forest.
+    else logistic regression and a linear support vector machine.
     """
     found = []
     for view in views:
         if type(view.shape) is FeatureShape:
             names = ["depth-ridge", "logistic"] if view is views[-1] else ["depth-ridge"]
         else:
-            names = ["logistic", "forest"]
+            names = ["logistic", "svm"]
         for name in names:
             learner = create(name, shape=view.shape)
             if isinstance(learner, DepthRidge):
