@@ -28,7 +28,7 @@ from rich.progress import track
 from medshot.errors import TooFewPatients
 from medshot.evaluation import EpisodePredictions, Protocol, draw_episodes, refuse_overlap, run_episodes
 from medshot.evaluation.metrics import balanced_accuracy
-from medshot.evaluation.remembering import mean_loss
+from medshot.evaluation.remembering import SUPPORTS, mean_loss, spread_of
 from medshot.imaging import usual_cut
 from medshot.learners import Learner, create, load_learner
 from medshot.learners.neural.depth_ridge import DepthRidge
@@ -37,16 +37,15 @@ from medshot.networks.encoders import WHOLE, EncodedShape
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import give_prior
 from medshot.selection.outcomes import Outcome
-from medshot.selection.traits import traits_of
-from medshot.storage import read_arrays, read_json, write_arrays, write_bytes
-from medshot.tasks import Task, collate, load_tasks
+from medshot.storage import read_json, write_arrays, write_bytes
+from medshot.tasks import Task, load_tasks
 from medshot.training import BatchSettings, OuterSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SELECTION = ROOT / "src" / "medshot" / "selection"
 FOLDS: Mapping[str, Sequence[str]] = read_json(Path(__file__).with_name("folds.json"))["folds"]
-FREE = ("brain_mri_4class", "cxr_pneumonia_kermany", "cxr_nih1000", "medical_mnist_6class", "ecg_12lead_images")
-FREE += ("spine_xray_scoliosis",)
+PRIOR_SETS = ("brain_mri_4class", "cxr_pneumonia_kermany", "cxr_nih1000", "medical_mnist_6class", "ecg_12lead_images")
+PRIOR_SETS += ("spine_xray_scoliosis",)
 OUTCOMES = "outcomes.jsonl"
 ECG = "ecg_12lead_images"
 BASELINE = "logistic, last features"
@@ -109,12 +108,18 @@ def automatic(encoder: str, *, cut: bool = True) -> Make:
         others = [row for row in (Outcome(**json.loads(line)) for line in lines) if row.source not in FOLDS[fold]]
         suited = usual_cut(task.images) if cut else None
         made = Auto(setting.shape(encoder, fold, suited or WHOLE), outcomes=others)
+        made.keys = [(learner, "+".join(map(_without_hash, takes.split("+")))) for learner, takes in made.keys]
         for learner in made.learners:
             if isinstance(learner, DepthRidge):
                 give_prior(learner, prior_of(setting, fold))
         return made
 
     return make
+
+
+def _without_hash(name: str) -> str:
+    """Each fold's encoder stands for the one that is shipped."""
+    return "medical" if name.startswith("medical-") else name
 
 
 ENCODERS = ("lite0", "medical", "lite0+medical")
@@ -150,7 +155,7 @@ def prior_of(setting: Setting, fold: str) -> dict[str, torch.Tensor]:
     """What depth-ridge learned on lite0's features of the other folds; for "free", of all sets of a free licence."""
     folder = setting.runs / "prior" / fold
     if not (folder / "run.json").exists():
-        names = FREE if fold == "free" else [name for other in FOLDS if other != fold for name in FOLDS[other]]
+        names = PRIOR_SETS if fold == "free" else [name for other in FOLDS if other != fold for name in FOLDS[other]]
         tasks = [setting.task(name) for name in names]
         learner = create("depth-ridge", shape=EncodedShape("lite0"))
         meta_train_into(folder, learner, tasks, PRIOR, resume=folder.exists(), report=lambda event: None)
@@ -184,7 +189,9 @@ def write_outcomes(setting: Setting) -> None:
     rows = []
     for fold, names in FOLDS.items():
         for name in names:
+            task = setting.task(name)
             for shots in Protocol.shots:
+                episodes = draw_episodes(task, shots, Protocol(episodes=SUPPORTS))
                 for column, (learner, takes) in CANDIDATES.items():
                     predictions, _ = read_cell(setting.cell(column, name, shots))
                     rows.append(
@@ -195,7 +202,7 @@ def write_outcomes(setting: Setting) -> None:
                             takes=takes,
                             shots=shots,
                             ways=predictions[0].probabilities.shape[1],
-                            spread=spread_of(setting, name, shots, fold),
+                            spread=round(spread_of(episodes, setting.shape(takes, fold)), 5),
                             loss=round(mean_loss(predictions), 5),
                             accuracy=round(accuracy_of(predictions), 5),
                             episodes=len(predictions),
@@ -208,18 +215,6 @@ def write_outcomes(setting: Setting) -> None:
 def accuracy_of(predictions: Sequence[EpisodePredictions]) -> float:
     """The mean balanced accuracy of the episodes."""
     return float(np.mean([balanced_accuracy(each.probabilities, each.labels) for each in predictions]))
-
-
-def spread_of(setting: Setting, name: str, shots: int, fold: str) -> float:
-    """The mean spread of a data set's supports, over ten of them."""
-    path = setting.runs / "spread" / f"{name}-{shots}.safetensors"
-    if not path.exists():
-        shape = setting.shape("lite0+medical", fold)
-        episodes = draw_episodes(setting.task(name), shots, Protocol(episodes=10))
-        found = [traits_of(collate([episode], shape).support.of_task(0)).spread for episode in episodes]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_arrays(path, {"spread": np.array(found)})
-    return round(float(read_arrays(path)["spread"].mean()), 4)
 
 
 def main() -> None:
@@ -260,7 +255,7 @@ def main() -> None:
         columns=[*FIXED, *CHOSEN],
         ablated=list(ablated),
         ablated_names=FOLDS[ABLATED],
-        candidates=list(CANDIDATES),
+        candidates=[name for name in CANDIDATES if name.startswith("depth-ridge") or name.endswith("lite0+medical")],
         names=[name for names in FOLDS.values() for name in names],
         jobs=arguments.jobs,
         command=f"python benchmarks/left_out.py --episodes {arguments.episodes}",

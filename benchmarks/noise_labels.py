@@ -20,6 +20,7 @@ from medshot.evaluation import Protocol, draw_episodes
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.networks.encoders import EncodedShape
 from medshot.selection.auto import Auto
+from medshot.selection.outcomes import known_outcomes
 from medshot.storage import read_json
 from medshot.tasks import Support, collate, load_tasks
 
@@ -49,13 +50,14 @@ def main() -> None:
     parser.add_argument("data", nargs="?", type=Path, default=Path("../shared/data"), help="folder of the data sets")
     parser.add_argument("--episodes", type=int, default=30, help="of each data set")
     arguments = parser.parse_args()
-    auto = Auto(EncodedShape("lite0")).eval()
     lines = [
         "| data set | found nothing | balanced accuracy, % | chance, % | loss | worst candidate's | never worse |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for name in track([name for names in FOLDS.values() for name in names], "data sets"):
         (task,) = load_tasks(arguments.data / name)
+        others = [row for row in known_outcomes() if row.source != name]
+        auto = Auto(EncodedShape("lite0"), outcomes=others).eval()
         rows = []
         for number, episode in enumerate(draw_episodes(task, SHOTS, Protocol(episodes=arguments.episodes))):
             batch = collate([episode], auto.shape)

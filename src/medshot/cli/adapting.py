@@ -36,6 +36,8 @@ def adapt_to(
     refuse_existing(out)
     made = _learner(run, learner, preset, shape, seed)
     task = one_task(data, label, keep, "adapt")
+    if learner == CHOOSING:
+        made = _suited(made, task, seed)
     samples = np.arange(len(task))
     if shots is not None:
         samples = np.sort(draw_episode(task, shots=shots, rng=np.random.default_rng(seed)).support)

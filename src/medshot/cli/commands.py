@@ -261,14 +261,14 @@ def evaluate(
 
     Example: medshot evaluate held_out/ --from run --learners scratch,logistic --shots 1,5,10 --out evaluation
     """
-    from medshot.cli.evaluating import evaluate_paths, report_on
+    from medshot.cli.evaluating import evaluate_paths, remember_for_auto, report_on
     from medshot.cli.making import input_shape
     from medshot.evaluation import Protocol
 
     protocol = Protocol(
         shots=numbers(shots, "--shots"), episodes=episodes, queries=queries, seed=seed, baseline=baseline
     )
-    results, cells = evaluate_paths(
+    results, cells, scored = evaluate_paths(
         tasks,
         runs or [],
         [name for name in learners.split(",") if name],
@@ -280,6 +280,7 @@ def evaluate(
         out=out,
     )
     report_on(results, cells, out, as_json=as_json)
+    remember_for_auto(cells, scored)
 
 
 def forecast(

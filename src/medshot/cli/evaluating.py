@@ -9,15 +9,16 @@ from rich.console import Console
 
 from medshot.cli.making import make_ready
 from medshot.cli.options import note, write_out
-from medshot.errors import InputError
+from medshot.errors import InputError, StorageError
 from medshot.evaluation import Cell, Protocol, Results, evaluate
 from medshot.evaluation.remembering import outcomes_of
 from medshot.imaging import InputShape
 from medshot.learners import Learner, load_learner
 from medshot.reporting import results_table, write_evaluation
-from medshot.selection.outcomes import remember
+from medshot.selection.auto import Auto
+from medshot.selection.outcomes import known_outcomes, remember
 from medshot.storage import new_folder, refuse_existing, shown
-from medshot.tasks import load_tasks
+from medshot.tasks import Task, load_tasks
 from medshot.training import resolve_device
 
 
@@ -32,8 +33,8 @@ def evaluate_paths(
     keep: Mapping[str, Sequence[str]],
     device: str,
     out: Path | None,
-) -> tuple[Results, list[Cell]]:
-    """Evaluate the learners of the runs and the named ones on every task at the paths, and remember it for `auto`."""
+) -> tuple[Results, list[Cell], dict[str, Learner]]:
+    """Evaluate the learners of the runs and the named ones on every task at the paths."""
     if out is not None:
         refuse_existing(out)
     place = resolve_device(device)
@@ -44,9 +45,9 @@ def evaluate_paths(
     for learner in learners.values():
         learner.to(place)
     command = shown(shlex.join(["medshot", *sys.argv[1:]]))
+    forget(learners, tasks)
     results, cells = evaluate(learners, tasks, protocol, device=place, command=command)
-    remember(outcomes_of(cells, learners))
-    return results, cells
+    return results, cells, learners
 
 
 def load_learners(runs: Sequence[Path], names: Sequence[str], shape: InputShape) -> dict[str, Learner]:
@@ -63,6 +64,22 @@ def load_learners(runs: Sequence[Path], names: Sequence[str], shape: InputShape)
     if learners:
         shape = next(iter(learners.values())).shape
     return learners | {name: make_ready(name, shape) for name in names if name not in learners}
+
+
+def forget(learners: Mapping[str, Learner], tasks: Sequence[Task]) -> None:
+    """See to it that `auto` knows nothing of how any learner did on the data sets that it is to be scored on."""
+    sources = {task.source for task in tasks}
+    for learner in learners.values():
+        if isinstance(learner, Auto):
+            learner.outcomes = tuple(outcome for outcome in known_outcomes() if outcome.source not in sources)
+
+
+def remember_for_auto(cells: Sequence[Cell], learners: Mapping[str, Learner]) -> None:
+    """Add how each learner did to the user's outcomes; where that fails, the evaluation stands all the same."""
+    try:
+        remember(outcomes_of(cells, learners))
+    except StorageError as error:
+        note(f"This is not remembered for auto: {error}")
 
 
 def report_on(results: Results, cells: Sequence[Cell], out: Path | None, *, as_json: bool) -> None:

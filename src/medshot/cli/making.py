@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from medshot.errors import InputError
 from medshot.imaging import CUTS, ImageShape, InputShape, VolumeShape
 from medshot.learners import Learner, create
-from medshot.networks.encoders import WHOLE, EncodedBagShape, EncodedShape, encoders_of
+from medshot.learners.neural.depth_ridge import DepthRidge
+from medshot.networks.encoders import ENCODERS, WHOLE, EncodedBagShape, EncodedShape, encoders_of
+from medshot.selection.candidates import with_prior
 
 PIXELS = "none"
 DEFAULT_ENCODER = "lite0"
@@ -23,8 +25,12 @@ def input_shape(
     dimensions: int | None = None,
     cut: str | None = None,
     images: int | None = None,
+    *,
+    learner: str | None = None,
 ) -> InputShape:
     """What a learner takes: features of the encoder or encoders, or pixels where it is "none" or their size is given.
+
+    Where nothing is given that is Lite0, and for the learner that chooses between encoders all that come with medshot.
 
     Raises:
         InputError: there is no such encoder or cut, an option does not go with the others, or there are no such images.
@@ -73,8 +79,10 @@ def make(name: str, shape: InputShape, *, preset: str | None = None, seed: int =
 
 
 def make_ready(name: str, shape: InputShape, *, preset: str | None = None, seed: int = 0) -> Learner:
-    """A new learner that needs no meta-training; InputError for one that does."""
+    """A new learner that needs no meta-training, or comes with what it learned; InputError for any other."""
     made = make(name, shape, preset=preset, seed=seed)
+    if isinstance(made, DepthRidge) and type(shape) is EncodedShape:
+        return with_prior(made)
     if made.gradient is not None:
         raise InputError(f"Learner '{name}' must be meta-trained first; give --from RUN (see medshot meta-train).")
     return made

@@ -7,12 +7,13 @@ import numpy as np
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.evaluation.predictions import EpisodePredictions
 from medshot.evaluation.protocol import Cell
+from medshot.imaging import InputShape
 from medshot.learners import Learner
 from medshot.networks.encoders import WHOLE, EncodedShape
 from medshot.selection.candidates import views_of
 from medshot.selection.outcomes import Outcome
 from medshot.selection.traits import traits_of
-from medshot.tasks import collate
+from medshot.tasks import Episode, collate
 
 SUPPORTS = 10
 
@@ -27,13 +28,14 @@ def outcomes_of(cells: Sequence[Cell], learners: Mapping[str, Learner]) -> list[
             takes=takes_of(learners[name]),
             shots=cell.shots,
             ways=len(cell.task.classes),
-            spread=spread_of(cell, learners[name]),
+            spread=spread_of(cell.episodes, learners[name].shape),
             loss=mean_loss(predictions),
             accuracy=float(np.mean([balanced_accuracy(each.probabilities, each.labels) for each in predictions])),
             episodes=len(predictions),
         )
         for cell in cells
         for name, predictions in cell.predictions.items()
+        if np.isfinite(mean_loss(predictions))
     ]
 
 
@@ -44,10 +46,10 @@ def takes_of(learner: Learner) -> str:
     return views_of(shape)[-1].name + cut
 
 
-def spread_of(cell: Cell, learner: Learner) -> float:
-    """The mean spread of the cell's first supports."""
-    chosen = cell.episodes[:SUPPORTS]
-    return float(np.mean([traits_of(collate([each], learner.shape).support.of_task(0)).spread for each in chosen]))
+def spread_of(episodes: Sequence[Episode], shape: InputShape) -> float:
+    """The mean spread of the first supports."""
+    supports = [collate([each], shape).support.of_task(0) for each in episodes[:SUPPORTS]]
+    return float(np.mean([traits_of(support).spread for support in supports]))
 
 
 def mean_loss(predictions: Sequence[EpisodePredictions]) -> float:

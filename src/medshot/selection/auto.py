@@ -1,7 +1,8 @@
 """The learner that chooses among learners: what past tasks taught, and what the support itself says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class Auto(Learner):
     the support alone: classes, labels per class, spread). Cross-validation on the support, patients left out whole,
     says the rest, as precise as it is: with one patient per class there is none and the prior decides; with many it
     decides alone (as in the warm starts of Feurer et al., Auto-sklearn, NeurIPS 2015, section 3.1, but as a posterior).
-    The prediction is the mixture of the candidates under their weights, candidates of little weight left out.
+    The prediction is the mixture of the candidates under their weights, and those of little weight count for nothing.
 
     Inductive; nothing is meta-trained here: candidates bring what they learned across tasks. `adapt` costs up to six
     fits of every candidate.
@@ -51,40 +52,51 @@ class Auto(Learner):
     batchable = False
 
     def __init__(
-        self, shape: InputShape = ImageShape(channels=1, size=64), *, outcomes: Sequence[Outcome] | None = None
+        self,
+        shape: InputShape = ImageShape(channels=1, size=64),
+        *,
+        outcomes: Sequence[Outcome | Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__(shape)
-        self.outcomes = outcomes
+        self.outcomes = None if outcomes is None else tuple(Outcome.model_validate(row) for row in outcomes)
         candidates = candidates_of(views_of(shape))
         self.views = [view for view, _ in candidates]
         self.learners = nn.ModuleList([learner for _, learner in candidates])
         self.keys = [(learner.name, view.name) for view, learner in candidates]
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments that build this learner again."""
+        return {} if self.outcomes is None else {"outcomes": [row.model_dump() for row in self.outcomes]}
 
     def draw(self, support: Support, generator: torch.Generator) -> Drawn:
         """The seed of all that candidates draw."""
         return {"seed": torch.randint(2**62, (1,), generator=generator)}
 
     def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The candidates of some weight adapted to the whole support, the weights, and what cross-validation found."""
+        """Every candidate adapted to the whole support, the weights, and what cross-validation found."""
         support, seed = _chosen(support, support.weights > 0), int(drawn["seed"])
         folds = left_out_folds(support)
         outcomes = known_outcomes() if self.outcomes is None else self.outcomes
-        belief = prior(outcomes, self.keys, traits_of(support))
-        before, found = belief.weights(), torch.zeros(2, device=support.images.device)
+        belief = prior(outcomes, self.keys, traits_of(self.views[0].support(support)))
+        before, found = belief.weights(), [0.0, 0.0, 1.0]
         if folds.max() >= 1:
             known = folds >= 0
             truth = support.labels[known]
             logs = torch.stack([self._left_out(number, support, folds, seed)[known] for number in self._numbers])
+            who = _patients(support, known)
             losses = -logs[:, torch.arange(len(truth)), truth] / np.log(support.ways)
-            belief = belief.after(evidence(losses.double().cpu().numpy()))
+            belief = belief.after(evidence(_by_patient(losses.cpu().double(), who).numpy()))
             mixed = (torch.from_numpy(belief.weights()).to(logs)[:, None, None] * logs.exp()).sum(0)
-            found = torch.stack([(mixed.argmax(1) == truth).sum(), torch.tensor(len(truth)).to(truth)])
+            of_patients = _by_patient(mixed.T.cpu().double(), who).argmax(0)
+            classes = torch.zeros(len(of_patients), dtype=torch.int64).index_copy(0, who, truth.cpu())
+            guessed = classes.bincount().max() / len(classes)
+            found = [float((of_patients == classes).sum()), float(len(classes)), float(guessed)]
         weights = belief.weights()
         weights = np.where(weights >= min(LEAST_WEIGHT, weights.max()), weights, 0)
         adapted = {
             "weights": torch.from_numpy(weights / weights.sum()).to(support.images),
             "before": torch.from_numpy(before).to(support.images),
-            "left_out": found.to(support.images),
+            "left_out": torch.tensor(found).to(support.images),
         }
         for number in self._numbers:
             of_one = self._fit(number, support, seed)
@@ -103,24 +115,25 @@ class Auto(Learner):
 
     def explain(self, adapted: Adapted) -> str:
         """What was chosen and why, in a sentence; of the first task."""
-        weights = adapted["weights"][0].cpu().numpy()
-        before = adapted["before"][0].cpu().numpy()
-        right, judged = map(int, adapted["left_out"][0])
-        ways = next(value.shape[-1] for name, value in adapted.items() if name.endswith("/intercepts"))
+        weights, before = (adapted[name][0].cpu().numpy() for name in ("weights", "before"))
+        right, judged = map(int, adapted["left_out"][0][:2])
+        share = float(adapted["left_out"][0][2])
         first = int(weights.argmax())
         learner, takes = self.keys[first]
-        others = int((weights > 0).sum()) - 1
-        chosen = f"{SENTENCES[learner]} on {takes}"
-        mixed = f"Mainly {chosen} ({weights[first]:.0%}), mixed with {others} more" if others else f"{chosen}"
+        chosen, others = f"{SENTENCES[learner]} on {takes}", int((weights > 0).sum()) - 1
+        mixed = f"mainly {chosen} ({weights[first]:.0%}), mixed with {others} more" if others else chosen
         if not judged:
-            return f"{mixed}: chosen by past tasks alone, since one patient per class leaves none to try it on."
-        if binom.sf(right - 1, judged, 1 / ways) > CHANCE:
             return (
-                f"Found nothing to learn: {right} of {judged} images were right when their patient was left out, and "
-                f"guessing gets {judged / ways:.0f}; more labels may help, or the images do not show this."
+                f"Chose {mixed}, by past tasks alone: label a second patient of each class, so that it can be tried on "
+                "patients left out."
+            )
+        if binom.sf(right - 1, judged, share) > CHANCE:
+            return (
+                f"Found nothing to learn: {right} of {judged} patients were right when they were left out, and "
+                f"guessing gets {share * judged:.0f}; more labels may help, or the images do not show this."
             )
         why = "past tasks favoured it" if before[first] >= weights[first] else "it did best on patients left out"
-        return f"{mixed}: {why}; {right} of {judged} images were right when their patient was left out."
+        return f"Chose {mixed}: {why}; {right} of {judged} patients were right when they were left out."
 
     @property
     def _learners(self) -> list[Learner]:
@@ -147,6 +160,19 @@ class Auto(Learner):
             left = learner.embed(view.of(support.images[folds == fold]))
             said[folds == fold] = learner.predict_one(found, left).log_softmax(1).to(said)
         return said
+
+
+def _patients(support: Support, known: Bool[Tensor, " support"]) -> Int[Tensor, " known"]:
+    """Who each of the known images is of, counted from 0."""
+    if support.patients is None:
+        return torch.arange(int(known.sum()))
+    return support.patients[known].cpu().unique(return_inverse=True)[1]
+
+
+def _by_patient(values: Float[Tensor, "rows known"], who: Int[Tensor, " known"]) -> Float[Tensor, "rows patients"]:
+    """The mean of each patient's values."""
+    counts = who.bincount()
+    return values.new_zeros(len(values), len(counts)).index_add(1, who, values) / counts
 
 
 def _chosen(support: Support, chosen: Bool[Tensor, " support"]) -> Support:

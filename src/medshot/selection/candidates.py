@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from medshot.imaging import FeatureShape, InputShape
 from medshot.learners import Learner, create
 from medshot.learners.neural.depth_ridge import DepthRidge
 from medshot.networks.bag_network import BagShape
-from medshot.networks.encoders import EncodedShape, called, encoders_of
+from medshot.networks.encoders import EncodedBagShape, EncodedShape, called, encoders_of
 from medshot.storage import read_arrays
 from medshot.tasks import Support
 
@@ -26,54 +27,57 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class View:
-    """Some of the features that `auto` is given.
+    """Some of the features that `auto` is given, or images whole.
 
     Args:
-        name: the encoders they come from, joined by "+"; "images" where there are none.
-        start: the first of them.
-        end: the one after the last.
-        scale: what they are multiplied by, so that one encoder alone has the norm that it has by itself.
+        name: the encoders that features come from, joined by "+"; otherwise what is taken of images.
         shape: what a learner of them takes.
+        columns: which features they are; all where it is left out.
+        scale: what they are multiplied by, so that one encoder alone has the norm that it has by itself.
     """
 
     name: str
-    start: int
-    end: int
-    scale: float
     shape: InputShape
+    columns: tuple[int, ...] = ()
+    scale: float = 1.0
 
     def of(self, images: Tensor) -> Tensor:
         """The view's part of images as `auto` gets them, `(images, ...)`."""
-        return images if isinstance(self.shape, BagShape) or images.ndim != 2 else self.scale * images[:, self._columns]
+        return self.scale * images[:, list(self.columns)] if self.columns else images
 
     def support(self, support: Support) -> Support:
         """The same support with the view's part of its images."""
         return replace(support, images=self.of(support.images))
 
-    @property
-    def _columns(self) -> slice:
-        return slice(self.start, self.end)
-
 
 def views_of(shape: InputShape) -> list[View]:
     """Each encoder alone, then all together; one view where there is one encoder or none."""
-    if not isinstance(shape, FeatureShape) or isinstance(shape, BagShape):
-        return [View("images", 0, 0, 1.0, shape)]
-    features = sum(shape.blocks)
-    if not isinstance(shape, EncodedShape):
-        return [View("features", 0, features, 1.0, FeatureShape(shape.blocks))]
-    names = called(shape.encoder)
-    whole = View("+".join(names), 0, features, 1.0, FeatureShape(shape.blocks))
-    if len(names) == 1:
-        return [whole]
-    views, first, start = [], 0, 0
-    pictures = len(shape.blocks) // sum(len(encoder.blocks) for encoder in encoders_of(shape.encoder))
-    for name, encoder in zip(names, encoders_of(shape.encoder), strict=True):
-        blocks = shape.blocks[first : first + pictures * len(encoder.blocks)]
-        end = start + sum(blocks)
-        views.append(View(name, start, end, (len(shape.blocks) / len(blocks)) ** 0.5, FeatureShape(blocks)))
-        first, start = first + len(blocks), end
-    return [*views, whole]
+    match shape:
+        case EncodedShape(encoder=encoder, blocks=blocks):
+            names = called(encoder)
+            whole = View("+".join(names), FeatureShape(blocks))
+            return [whole] if len(names) == 1 else [*_alone(shape, names), whole]
+        case EncodedBagShape(encoder=encoder):
+            return [View(f"bags of {'+'.join(called(encoder))}", shape)]
+        case BagShape():
+            return [View("bags", shape)]
+        case FeatureShape(blocks=blocks):
+            return [View("features", FeatureShape(blocks))]
+        case _:
+            return [View("voxels" if len(shape.dimensions) == 4 else "pixels", shape)]
+
+
+def _alone(shape: EncodedShape, names: Sequence[str]) -> list[View]:
+    """Each of several encoders by itself; the pictures of an image stand side by side, and of each all encoders."""
+    depths = [len(encoder.blocks) for encoder in encoders_of(shape.encoder)]
+    owners = np.resize(np.repeat(np.arange(len(depths)), depths), len(shape.blocks))
+    of_columns = np.repeat(owners, shape.blocks)
+    views = []
+    for number, name in enumerate(names):
+        blocks = tuple(size for size, owner in zip(shape.blocks, owners, strict=True) if owner == number)
+        columns = tuple(np.flatnonzero(of_columns == number).tolist())
+        views.append(View(name, FeatureShape(blocks), columns, (len(shape.blocks) / len(blocks)) ** 0.5))
+    return views
 
 
 def candidates_of(views: Sequence[View]) -> list[tuple[View, Learner]]:
@@ -91,15 +95,21 @@ def candidates_of(views: Sequence[View]) -> list[tuple[View, Learner]]:
         for name in names:
             learner = create(name, shape=view.shape)
             if isinstance(learner, DepthRidge):
-                give_prior(learner, shipped_prior())
+                with_prior(learner)
             found.append((view, learner.requires_grad_(False)))
     return found
+
+
+def with_prior(learner: DepthRidge) -> DepthRidge:
+    """The learner with the start that it learned from the tasks that medshot was made with."""
+    give_prior(learner, shipped_prior())
+    return learner
 
 
 def give_prior(learner: DepthRidge, prior: dict[str, Tensor]) -> None:
     """Set what the learner starts from; weights of an encoder's depths serve every encoder of as many depths."""
     depths = len(prior["log_weights"])
-    state = dict(prior)
+    state = {name: value.clone() for name, value in prior.items()}
     times, rest = divmod(len(learner.sizes), depths)
     state["log_weights"] = prior["log_weights"].repeat(times) if rest == 0 else torch.zeros(len(learner.sizes))
     learner.load_state_dict(state, assign=True)

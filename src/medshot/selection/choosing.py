@@ -9,8 +9,9 @@ from jaxtyping import Float
 from medshot.selection.outcomes import Outcome
 from medshot.selection.traits import Traits
 
-WIDTHS = (1.0, 0.7, 0.15)
-"""Of likeness: in doublings of the shots, in doublings of the ways, in spread."""
+WIDTHS = (1.0, 0.7, 1.0)
+"""Of likeness: in doublings of the shots, of the ways, and of the spread."""
+LEAST_SPREAD = 1e-3
 UNKNOWN, FLOOR = 0.05, 0.01
 """Deviation of a candidate's advantage about which nothing is known, and the least that is ever assumed; both as shares
 of the cross-entropy of guessing."""
@@ -47,7 +48,8 @@ class Belief:
 def prior(outcomes: Sequence[Outcome], candidates: Sequence[Key], traits: Traits) -> Belief:
     """What past tasks say of the candidates, each task weighing as much as it is like this one.
 
-    Only tasks on which every candidate was tried count, since advantages are relative.
+    Only tasks on which every candidate was tried count, since advantages are relative. The mean is shrunk to none, and
+    the deviation to what is assumed where nothing is known, as by one more task on which all did alike.
 
     Args:
         outcomes: of past tasks.
@@ -64,14 +66,13 @@ def prior(outcomes: Sequence[Outcome], candidates: Sequence[Key], traits: Traits
             losses = np.array([of_task[key].loss for key in candidates])
             advantages.append(losses.mean() - losses)
             likeness.append(_likeness(of_task[candidates[0]], traits))
-    if len(candidates) == 1 or sum(likeness) < 1e-6:
+    if sum(likeness) < 1e-6:
         return Belief(np.zeros(len(candidates)), np.full(len(candidates), UNKNOWN))
-    shares = np.array(likeness) / sum(likeness)
+    shares, tasks = np.array(likeness) / sum(likeness), sum(likeness)
     mean = shares @ np.array(advantages)
     variance = shares @ (np.array(advantages) - mean) ** 2
-    tasks = 1 / (shares**2).sum()
-    variance = (tasks * variance + UNKNOWN**2) / (tasks + 1)
-    return Belief(mean, np.maximum(np.sqrt(variance), FLOOR))
+    trust = tasks / (tasks + 1)
+    return Belief(trust * mean, np.maximum(np.sqrt(trust * variance + (1 - trust) * UNKNOWN**2), FLOOR))
 
 
 def evidence(losses: Float[np.ndarray, "candidates patients"]) -> Belief:
@@ -90,6 +91,6 @@ def _likeness(outcome: Outcome, traits: Traits) -> float:
     apart = (
         np.log2(outcome.shots / max(traits.shots, 0.5)),
         np.log2(outcome.ways / traits.ways),
-        outcome.spread - traits.spread,
+        np.log2(max(outcome.spread, LEAST_SPREAD) / max(traits.spread, LEAST_SPREAD)),
     )
     return float(np.exp(-0.5 * sum((gap / width) ** 2 for gap, width in zip(apart, WIDTHS, strict=True))))

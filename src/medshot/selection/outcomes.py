@@ -3,16 +3,19 @@
 import json
 import os
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from medshot.errors import StorageError
 from medshot.storage import read_bytes, write_bytes
 
+MANY = 10**6
+LARGEST = 64 * 2**20
+"""Bytes of a file of outcomes: a quarter of a million rows."""
 SHIPPED = Path(__file__).with_name("outcomes.jsonl")
 
 
@@ -38,12 +41,12 @@ class Outcome(BaseModel):
     task: str
     learner: str
     takes: str
-    shots: int = Field(ge=1)
-    ways: int = Field(ge=2)
-    spread: FiniteFloat
-    loss: FiniteFloat = Field(ge=0)
+    shots: int = Field(ge=1, le=MANY)
+    ways: int = Field(ge=2, le=MANY)
+    spread: float = Field(ge=0, le=1)
+    loss: float = Field(ge=0, le=1000)
     accuracy: float = Field(ge=0, le=1)
-    episodes: int = Field(ge=1)
+    episodes: int = Field(ge=1, le=MANY)
 
 
 def known_outcomes() -> tuple[Outcome, ...]:
@@ -76,6 +79,7 @@ def remember(outcomes: Sequence[Outcome]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             known = read_bytes(path) if path.is_file() else b""
+            known += b"" if known.endswith(b"\n") or not known else b"\n"
             lines = "".join(outcome.model_dump_json() + "\n" for outcome in outcomes)
             write_bytes(path, known + lines.encode())
     except OSError as error:
@@ -90,9 +94,11 @@ def users_file() -> Path:
     return Path(chosen) if chosen else platformdirs.user_data_path("medshot", appauthor=False) / "outcomes.jsonl"
 
 
-@cache
+@lru_cache(maxsize=4)
 def _read(path: Path, changed: int) -> tuple[Outcome, ...]:
     try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"more than {LARGEST} bytes")
         return tuple(Outcome(**json.loads(line)) for line in read_bytes(path).splitlines())
-    except (ValueError, TypeError, ValidationError) as error:
+    except (ValueError, TypeError, RecursionError, OSError) as error:
         raise StorageError(f"{path} is damaged; delete it to begin anew.") from error

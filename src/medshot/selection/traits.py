@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from medshot.tasks import Support
 
@@ -13,7 +15,7 @@ class Traits:
 
     Args:
         ways: number of classes.
-        shots: labelled images per class, the mean.
+        shots: labelled patients per class, the mean.
         spread: how far images lie from their mean, as a share of their own length: 0 if all are alike, at most 1.
     """
 
@@ -28,4 +30,11 @@ def traits_of(support: Support) -> Traits:
     vectors = support.images[real].flatten(1)
     lengths = vectors.square().sum(1).mean()
     spread = (vectors - vectors.mean(0)).square().sum(1).mean() / lengths.clamp(min=1e-12)
-    return Traits(support.ways, float(real.sum()) / support.ways, float(torch.clamp(spread, 0, 1)))
+    return Traits(support.ways, _shots(support, real), float(torch.clamp(spread, 0, 1)))
+
+
+def _shots(support: Support, real: Bool[Tensor, " support"]) -> float:
+    if support.patients is None:
+        return float(real.sum()) / support.ways
+    people = torch.stack([support.labels[real], support.patients[real]], dim=1)
+    return len(people.unique(dim=0)) / support.ways

@@ -20,12 +20,15 @@ def parts_of(name: str) -> tuple[str, ...]:
 
 
 def called(name: str) -> tuple[str, ...]:
-    """What the encoders of a name are called wherever their folders lie.
+    """What the encoders of a name are called wherever their folders lie: those of folders with the begin of their hash.
 
     Raises:
         StorageError: a folder's record cannot be read.
     """
-    return tuple(read_record(Path(part)).name if _is_folder(part) else part for part in parts_of(name))
+    return tuple(
+        f"{read_record(Path(part)).name}-{encoder.sha256[:8]}" if _is_folder(part) else part
+        for part, encoder in zip(parts_of(name), encoders_of(name), strict=True)
+    )
 
 
 def lasting(name: str) -> str:
@@ -84,6 +87,9 @@ def _read(folder: Path, changed: int) -> Encoder:
 
 def _is_folder(name: str) -> bool:
     """Whether a name is a path: it looks like one, or there is a folder of that name."""
+    prefix, colon, _ = name.partition(":")
+    if colon and prefix in ADAPTERS:
+        return False
     return name not in ENCODERS and (any(mark in name for mark in ("/", os.sep)) or _is_there(name))
 
 
