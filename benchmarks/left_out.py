@@ -136,7 +136,6 @@ FIXED: dict[str, Make] = {
 }
 CHOSEN: dict[str, Make] = {
     AUTO: automatic("lite0+medical"),
-    "auto, lite0": automatic("lite0"),
 }
 ABLATED = "three"
 OBJECTIVES = ("supervised-100", "episodic-100", "self-supervised-100")

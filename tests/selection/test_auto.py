@@ -1,13 +1,16 @@
 """The learner that chooses among learners."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from test_choosing import outcome
 
-from medshot.imaging import FeatureShape
-from medshot.learners import FewShotClassifier
-from medshot.networks.encoders import EncodedShape
+from medshot.imaging import ArrayImages, FeatureShape
+from medshot.learners import FewShotClassifier, load_learner
+from medshot.networks.encoders import EncodedShape, write_encoder
+from medshot.networks.encoders.lite0 import imagenet_weights
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import views_of
 from medshot.tasks import Support
@@ -62,7 +65,7 @@ def test_of_noise_it_says_that_it_found_nothing():
         said.append(auto.explain(adapted(auto, images, labels, 2).adapted))
     assert sum(sentence.startswith("Found nothing to learn") for sentence in said) >= 16
     images, labels = drawn(np.random.default_rng(0), 5, 2, 3.0)
-    assert "10 of 10 images were right" in auto.explain(adapted(auto, images, labels, 2).adapted)
+    assert "10 of 10 patients were right" in auto.explain(adapted(auto, images, labels, 2).adapted)
 
 
 def test_with_one_label_per_class_past_tasks_decide():
@@ -77,7 +80,7 @@ def test_with_one_label_per_class_past_tasks_decide():
         images, labels = drawn(np.random.default_rng(0), 1, 2, 2.0)
         found = adapted(auto, images, labels, 2).adapted
         assert auto.keys[int(found["weights"][0].argmax())] == favoured
-        assert "past tasks alone" in auto.explain(found)
+        assert "by past tasks alone" in auto.explain(found)
 
 
 def test_each_encoder_alone_is_seen_as_it_is_by_itself():
@@ -87,10 +90,64 @@ def test_each_encoder_alone_is_seen_as_it_is_by_itself():
     assert both[0].scale == 1
 
 
+def test_images_of_one_patient_are_one_voice():
+    """Every image given several times, by the same patient, changes neither what is found nor what is said."""
+    auto = Auto(FeatureShape(BLOCKS), outcomes=[]).double().eval()
+    images, labels = drawn(np.random.default_rng(3), 5, 2, 0.3)
+    once = adapted(auto, images, labels, 2)
+    times = torch.arange(len(labels)).repeat(3)
+    support = Support(
+        images[times][None], labels[times][None], torch.ones(1, len(times)).double(), 2, patients=times[None]
+    )
+    often = auto.adapt(support)
+    assert once.adapted["left_out"][0, 1] == often.adapted["left_out"][0, 1] == len(labels)
+
+
+def test_a_frequent_class_is_what_guessing_gets():
+    auto = Auto(FeatureShape(BLOCKS), outcomes=[]).double().eval()
+    rng = np.random.default_rng(0)
+    images, labels = torch.from_numpy(rng.normal(size=(45, sum(BLOCKS)))), torch.tensor([0] * 40 + [1] * 5)
+    found = adapted(auto, images, labels, 2).adapted
+    assert float(found["left_out"][0, 2]) == pytest.approx(40 / 45)
+    assert auto.explain(found).startswith("Found nothing to learn")
+
+
+def test_a_saved_one_keeps_the_outcomes_it_was_given(tmp_path):
+    keys = Auto(FeatureShape(BLOCKS)).keys
+    auto = Auto(FeatureShape(BLOCKS), outcomes=[outcome(key, 0.5) for key in keys]).eval()
+    auto.save(tmp_path / "run")
+    loaded = load_learner(tmp_path / "run")
+    assert loaded.outcomes == auto.outcomes
+    images, labels = drawn(np.random.default_rng(0), 5, 2, 2.0)
+    one, other = (adapted(each, images.float(), labels, 2).adapted for each in (auto.double(), loaded.double()))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("cut", ["whole", "leads"])
+def test_one_of_several_encoders_is_seen_as_it_is_alone(cut: str, tmp_path: Path):
+    second = tmp_path / "second"
+    second.mkdir()
+    weights = {name: value + 0.01 for name, value in imagenet_weights().items() if value.is_floating_point()}
+    nothing = np.zeros((0, 32), np.uint8)
+    write_encoder(
+        second, "second", "lite0", imagenet_weights() | weights, {"hashes": nothing, "fingerprints": nothing}, {}
+    )
+    pages = ArrayImages(np.random.default_rng(0).integers(0, 256, (2, 60, 90, 3), dtype=np.uint8))
+    rows = np.arange(2)
+    both = EncodedShape(f"lite0+{second}", cut)
+    first, other, whole = views_of(both)
+    read = both.read(pages, rows)
+    assert torch.equal(whole.of(read), read)
+    for view, encoder in ((first, "lite0"), (other, str(second))):
+        alone = EncodedShape(encoder, cut)
+        assert view.shape.blocks == alone.blocks
+        torch.testing.assert_close(view.of(read), alone.read(pages, rows))
+
+
 def test_the_estimator_keeps_the_sentence(tmp_path):
     images, labels = drawn(np.random.default_rng(0), 5, 2, 2.0)
     model = FewShotClassifier("auto").fit(images.numpy(), labels.numpy())
-    assert "when their patient was left out" in model.explanation_
+    assert "when they were left out" in model.explanation_
     model.save(tmp_path / "model")
     loaded = FewShotClassifier.load(tmp_path / "model")
     assert loaded.explanation_ == model.explanation_

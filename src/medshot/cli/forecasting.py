@@ -50,7 +50,7 @@ def forecast_for(
     made = load_learner(run) if run is not None else make_ready(learner or LEARNER, shape, seed=seed)
     task = one_task(data, label, keep, "forecast")
     refuse_overlap(made, [task])
-    forecaster = Forecaster(read_curves())
+    forecaster = Forecaster([curve for curve in read_curves() if task.source not in curve.source.split(" and ")])
     shots = min(map(len, task.members))
     if shots > forecaster.most:
         raise InputError(
@@ -73,7 +73,7 @@ def forecast_for(
     if out is not None:
         with new_folder(out) as folder:
             write_json(folder / "forecast.json", found)
-            write_bytes(folder / "forecast.svg", learning_curve(_expected(found), found["chance"], COVERAGE))
+            write_bytes(folder / "forecast.svg", learning_curve(_expected(found), 1 / signs.ways, COVERAGE))
     return found
 
 

@@ -14,6 +14,7 @@ from medshot.imaging.ecg.page import LAYOUT
 ROWS, COLUMNS = 4, 4  # three rows of four leads, and a strip of one
 PAGE_LEADS = (*itertools.chain(*LAYOUT[:-1]), "strip")
 BROAD, TRACED = 1.3, 0.8  # how much wider than high a page is, and the share of columns in which a row has ink
+INKED = 0.15  # the largest share of a page that is ink
 REACH = 0.62  # of the distance of rows: how far above and below its base line a lead is cut
 
 
@@ -48,14 +49,14 @@ def cut_leads(page: Image) -> list[UInt8[np.ndarray, "_ _"]]:
 
 
 def is_page(page: Image) -> bool:
-    """Whether it looks like a page of such a layout: wider than high, with a trace along almost all of four even rows.
+    """Whether it looks like a page of such a layout: wider than high, hardly any ink, and a trace along four even rows.
 
     Args:
         page: see `read_ink`.
     """
     ink = read_ink(page)
     height, width = ink.shape
-    if width < BROAD * height:
+    if width < BROAD * height or (ink > 0.3).mean() > INKED:
         return False
     layout = find_layout(ink)
     near = round(0.45 * layout.spacing)

@@ -19,6 +19,7 @@ from medshot.networks.bag_network import BagShape
 from medshot.tasks import Support
 
 USUAL_SHOTS = 5.0
+LARGEST = 512
 CONSTANT = 10.0
 """Of the kernel: large beside that of features of norm 4, so that the intercept is hardly shrunk."""
 WEIGHTS, PENALTY = "log_weights", "log_penalty"
@@ -34,8 +35,10 @@ class DepthRidge(Learner):
     Gaussian prior around the start; few labels leave the prior as it is, and with one patient per class nothing moves.
 
     Learned across tasks: the prior's means, λ and the scale of the logits as functions of the shots, how firm the prior
-    is, and the step. The published features of each block keep their own normalisation. Classes weigh the same. Samples
-    of one patient are left out together. Inductive; `adapt` costs one kernel and `steps` inversions of it.
+    is, and the step. Classes weigh the same. Samples of one patient are left out together; the support's mean, which
+    features are centred by, keeps them. Supports of more than `LARGEST` samples keep the weights and λ that were
+    learned, since theirs is the memory of one kernel for each block. Inductive; `adapt` costs one kernel and
+    `steps + 1` inversions of it.
 
     Args:
         shape: what it takes of each image.
@@ -82,23 +85,26 @@ class DepthRidge(Learner):
         centre = weights @ support.images / weights.sum()
         rows = roots * (support.images - centre)
         targets = roots * ((members > 0).to(rows) - 1 / support.ways)
-        kernels = block_products(rows, rows, self.sizes)
-        fit = _Fit(kernels, CONSTANT * roots * roots.T, targets, members, roots, self._same_patient(support))
         shots = (support.weights.sum() / support.ways / USUAL_SHOTS).log()
         scale = (self.log_scale[0] + self.log_scale[1] * shots).exp()
         start = {WEIGHTS: self.log_weights, PENALTY: self.log_penalty[0] + self.log_penalty[1] * shots}
-        found = inner_loop(
-            lambda values, step: self._loss(fit, values, start, scale, support),
-            lambda gradients: {name: self.log_step.exp() * gradient for name, gradient in gradients.items()},
-            start,
-            steps=self.steps,
-            order=2,
-        )
-        dual = fit.inverse(found) @ targets
-        spread = torch.cat([weight.expand(size) for weight, size in zip(found[WEIGHTS].exp(), self.sizes, strict=True)])
+        found = start
+        if len(rows) <= LARGEST:
+            kernels = block_products(rows, rows, self.sizes)
+            fit = _Fit(kernels, CONSTANT * roots * roots.T, targets, members, roots, self._same_patient(support))
+            found = inner_loop(
+                lambda values, step: self._loss(fit, values, start, scale, support),
+                lambda gradients: {name: self.log_step.exp() * gradient for name, gradient in gradients.items()},
+                start,
+                steps=self.steps,
+                order=2,
+            )
+        halves = (found[WEIGHTS] / 2).exp()
+        factors = torch.cat([half.expand(size) for half, size in zip(halves, self.sizes, strict=True)])
+        solved = solve(torch.cat([factors * rows, CONSTANT**0.5 * roots], dim=1), targets, found[PENALTY].exp())
         return {
-            "coefficients": scale * spread[:, None] * (rows.T @ dual),
-            "intercepts": scale * CONSTANT * (roots * dual).sum(0) + log_frequencies(*labelled),
+            "coefficients": scale * factors[:, None] * solved[:-1],
+            "intercepts": scale * CONSTANT**0.5 * solved[-1] + log_frequencies(*labelled),
             "centre": centre,
             "log_weights": found[WEIGHTS],
         }
@@ -113,7 +119,7 @@ class DepthRidge(Learner):
         """Cross-entropy with patients left out and the prior, per sample that it counts."""
         losses = functional.cross_entropy(scale * fit.left_out(values), support.labels, reduction="none")
         moved = sum((values[name] - start[name]).square().sum() for name in values)
-        counts = fit.judged(support)
+        counts = fit.judged(support)  # balanced, so that a frequent class does not decide alone
         precision = self.log_precision.exp()
         return (counts @ losses + precision * moved / 2) / (counts.sum() + precision)
 
@@ -162,7 +168,7 @@ class _Fit:
         return (self.targets - residuals) / self.roots.clamp(min=SMALLEST)
 
     def judged(self, support: Support) -> Float[Tensor, " support"]:
-        """The samples' weights; 0 for those whose class has no other patient."""
+        """The samples' balanced weights; 0 for those whose class has no other patient."""
         others = (~self.same).to(self.members) @ self.members
         own = memberships(support.labels, torch.ones_like(support.weights), support.ways)
-        return support.weights * ((others * own).sum(1) > SMALLEST)
+        return self.members.sum(1) * ((others * own).sum(1) > SMALLEST)

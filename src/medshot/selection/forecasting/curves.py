@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from medshot.errors import StorageError
 from medshot.selection.forecasting.signs import Signs
@@ -56,14 +57,14 @@ def read_curves(path: Path = STORE) -> list[Curve]:
         raise StorageError(f"{path} does not hold learning curves ({error}); install medshot anew.") from error
 
 
-def _flat(curve: Curve) -> dict[str, object]:
+def _flat(curve: Curve) -> dict[str, Any]:
     """A curve as one row of the table, numbers rounded to what their noise allows to be read."""
     accuracies = {f"after {more}": value for more, value in zip(MORE, curve.accuracies, strict=True)}
     row = {"source": curve.source, "task": curve.task} | asdict(curve.signs) | accuracies
     return {name: round(value, DIGITS) if isinstance(value, float) else value for name, value in row.items()}
 
 
-def _curve(row: dict[str, object]) -> Curve:
+def _curve(row: dict[str, Any]) -> Curve:
     accuracies = tuple(row.pop(f"after {more}") for more in MORE)
     source, task = row.pop("source"), row.pop("task")
     return Curve(source, task, Signs(**row), accuracies)

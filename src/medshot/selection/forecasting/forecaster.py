@@ -94,10 +94,10 @@ def _horizon(curves: Sequence[Curve], place: int) -> _Horizon:
     predictors = described([curve.signs for curve in known])
     ways = np.array([curve.signs.ways for curve in known], dtype=np.float64)
     outcomes = over_chance(np.array([curve.accuracies[place] for curve in known], dtype=np.float64), ways)
-    names, of_each, counts = np.unique(sources, return_inverse=True, return_counts=True)
-    weights = 1 / counts[of_each]
+    of_each = np.unique(sources, return_inverse=True)[1]
+    weights = 1 / np.bincount(of_each)[of_each]
     without, errors = [], []
-    for index in range(len(names)):
+    for index in range(of_each.max() + 1):
         others = of_each != index
         regression = fit(predictors[others], outcomes[others], weights[others])
         centres, sizes = regression(predictors[~others])
@@ -110,4 +110,4 @@ def quantile(values: Float[np.ndarray, " values"], weights: Float[np.ndarray, " 
     """The smallest value at or below which lies at least that share of the weight."""
     order = np.argsort(values)
     reached = np.cumsum(weights[order]) / weights.sum()
-    return float(values[order][min(np.searchsorted(reached, level - 1e-12), len(values) - 1)])
+    return float(values[order][min(int(np.searchsorted(reached, level - 1e-12)), len(values) - 1)])

@@ -1,0 +1,70 @@
+"""What an evaluation leaves for `auto`, and what `auto` is not to know while it is scored."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medshot.cli.evaluating import forget, remember_for_auto
+from medshot.evaluation import Cell, EpisodePredictions, Protocol, draw_episodes
+from medshot.imaging import FeatureShape, Vectors
+from medshot.learners import create
+from medshot.selection.auto import Auto
+from medshot.selection.outcomes import Outcome, remember, users_file, users_outcomes
+from medshot.tasks import Task
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MEDSHOT_OUTCOMES", str(tmp_path / "mine.jsonl"))
+    return users_file()
+
+
+def task_of(name: str) -> Task:
+    rng = np.random.default_rng(0)
+    return Task(name, Vectors(rng.normal(size=(20, 5))), np.arange(20) % 2, ("a", "b"), np.arange(20), source=name)
+
+
+def cell_of(task: Task, probability: float) -> Cell:
+    episodes = draw_episodes(task, 2, Protocol(episodes=2, shots=(2,)))
+    said = []
+    for episode in episodes:
+        truth = np.eye(2)[episode.query_labels]
+        probabilities = probability * truth + (1 - probability) * (1 - truth)
+        said.append(EpisodePredictions(probabilities, episode.query_labels, episode.query, episode.query))
+    return Cell(task, 2, episodes, {"logistic": said})
+
+
+def test_an_evaluation_is_remembered(own: Path):
+    cell = cell_of(task_of("here"), 0.75)
+    remember_for_auto([cell], {"logistic": create("logistic", shape=FeatureShape((5,)))})
+    (row,) = users_outcomes()
+    assert (row.source, row.learner, row.takes, row.shots, row.ways) == ("here", "logistic", "features", 2, 2)
+    assert row.loss == pytest.approx(np.log(0.75) / np.log(0.5))
+    assert row.accuracy == 1
+
+
+def test_a_damaged_file_costs_a_line_and_not_the_evaluation(own: Path, capsys: pytest.CaptureFixture[str]):
+    own.mkdir()
+    remember_for_auto([cell_of(task_of("here"), 0.75)], {"logistic": create("logistic", shape=FeatureShape((5,)))})
+    assert "not remembered for auto" in capsys.readouterr().err
+
+
+def test_auto_knows_nothing_of_what_it_is_scored_on(own: Path):
+    row = Outcome(
+        source="here",
+        task="here",
+        learner="logistic",
+        takes="features",
+        shots=5,
+        ways=2,
+        spread=0.5,
+        loss=0.5,
+        accuracy=0.5,
+        episodes=2,
+    )
+    remember([row, row.model_copy(update={"source": "there"})])
+    auto = Auto(FeatureShape((5,)))
+    forget({"auto": auto}, [task_of("here")])
+    assert {outcome.source for outcome in auto.outcomes} >= {"there"}
+    assert "here" not in {outcome.source for outcome in auto.outcomes}

@@ -1,0 +1,36 @@
+"""What comes with medshot for the choice: a start that was learned, outcomes, and an encoder."""
+
+from pathlib import Path
+
+import torch
+
+from medshot.imaging import FeatureShape
+from medshot.learners import create
+from medshot.networks.encoders import ENCODERS, EncodedShape
+from medshot.networks.encoders import folder as encoders_folder
+from medshot.selection.auto import Auto
+from medshot.selection.candidates import shipped_prior
+from medshot.selection.outcomes import SHIPPED, known_outcomes
+
+LARGEST = 20 * 2**20
+
+
+def test_the_start_of_depth_ridge_was_learned():
+    fresh = create("depth-ridge", shape=FeatureShape((4,) * len(shipped_prior()["log_weights"]))).state_dict()
+    assert all(not torch.equal(value, fresh[name]) for name, value in shipped_prior().items())
+
+
+def test_there_are_outcomes_for_every_candidate_of_auto():
+    assert SHIPPED.stat().st_size
+    tried = {(row.learner, row.takes) for row in known_outcomes()}
+    for encoder in ("lite0", "+".join(ENCODERS)):
+        assert set(Auto(EncodedShape(encoder)).keys) <= tried
+
+
+def test_the_encoder_is_small_and_has_its_licence_and_its_card():
+    home = Path(encoders_folder.__file__).parent / "medical"
+    assert sum(path.stat().st_size for path in home.iterdir()) < LARGEST
+    assert "CC BY-SA 4.0" in (home / "LICENSE").read_text()
+    assert "not a medical device" in (home / "MODEL_CARD.md").read_text()
+    assert len(ENCODERS["medical"].seen()["hashes"]) > 10_000
+    assert ENCODERS["lite0"].seen is None
