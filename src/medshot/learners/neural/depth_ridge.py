@@ -12,7 +12,7 @@ from medshot.learners.base import Adapted, Learner
 from medshot.learners.content import Drawn
 from medshot.learners.gradient.inner_loop import Parameters, inner_loop
 from medshot.learners.neural.blocks import block_products
-from medshot.learners.neural.ridge import balanced
+from medshot.learners.neural.ridge import balanced, solve
 from medshot.learners.prototypes import SMALLEST, log_frequencies, memberships
 from medshot.networks import base_network
 from medshot.networks.bag_network import BagShape

@@ -93,9 +93,9 @@ def _horizon(curves: Sequence[Curve], place: int) -> _Horizon:
     sources = np.array([curve.source for curve in known])
     predictors = described([curve.signs for curve in known])
     ways = np.array([curve.signs.ways for curve in known], dtype=np.float64)
-    outcomes = over_chance(np.array([curve.accuracies[place] for curve in known], dtype=np.float64), ways)
+    outcomes = np.asarray(over_chance(np.array([curve.accuracies[place] for curve in known], np.float64), ways))
     of_each = np.unique(sources, return_inverse=True)[1]
-    weights = 1 / np.bincount(of_each)[of_each]
+    weights = 1 / np.bincount(of_each).astype(np.float64)[of_each]
     without, errors = [], []
     for index in range(of_each.max() + 1):
         others = of_each != index
