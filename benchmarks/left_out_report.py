@@ -249,7 +249,14 @@ def _picture(needed: Mapping[str, float], path: Path) -> None:
             axes.plot(end, height, "o" if reached else ">", color="#0072B2", markersize=6)
             text = f"{needed[name]:.0f}" if reached else f"not reached by {largest} or all there are"
             if reached:
-                axes.annotate(text, (end, height), (7, -3), textcoords="offset points")
+                ahead = end >= 5
+                axes.annotate(
+                    text,
+                    (end, height),
+                    (7 if ahead else -7, -3),
+                    textcoords="offset points",
+                    ha="left" if ahead else "right",
+                )
             else:
                 axes.annotate(text, (end, height), (-7, 4), textcoords="offset points", ha="right", fontsize=8)
         axes.axvline(5, color="#26323b", linewidth=0.8)
