@@ -119,7 +119,7 @@ def test_a_saved_one_keeps_the_outcomes_it_was_given(tmp_path):
     loaded = load_learner(tmp_path / "run")
     assert loaded.outcomes == auto.outcomes
     images, labels = drawn(np.random.default_rng(0), 5, 2, 2.0)
-    one, other = (adapted(each, images.float(), labels, 2).adapted for each in (auto.double(), loaded.double()))
+    one, other = (adapted(each, images, labels, 2).adapted for each in (auto.double(), loaded.double()))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 

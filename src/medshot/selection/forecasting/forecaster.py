@@ -47,7 +47,7 @@ class _Horizon:
     """
 
     without: Sequence[Regression]
-    errors: Sequence[Float[np.ndarray, " draws"]]
+    errors: Sequence[Float[np.ndarray, " _"]]
 
     def interval(self, predictors: Float[np.ndarray, "1 predictors"], coverage: float) -> tuple[float, float, float]:
         """Expected log odds over chance, and both ends of their interval."""
