@@ -47,9 +47,7 @@ def test_a_weight_counts_an_image_as_often(name, counts):
     repeated = torch.tensor(counts)
     weighted = support_of(labels.tolist(), features, [float(count) for count in counts])
     twice = support_of(labels.repeat_interleave(repeated).tolist(), features.repeat_interleave(repeated, 0))
-    twice = replace(
-        twice, patients=torch.arange(6).repeat_interleave(repeated)[None]
-    )
+    twice = replace(twice, patients=torch.arange(6).repeat_interleave(repeated)[None])
     learner = of_features(name)
     said, expected = (learner.adapt(side).probabilities(queries) for side in (weighted, twice))
     torch.testing.assert_close(said, expected, atol=1e-8, rtol=0)
