@@ -32,7 +32,7 @@ def test_it_is_scikit_learn_where_all_classes_weigh_the_same(blocks, penalty):
 @given(samples=st.integers(1, 7), features=st.integers(1, 7), penalty=st.floats(0.01, 100))
 def test_both_spaces_give_the_least_squares_solution(samples, features, penalty):
     rows, targets = vectors(0, samples, features), vectors(1, samples, 2)
-    expected = torch.linalg.solve(rows.T @ rows + penalty * torch.eye(features), rows.T @ targets)
+    expected = torch.linalg.solve(rows.T @ rows + penalty * torch.eye(features, dtype=rows.dtype), rows.T @ targets)
     found = solve(rows, targets, torch.tensor(penalty, dtype=torch.float64))
     torch.testing.assert_close(found, expected, atol=1e-8, rtol=1e-8)
 
