@@ -25,9 +25,11 @@ import medshot
 from medshot.evaluation import Cell, EpisodePredictions, Protocol, Results, compare, draw_episodes, run_episodes
 from medshot.evaluation.results import Metadata
 from medshot.imaging import ArrayImages, FeatureShape, Vectors, read_image
-from medshot.imaging.ecg import PAGE_LEADS
+from medshot.imaging.ecg import PAGE_PICTURES
+from medshot.imaging.ecg.beats import draw_beats, median_beats
 from medshot.imaging.ecg.ink import read_ink, without_bars
-from medshot.imaging.ecg.leads import find_layout
+from medshot.imaging.ecg.leads import PAGE_LEADS, find_layout
+from medshot.imaging.ecg.traces import follow_traces
 from medshot.networks.encoders import EncodedShape
 from medshot.tasks import Task
 
@@ -52,11 +54,11 @@ class Page:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        return ways.digitised(self.ink, self.layout)
+        return follow_traces(self.ink, self.layout)
 
     @cached_property
     def beats(self) -> np.ndarray:
-        return ways.median_beats(self.rows)
+        return median_beats(self.rows)
 
 
 PICTURES: dict[str, Callable[[Page], np.ndarray]] = {
@@ -69,7 +71,7 @@ PICTURES: dict[str, Callable[[Page], np.ndarray]] = {
     "leads tiled, grid suppressed": lambda page: ways.tiled(ways.leads(page.white, page.layout)),
     "leads tiled, grid suppressed, bold": lambda page: ways.tiled(ways.leads(ways.bold(page.white), page.layout)),
     "traces drawn again, tiled": lambda page: ways.redrawn(page.rows),
-    "median beats drawn, tiled": lambda page: ways.sheet(list(page.beats)),
+    "median beats drawn, tiled": lambda page: draw_beats(page.beats),
 }
 JOINED = {
     "page and beats as numbers": (BASELINE, "beats as numbers"),
@@ -116,9 +118,10 @@ def features(task: Task, folder: Path) -> dict[str, np.ndarray]:
 
 
 def as_built(task: Task) -> np.ndarray:
-    """The features of `--cut leads`, lead by lead, each of norm 4."""
+    """The features of `--cut leads`, lead by lead and without the beats, each of norm 4."""
     read = EncodedShape(cut="leads").read(task.images, task.rows).numpy()
-    return read.reshape(len(read), len(PAGE_LEADS), -1) * len(PAGE_LEADS) ** 0.5
+    leads = read.reshape(len(read), len(PAGE_PICTURES), -1)[:, : len(PAGE_LEADS)]
+    return 4 * leads / np.linalg.norm(leads, axis=2, keepdims=True)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -5,11 +5,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from medshot.imaging import ImageShape, fit
-from medshot.imaging.ecg import PAGE_LEADS, cut_leads, ecg_page
+from medshot.imaging.ecg import PAGE_PICTURES, ecg_page, page_pictures
+from medshot.imaging.ecg.beats import SAMPLES, find_beats, median_beats
 from medshot.imaging.ecg.ink import read_ink, without_bars
 from medshot.imaging.ecg.leads import find_layout
-from medshot.imaging.ecg.page import LAYOUT, LEFT, ROW, SCALE, SECONDS, SPEED, TOP
+from medshot.imaging.ecg.page import GAIN, LAYOUT, LEFT, ROW, SCALE, SECONDS, SPEED, TOP
 from medshot.imaging.ecg.page import LEADS as NAMES
+from medshot.imaging.ecg.traces import follow_traces
 from medshot.imaging.scan import Scan
 from medshot.tasks.simulated.ecg import HOSPITAL
 from medshot.tasks.simulated.ecg_page import blank_page, inked, pen_range
@@ -84,8 +86,8 @@ def test_rows_and_ends_of_a_page_are_found() -> None:
 @settings(max_examples=6, deadline=None)
 @given(name=st.sampled_from(ORDER))
 def test_each_lead_is_cut_from_its_place(name: str) -> None:
-    leads = cut_leads(beating(name))
-    assert len(leads) == len(PAGE_LEADS)
+    *leads, _ = page_pictures(beating(name))
+    assert len(leads) == len(PAGE_PICTURES) - 1
     tall = [lead[: round(0.42 * len(lead))].any() for lead in leads]  # above the base line by more than its thickness
     assert [ORDER[k] for k in range(12) if tall[k]] == [name]
     assert tall[12] == (name == "II")
@@ -96,7 +98,7 @@ def test_the_bars_of_a_fitted_page_and_16_bits_change_little() -> None:
     fitted = fit(np.repeat(page[:, :, None], 3, axis=2), ImageShape(3, 1080)).transpose(1, 2, 0)
     deep = page.astype(np.uint16) * 257
     for other in (fitted, deep):
-        for one, two in zip(cut_leads(page), cut_leads(other), strict=True):
+        for one, two in zip(page_pictures(page), page_pictures(other), strict=True):
             assert one.shape == two.shape
             assert np.abs(one.astype(float) - two).mean() < 3
 
@@ -106,9 +108,51 @@ def test_the_bars_of_a_fitted_page_and_16_bits_change_little() -> None:
     picture=st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(lambda shape: arrays(np.uint8, shape))
     | st.integers(1, 40).flatmap(lambda side: arrays(np.uint8, (side, side, 3)))
 )
-def test_any_picture_is_cut_in_thirteen(picture: np.ndarray) -> None:
+def test_any_picture_is_cut_in_fourteen(picture: np.ndarray) -> None:
     before = picture.copy()
-    leads = cut_leads(picture)
-    assert len(leads) == len(PAGE_LEADS)
+    leads = page_pictures(picture)
+    assert len(leads) == len(PAGE_PICTURES)
     assert all(lead.size > 0 and lead.dtype == np.uint8 for lead in leads)
     assert np.array_equal(picture, before)
+
+
+def traced(*pulsed: str) -> np.ndarray:
+    ink = read_ink(beating(*pulsed))
+    return follow_traces(ink, find_layout(ink))
+
+
+def test_traces_are_as_high_as_the_waveform() -> None:
+    traces = traced("I")
+    base = np.median(traces, axis=1)
+    quarter = traces.shape[1] // 4
+    millivolts = (traces - base[:, None]) * ROW / GAIN
+    assert millivolts[0, :quarter].max() == pytest.approx(0.8, abs=0.05)
+    assert np.abs(millivolts[0, quarter + 3 :]).max() < 0.05
+    assert np.abs(millivolts[1:]).max() < 0.05
+
+
+def test_every_beat_is_found() -> None:
+    traces = traced(*NAMES)
+    beats = find_beats(traces) * SECONDS / traces.shape[1]
+    starts = np.arange(0.2, 10, 0.5)
+    assert len(beats) == pytest.approx(len(starts), abs=1)
+    assert np.abs(beats[:, None] - starts).min(axis=1).max() < 0.15
+
+
+@settings(max_examples=6, deadline=None)
+@given(name=st.sampled_from(ORDER))
+def test_the_median_beat_is_in_the_lead_that_beats(name: str) -> None:
+    beats = median_beats(traced(name)) * ROW / GAIN
+    assert beats.shape == (12, SAMPLES)
+    tall = np.ptp(beats, axis=1)
+    assert ORDER[int(tall.argmax())] == name
+    assert tall.max() > 0.5
+    assert np.sort(tall)[-2] < 0.1
+
+
+@settings(max_examples=8, deadline=None)
+@given(shift=st.integers(0, 30))
+def test_a_later_start_leaves_the_median_beat(shift: int) -> None:
+    traces = traced(*NAMES)
+    here, there = median_beats(traces), median_beats(np.roll(traces, shift, axis=1))
+    assert np.corrcoef(here.ravel(), there.ravel())[0, 1] > 0.9

@@ -69,9 +69,9 @@ def test_joined_bags_and_parts_hold_the_features_of_whole_pictures():
 def test_a_cut_page_has_the_features_of_all_encoders_lead_after_lead():
     page = ArrayImages(np.random.default_rng(0).integers(0, 256, (2, 126, 224), dtype=np.uint8))
     joined = EncodedShape("corners+trained", cut="leads")
-    features = joined.read(page, np.arange(2)).unflatten(1, (13, 10))
+    features = joined.read(page, np.arange(2)).unflatten(1, (14, 10))
     parts = [
-        EncodedShape(name, cut="leads").read(page, np.arange(2)).unflatten(1, (13, 5))
+        EncodedShape(name, cut="leads").read(page, np.arange(2)).unflatten(1, (14, 5))
         for name in ("corners", "trained")
     ]
     for found, part, blocks in ((features[..., :5], parts[0], 2), (features[..., 5:], parts[1], 3)):

@@ -9,7 +9,7 @@ import torch
 from medshot.cli.making import input_shape
 from medshot.errors import InputError
 from medshot.imaging import CUTS, ArrayImages, CutImages, ImageShape
-from medshot.imaging.ecg import PAGE_LEADS
+from medshot.imaging.ecg import PAGE_PICTURES
 from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape
 from medshot.networks.encoders.encoded import identity, normalised
 from medshot.networks.encoders.encoder import load_encoder
@@ -24,12 +24,12 @@ def page(seed: int = 0) -> np.ndarray:
 
 
 def test_a_page_becomes_its_leads_row_by_row():
-    assert PAGE_LEADS[:4] == ("I", "aVR", "V1", "V4")
-    assert PAGE_LEADS[-1] == "strip"
+    assert PAGE_PICTURES[:4] == ("I", "aVR", "V1", "V4")
+    assert PAGE_PICTURES[-2:] == ("strip", "beats")
     cut = CutImages(ArrayImages(page()[None]), CUTS["leads"])
-    assert len(cut) == len(PAGE_LEADS) == 13
+    assert len(cut) == len(PAGE_PICTURES) == 14
     pictures = cut.pixels(ImageShape(3, 64))
-    assert pictures.shape == (13, 3, 64, 64)
+    assert pictures.shape == (14, 3, 64, 64)
     assert pictures.any(axis=(1, 2, 3)).all()
 
 
@@ -56,10 +56,11 @@ def test_pages_are_encoded_lead_by_lead(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
     images, shape = ArrayImages(np.stack([page(seed) for seed in range(3)])), EncodedShape(cut="leads")
     read = shape.read(images, np.array([2, 0])).numpy()
-    assert read.shape == (2, 13 * sum(ENCODERS["lite0"].blocks))
+    assert read.shape == (2, 14 * sum(ENCODERS["lite0"].blocks))
     np.testing.assert_allclose(np.linalg.norm(read, axis=1), 4, atol=1e-3)
     encode = load_encoder(ENCODERS["lite0"], torch.device("cpu"))
     leads = CutImages(images, CUTS["leads"]).pixels(ENCODERS["lite0"].shape).astype(np.float32)
-    expected = normalised(encode(leads[26:]).reshape(1, -1), shape.blocks)
-    np.testing.assert_allclose(read[0], expected[0], atol=1e-5)
+    expected = normalised(encode(leads[28:]).reshape(1, -1), shape.blocks).reshape(14, -1)
+    expected *= np.sqrt([14 / 26] * 13 + [14 / 2])[:, None]  # the beats count as much as all leads together
+    np.testing.assert_allclose(read[0], expected.ravel(), atol=1e-5)
     assert len(set(map(bytes, shape.fingerprints(images)))) == 3

@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from medshot.imaging.arrays import FittedImage
 from medshot.imaging.cache import in_threads
-from medshot.imaging.ecg import PAGE_LEADS, cut_leads, is_page
+from medshot.imaging.ecg import PAGE_PICTURES, is_page, page_pictures
 from medshot.imaging.film_shape import FilmShape
 from medshot.imaging.patches import PATCHES, patches
 from medshot.imaging.resizing import prepare
@@ -134,12 +134,12 @@ def _extent(volume: np.ndarray) -> tuple[list[int], list[int]]:
 
 
 def leads(page: FittedImage) -> list[np.ndarray]:
-    """The leads of an ECG page, in the order of `PAGE_LEADS`, white on black and without the ruling.
+    """The pictures of an ECG page, in the order of `PAGE_PICTURES`, white on black and without the ruling.
 
     Args:
         page: `(3, side, side)`.
     """
-    return list(cut_leads(_as_picture(page)))
+    return list(page_pictures(_as_picture(page)))
 
 
 def usual_cut(images: ImageSource) -> str | None:
@@ -181,12 +181,12 @@ PATCHED_FILM = Cut(
 )
 LEADS_OF_PAGE = Cut(
     name="leads",
-    version=1,
+    version=2,
     shape=ImageShape(channels=3, size=PAGE),
-    kinds=PAGE_LEADS,
-    weights=(1.0,) * len(PAGE_LEADS),
+    kinds=PAGE_PICTURES,
+    weights=(*[1.0] * (len(PAGE_PICTURES) - 1), len(PAGE_PICTURES) - 1.0),  # beats tell as much as all leads together
     pooled=False,
-    telling=tuple(range(len(PAGE_LEADS))),
+    telling=tuple(range(len(PAGE_PICTURES) - 1)),
     pictures=leads,
 )
 CUTS = {cut.name: cut for cut in (SLICED_VOLUME, PATCHED_FILM, LEADS_OF_PAGE)}

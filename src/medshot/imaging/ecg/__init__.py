@@ -1,6 +1,7 @@
 """Electrocardiograms as pictures."""
 
-from medshot.imaging.ecg.leads import PAGE_LEADS, cut_leads, is_page
+from medshot.imaging.ecg.leads import is_page
 from medshot.imaging.ecg.page import ecg_page
+from medshot.imaging.ecg.pictures import PAGE_PICTURES, page_pictures
 
-__all__ = ["PAGE_LEADS", "cut_leads", "ecg_page", "is_page"]
+__all__ = ["PAGE_PICTURES", "ecg_page", "is_page", "page_pictures"]

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from medshot.imaging.arrays import Image
-from medshot.imaging.ecg.ink import Ink, read_ink, without_bars
+from medshot.imaging.ecg.ink import Ink, read_ink
 from medshot.imaging.ecg.page import LAYOUT
 
 ROWS, COLUMNS = 4, 4  # three rows of four leads, and a strip of one
@@ -35,15 +35,14 @@ class Layout:
     end: int
 
 
-def cut_leads(page: Image) -> list[UInt8[np.ndarray, "_ _"]]:
-    """The leads of a page of three rows of four above one strip, row by row, each white on black, without the ruling.
+def cut_leads(ink: Ink, layout: Layout) -> list[UInt8[np.ndarray, "_ _"]]:
+    """The leads of a page of three rows of four above one strip, row by row, each white on black.
 
     Args:
-        page: see `read_ink`.
+        ink: of the page, without upright bars.
+        layout: where its rows are.
     """
-    ink = read_ink(page)
-    layout = find_layout(ink)
-    white = np.rint(255 * without_bars(ink)).astype(np.uint8)
+    white = np.rint(255 * ink).astype(np.uint8)
     rows = [cut(white, layout, row, part, COLUMNS) for row in range(ROWS - 1) for part in range(COLUMNS)]
     return [*rows, cut(white, layout, ROWS - 1, 0, 1)]
 

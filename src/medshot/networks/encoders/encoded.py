@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 from torch import Tensor
 
 from medshot.errors import InputError
@@ -27,7 +27,7 @@ class EncodedShape(FeatureShape):
         encoder: the name in `ENCODERS` of an encoder, the path of its folder, or several of these joined by "+", whose
             features stand side by side.
         cut: "whole", or the key in `CUTS` of a cut whose pictures have a meaning of their own each: their features then
-            stand side by side.
+            stand side by side, each with its weight's share of the square norm.
 
     Raises:
         InputError: there is no such encoder, or no such cut.
@@ -59,7 +59,8 @@ class EncodedShape(FeatureShape):
     def read(self, images: ImageSource, rows: Int[np.ndarray, " samples"]) -> Float[Tensor, "samples features"]:
         """The features of these rows, normalised; nothing else is read from disk."""
         features = features_of(self._embedded(images), self._pictures(images)[rows])
-        return torch.from_numpy(normalised(features.reshape(len(rows), sum(self.blocks)), self.blocks))
+        alike = normalised(features.reshape(len(rows), sum(self.blocks)), self.blocks).reshape(features.shape)
+        return torch.from_numpy((alike * self._lengths[:, None]).reshape(len(rows), sum(self.blocks)))
 
     def fingerprints(self, images: ImageSource) -> UInt8[np.ndarray, "images 32"]:
         """The perceptual fingerprint of every image, of the pixels that the first encoder saw."""
@@ -74,6 +75,12 @@ class EncodedShape(FeatureShape):
     def seen(self, images: ImageSource) -> Iterator[SeenImages]:
         """For each of its encoders that medical images trained, which of these images were among them."""
         return seen_by(self.encoder, self.cut, [(images, np.arange(len(images)))])
+
+    @property
+    def _lengths(self) -> Float32[np.ndarray, " pictures"]:
+        """By how much the features of each picture are longer than if all counted the same."""
+        weights = np.array(CUTS[self.cut].weights if self.cut in CUTS else (1.0,), dtype=np.float32)
+        return np.sqrt(weights / weights.mean())
 
     def _embedded(self, images: ImageSource) -> list[Embedded]:
         return embedded_by(self.encoder, self.cut, images)
