@@ -16,12 +16,19 @@ from making import labelled, textured
 
 from medshot.errors import InputError, Interrupted, MedshotError, StorageError, TooFewPatients
 from medshot.networks.encoders import EncodedShape, encoders_of
-from medshot.networks.encoders.folder import read_record
+from medshot.networks.encoders.folder import WEIGHTS, read_record
 from medshot.networks.encoders.lite0 import ARCHITECTURE, Lite0, imagenet_weights
 from medshot.storage import read_arrays, read_metadata, write_arrays
 from medshot.tasks import load_tasks, simulate, training_images
 from medshot.training import CHECKPOINT
-from medshot.training.encoders import OBJECTIVES, EncoderSettings, loop, train_encoder, train_encoder_into
+from medshot.training.encoders import (
+    OBJECTIVES,
+    EncoderSettings,
+    averaged,
+    loop,
+    train_encoder,
+    train_encoder_into,
+)
 from medshot.training.encoders.drawing import draw_episodes, draw_pictures
 
 TASKS = [simulate(family, seed=seed, patients=4, size=40) for seed, family in enumerate(("chest", "brain"), 1)]
@@ -286,6 +293,7 @@ def test_the_learning_rate_rises_over_a_twentieth_and_then_falls(steps):
         {"learning_rate": 0.0},
         {"head_rate": float("nan")},
         {"weight_decay": -1.0},
+        {"kept": 1.0},
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(wrong):
@@ -303,3 +311,20 @@ def test_importing_it_warns_of_nothing_and_brings_no_torchvision():
 def test_nothing_else_imports_lightning():
     code = "import sys, medshot.cli.evaluating, medshot.training; print('lightning_fabric' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
+
+
+def test_what_is_written_lies_between_the_weights_before_training_and_after(tmp_path, whole):
+    train_encoder_into(tmp_path / "trained", TASKS, replace(SMALL, kept=0.0))
+    before = imagenet_weights()
+    after = read_arrays(tmp_path / "trained" / WEIGHTS)
+    written = read_arrays(whole["supervised"] / WEIGHTS)
+    assert SMALL.kept == 0.5
+    for name, value in written.items():
+        middle = after[name] if value.ndim == 0 else (before[name].numpy() + after[name].astype(np.float32)) / 2
+        np.testing.assert_allclose(value, middle, rtol=2e-3, atol=1e-6)
+
+
+def test_weights_too_large_for_float16_are_refused():
+    large = {"weight": torch.tensor([7e4])}
+    with pytest.raises(MedshotError, match=r"^Weights 'weight' grew too large for float16; lower the learning rate\.$"):
+        averaged({"weight": torch.zeros(1)}, large, 0.0)

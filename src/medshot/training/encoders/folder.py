@@ -12,11 +12,11 @@ import torch
 
 from medshot.errors import InputError
 from medshot.imaging import ImageShape
-from medshot.networks.encoders.encoder import Weights
 from medshot.networks.encoders.folder import RECORD, write_encoder
 from medshot.networks.encoders.lite0 import ARCHITECTURE, LITE0, Lite0, imagenet_weights
 from medshot.tasks import Task, task_records, training_images
 from medshot.training.device import resolve_device
+from medshot.training.encoders.averaging import averaged
 from medshot.training.encoders.loop import train_encoder
 from medshot.training.encoders.settings import EncoderSettings
 from medshot.training.folders import check_unfinished, unfinished
@@ -35,6 +35,8 @@ def train_encoder_into(
 ) -> None:
     """Train EfficientNet-Lite0 across tasks, from its ImageNet weights, and make `folder` an encoder's folder.
 
+    What is written is the mean of the weights before and after training, weighed by `settings.kept`.
+
     Until `encoder.json` is there, the encoder is unfinished: the folder holds the last checkpoint, from which the same
     call with `resume` goes on. Training that fails before its first checkpoint leaves no folder.
 
@@ -48,6 +50,7 @@ def train_encoder_into(
 
     Raises:
         InputError: the tasks cannot be used, the name has other characters, or this machine has no such device.
+        MedshotError: weights or the loss grew beyond all numbers.
         StorageError: `folder` exists (without `resume`), is finished, or cannot be written.
         Interrupted: Ctrl-C was pressed; the state is saved in `folder`.
     """
@@ -59,20 +62,18 @@ def train_encoder_into(
     for task in tasks:
         ImageShape(channels=3, size=settings.size).prepare(task.images)
     seen = training_images(tasks, ARCHITECTURE.shape)
-    network = Lite0(imagenet_weights())
+    start = imagenet_weights()
+    network = Lite0(start)
     network.unfreeze(settings.frozen)
     with unfinished(folder, resume=resume):
         losses = train_encoder(network, tasks, settings, folder=folder, device=where)
         training = _training(tasks, settings, losses, where)
-        write_encoder(folder, called, "lite0", _halved(network.network.state_dict()), seen, training)
+        weights = averaged(start, network.network.cpu().state_dict(), settings.kept)
+        write_encoder(folder, called, "lite0", weights, seen, training)
 
 
 def _name(text: str) -> str:
     return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-") or "encoder"
-
-
-def _halved(weights: Weights) -> Weights:
-    return {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
 
 
 def _training(

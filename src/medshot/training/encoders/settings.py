@@ -23,6 +23,7 @@ class EncoderSettings:
         learning_rate: of the encoder; rises over the first twentieth of the steps, then falls to zero along a cosine.
         head_rate: of what the objective learns beside the encoder.
         weight_decay: of AdamW.
+        kept: how much of the weights before training is in those that are written: their weighted mean.
         checkpoint_every: steps between checkpoints.
         seed: decides every draw.
 
@@ -41,6 +42,7 @@ class EncoderSettings:
     learning_rate: float = 0.0003
     head_rate: float = 0.003
     weight_decay: float = 0.01
+    kept: float = 0.5
     checkpoint_every: int = 50
     seed: int = 0
 
@@ -56,6 +58,8 @@ class EncoderSettings:
                 raise InputError(f"{name} is {getattr(self, name)}, but must be a positive number.")
         if not 0 <= self.weight_decay < math.inf:
             raise InputError(f"weight_decay is {self.weight_decay}, but must be 0 or more.")
+        if not 0 <= self.kept < 1:
+            raise InputError(f"kept is {self.kept}, but must be from 0 to below 1.")
 
     def share_of_rate(self, step: int) -> float:
         """What the learning rates are multiplied by at a step."""
