@@ -3,7 +3,8 @@
 Usage: python benchmarks/medical_encoders.py NAME... [--data FOLDER] [--runs FOLDER] [--objective NAME] [--steps N]
 
 NAME is a fold, "free" (only sets whose licence allows redistribution and commercial use: the one that is shipped) or
-"all". What is finished is passed over, and what was stopped goes on.
+"all". What is finished is passed over, and what was stopped goes on. Beside each encoder stands, under "…-trained", the
+one that keeps nothing of the weights before training.
 """
 
 import argparse
@@ -11,10 +12,11 @@ from pathlib import Path
 
 from encoder_sets import FREE, encoder_tasks, sources_without
 
-from medshot.networks.encoders.folder import RECORD
+from medshot.networks.encoders.folder import RECORD, read_encoder, read_record, write_encoder
+from medshot.networks.encoders.lite0 import Lite0, imagenet_weights
 from medshot.storage import read_json
 from medshot.training import CHECKPOINT
-from medshot.training.encoders import OBJECTIVES, EncoderSettings, train_encoder_into
+from medshot.training.encoders import OBJECTIVES, EncoderSettings, averaged, train_encoder_into
 
 FOLDS = read_json(Path(__file__).with_name("folds.json"))["folds"]
 
@@ -34,13 +36,28 @@ def main() -> None:
     parser.add_argument("--objective", choices=OBJECTIVES, default="supervised")
     parser.add_argument("--steps", type=int, default=EncoderSettings.steps)
     arguments = parser.parse_args()
-    settings = EncoderSettings(objective=arguments.objective, steps=arguments.steps)
+    kind = f"{arguments.objective}-{arguments.steps}"
+    settings = EncoderSettings(objective=arguments.objective, steps=arguments.steps, kept=0.0)
     for name in arguments.names:
-        folder = arguments.runs / f"{arguments.objective}-{arguments.steps}" / name
-        if not (folder / RECORD).exists():
+        trained, folder = arguments.runs / f"{kind}-trained" / name, arguments.runs / kind / name
+        if not (trained / RECORD).exists():
             tasks = encoder_tasks(arguments.data, arguments.runs / "tasks", sources_of(name))
-            resume = (folder / CHECKPOINT).exists()
-            train_encoder_into(folder, tasks, settings, name="medical", resume=resume)
+            resume = (trained / CHECKPOINT).exists()
+            train_encoder_into(trained, tasks, settings, name="medical", resume=resume)
+        if not (folder / RECORD).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_averaged(trained, folder, EncoderSettings.kept)
+
+
+def write_averaged(trained: Path, folder: Path, kept: float) -> None:
+    """Write the encoder that `train_encoder_into` would have written with more of the start kept."""
+    record, encoder = read_record(trained), read_encoder(trained)
+    network = encoder.build()
+    assert isinstance(network, Lite0)
+    assert encoder.seen is not None
+    weights = averaged(imagenet_weights(), network.network.state_dict(), kept)
+    training = record.training | {"settings": record.training["settings"] | {"kept": kept}}
+    write_encoder(folder, record.name, record.network, weights, encoder.seen(), training)
 
 
 if __name__ == "__main__":
