@@ -11,7 +11,7 @@ from medshot.imaging import FeatureShape, ImageShape, InputShape
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.content import Drawn
 from medshot.learners.gradient.inner_loop import Parameters, inner_loop
-from medshot.learners.neural.blocks import block_products
+from medshot.learners.neural.blocks import block_products, block_sums
 from medshot.learners.neural.ridge import balanced, solve
 from medshot.learners.prototypes import SMALLEST, log_frequencies, memberships
 from medshot.networks import base_network
@@ -22,6 +22,8 @@ USUAL_SHOTS = 5.0
 LARGEST = 512
 CONSTANT = 10.0
 """Of the kernel: large beside that of features of norm 4, so that the intercept is hardly shrunk."""
+LEAST_SCATTER = 1e-3
+"""As a share of a block's mean square: below it images are taken to be the same in this block."""
 WEIGHTS, PENALTY = "log_weights", "log_penalty"
 
 
@@ -31,11 +33,15 @@ class DepthRidge(Learner):
     Which depth of an encoder serves is a property of the task (Raghu et al., Transfusion, NeurIPS 2019), and a support
     tells something of it: its error when each patient is left out, which for ridge regression has a closed form
     (Allen's PRESS, Technometrics 1974; by blocks of patients as in Rasmussen & Williams, 2006, section 5.4.2). The
-    inner loop takes gradient steps from the learned log w and log λ on the cross-entropy of those predictions and a
+    inner loop takes gradient steps from a start of log w and log λ on the cross-entropy of those predictions and a
     Gaussian prior around the start; few labels leave the prior as it is, and with one patient per class nothing moves.
 
-    Learned across tasks: the prior's means, λ and the scale of the logits as functions of the shots, how firm the prior
-    is, and the step. Classes weigh the same. Samples of one patient are left out together; the support's mean, which
+    The images of one task are alike in most of what an encoder sees, and in some depths far more than in others. So the
+    start is w_b = exp(a_b) / r_b^γ, with a learned, r_b the block's scatter on this support as a share of its own mean
+    square, and γ from 0 (as the features come) to 1 (every depth tells images apart equally).
+
+    Learned across tasks: a; λ, γ and the scale of the logits as functions of the shots; how firm the prior is; the
+    step. Classes weigh the same. Samples of one patient are left out together; the support's mean, which
     features are centred by, keeps them. Supports of more than `LARGEST` samples keep the weights and λ that were
     learned, since theirs is the memory of one kernel for each block. Inductive; `adapt` costs one kernel and
     `steps + 1` inversions of it.
@@ -63,6 +69,7 @@ class DepthRidge(Learner):
             self.network = base_network(shape, width)
             self.sizes = (self.network.features,)
         self.log_weights = nn.Parameter(torch.zeros(len(self.sizes)))
+        self.evenness = nn.Parameter(torch.tensor([1.0, 0.0]))
         self.log_penalty = nn.Parameter(torch.zeros(2))
         self.log_scale = nn.Parameter(torch.tensor([1.6, 0.0]))
         self.log_precision = nn.Parameter(torch.tensor(1.0))
@@ -87,7 +94,7 @@ class DepthRidge(Learner):
         targets = roots * ((members > 0).to(rows) - 1 / support.ways)
         shots = (support.weights.sum() / support.ways / USUAL_SHOTS).log()
         scale = (self.log_scale[0] + self.log_scale[1] * shots).exp()
-        start = {WEIGHTS: self.log_weights, PENALTY: self.log_penalty[0] + self.log_penalty[1] * shots}
+        start = self._start(rows, support, weights, shots)
         found = start
         if len(rows) <= LARGEST:
             kernels = block_products(rows, rows, self.sizes)
@@ -112,6 +119,22 @@ class DepthRidge(Learner):
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
         """The linear classifier's logits."""
         return (images - adapted["centre"]) @ adapted["coefficients"] + adapted["intercepts"]
+
+    def _start(
+        self,
+        rows: Float[Tensor, "support features"],
+        support: Support,
+        weights: Float[Tensor, " support"],
+        shots: Float[Tensor, ""],
+    ) -> Parameters:
+        """The prior's means: rows are centred, times the roots of the weights, and shots the logarithm of a share."""
+        scatter = block_sums(rows.square(), self.sizes).sum(0)
+        length = weights @ block_sums(support.images.square(), self.sizes)
+        differing = (scatter / length.clamp(min=SMALLEST)).clamp(min=LEAST_SCATTER)
+        return {
+            WEIGHTS: self.log_weights - (self.evenness[0] + self.evenness[1] * shots) * differing.log(),
+            PENALTY: self.log_penalty[0] + self.log_penalty[1] * shots,
+        }
 
     def _loss(
         self, fit: "_Fit", values: Parameters, start: Parameters, scale: Float[Tensor, ""], support: Support
