@@ -1,5 +1,6 @@
 """What an evaluation leaves for `auto`, and what `auto` is not to know while it is scored."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from medshot.imaging import FeatureShape, Vectors
 from medshot.learners import create
 from medshot.selection.auto import Auto
 from medshot.selection.outcomes import Outcome, remember, users_file, users_outcomes
-from medshot.tasks import Task
+from medshot.tasks import Task, marks_of
 
 
 @pytest.fixture
@@ -20,8 +21,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return users_file()
 
 
-def task_of(name: str) -> Task:
-    rng = np.random.default_rng(0)
+def task_of(name: str, *, seed: int = 0) -> Task:
+    rng = np.random.default_rng(seed)
     return Task(name, Vectors(rng.normal(size=(20, 5))), np.arange(20) % 2, ("a", "b"), np.arange(20), source=name)
 
 
@@ -42,6 +43,7 @@ def test_an_evaluation_is_remembered(own: Path):
     assert (row.source, row.learner, row.takes, row.shots, row.ways) == ("here", "logistic", "features", 2, 2)
     assert row.loss == pytest.approx(np.log(0.75) / np.log(0.5))
     assert row.accuracy == 1
+    assert row.images == marks_of(task_of("here"))
 
 
 def test_a_damaged_file_costs_a_line_and_not_the_evaluation(own: Path, capsys: pytest.CaptureFixture[str]):
@@ -50,7 +52,9 @@ def test_a_damaged_file_costs_a_line_and_not_the_evaluation(own: Path, capsys: p
     assert "not remembered for auto" in capsys.readouterr().err
 
 
-def test_auto_knows_nothing_of_what_it_is_scored_on(own: Path):
+@pytest.mark.parametrize("called", ["here", "under another name"])
+def test_auto_knows_nothing_of_what_it_is_scored_on(own: Path, called: str):
+    here = task_of("here")
     row = Outcome(
         source="here",
         task="here",
@@ -62,9 +66,10 @@ def test_auto_knows_nothing_of_what_it_is_scored_on(own: Path):
         loss=0.5,
         accuracy=0.5,
         episodes=2,
+        images=marks_of(here),
     )
-    remember([row, row.model_copy(update={"source": "there"})])
+    remember([row, row.model_copy(update={"source": "there", "images": marks_of(task_of("there", seed=1))})])
     auto = Auto(FeatureShape((5,)))
-    forget({"auto": auto}, [task_of("here")])
+    forget({"auto": auto}, [replace(here, name=called, source=called)])
     assert {outcome.source for outcome in auto.outcomes} >= {"there"}
     assert "here" not in {outcome.source for outcome in auto.outcomes}

@@ -1,16 +1,23 @@
 """What comes with medshot for the choice: a start that was learned, outcomes, and an encoder."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
+from medshot.cli.making import make_ready
+from medshot.errors import InputError
+from medshot.evaluation import refuse_overlap
 from medshot.imaging import FeatureShape
 from medshot.learners import create
 from medshot.networks.encoders import ENCODERS, EncodedShape
 from medshot.networks.encoders import folder as encoders_folder
+from medshot.selection import candidates
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import shipped_prior
 from medshot.selection.outcomes import SHIPPED, known_outcomes
+from medshot.tasks import simulate, training_images
 
 LARGEST = 20 * 2**20
 
@@ -34,3 +41,14 @@ def test_the_encoder_is_small_and_has_its_licence_and_its_card():
     assert "not a medical device" in (home / "MODEL_CARD.md").read_text()
     assert len(ENCODERS["medical"].seen()["hashes"]) > 10_000
     assert ENCODERS["lite0"].seen is None
+
+
+@pytest.mark.parametrize("name", ["auto", "depth-ridge"])
+@pytest.mark.parametrize("cut", ["whole", "leads"])
+def test_what_the_start_was_learned_from_is_no_test_of_it(name: str, cut: str, monkeypatch: pytest.MonkeyPatch):
+    learned_from = simulate("brain", seed=1, patients=3, size=40)
+    monkeypatch.setattr(candidates, "shipped_images", lambda: training_images([learned_from], ENCODERS["lite0"].shape))
+    learner = make_ready(name, EncodedShape("lite0", cut))
+    with pytest.raises(InputError, match=f"shares {len(learned_from)} of its {len(learned_from)} images"):
+        refuse_overlap(learner, [replace(learned_from, name="another", source="another")])
+    refuse_overlap(learner, [simulate("chest", seed=2, patients=3, size=40)])

@@ -16,7 +16,7 @@ from medshot.imaging import InputShape
 from medshot.learners import Learner, load_learner
 from medshot.reporting import results_table, write_evaluation
 from medshot.selection.auto import Auto
-from medshot.selection.outcomes import known_outcomes, remember
+from medshot.selection.outcomes import known_outcomes, remember, without
 from medshot.storage import new_folder, refuse_existing, shown
 from medshot.tasks import Task, load_tasks
 from medshot.training import resolve_device
@@ -68,10 +68,9 @@ def load_learners(runs: Sequence[Path], names: Sequence[str], shape: InputShape)
 
 def forget(learners: Mapping[str, Learner], tasks: Sequence[Task]) -> None:
     """See to it that `auto` knows nothing of how any learner did on the data sets that it is to be scored on."""
-    sources = {task.source for task in tasks}
     for learner in learners.values():
         if isinstance(learner, Auto):
-            learner.outcomes = tuple(outcome for outcome in known_outcomes() if outcome.source not in sources)
+            learner.outcomes = without(known_outcomes(), tasks)
 
 
 def remember_for_auto(cells: Sequence[Cell], learners: Mapping[str, Learner]) -> None:

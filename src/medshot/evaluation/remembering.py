@@ -13,7 +13,7 @@ from medshot.networks.encoders import WHOLE, EncodedShape
 from medshot.selection.candidates import views_of
 from medshot.selection.outcomes import Outcome
 from medshot.selection.traits import traits_of
-from medshot.tasks import Episode, collate
+from medshot.tasks import Episode, collate, marks_of
 
 SUPPORTS = 10
 
@@ -32,6 +32,7 @@ def outcomes_of(cells: Sequence[Cell], learners: Mapping[str, Learner]) -> list[
             loss=mean_loss(predictions),
             accuracy=float(np.mean([balanced_accuracy(each.probabilities, each.labels) for each in predictions])),
             episodes=len(predictions),
+            images=marks_of(cell.task),
         )
         for cell in cells
         for name, predictions in cell.predictions.items()

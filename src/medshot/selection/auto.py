@@ -63,6 +63,8 @@ class Auto(Learner):
         self.views = [view for view, _ in candidates]
         self.learners = nn.ModuleList([learner for _, learner in candidates])
         self.keys = [(learner.name, view.name) for view, learner in candidates]
+        for learner in self._learners:
+            self.seen |= learner.seen  # all that learned anything did so from the same images
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""

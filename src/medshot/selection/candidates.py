@@ -1,6 +1,6 @@
 """Between what `auto` chooses: learners, each on the features of one encoder or on those of all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,8 @@ from medshot.imaging import FeatureShape, InputShape
 from medshot.learners import Learner, create
 from medshot.learners.neural.depth_ridge import DepthRidge
 from medshot.networks.bag_network import BagShape
-from medshot.networks.encoders import EncodedBagShape, EncodedShape, called, encoders_of
+from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape, called, encoders_of
+from medshot.networks.encoders.encoder import Images
 from medshot.storage import read_arrays
 from medshot.tasks import Support
 
@@ -102,20 +103,34 @@ def candidates_of(views: Sequence[View]) -> list[tuple[View, Learner]]:
 
 def with_prior(learner: DepthRidge) -> DepthRidge:
     """The learner with the start that it learned from the tasks that medshot was made with."""
-    give_prior(learner, shipped_prior())
+    give_prior(learner, shipped_prior(), shipped_images())
     return learner
 
 
-def give_prior(learner: DepthRidge, prior: dict[str, Tensor]) -> None:
-    """Set what the learner starts from; weights of an encoder's depths serve every encoder of as many depths."""
+def give_prior(learner: DepthRidge, prior: Mapping[str, Tensor], seen: Images) -> None:
+    """Set what the learner starts from; weights of an encoder's depths serve every encoder of as many depths.
+
+    Args:
+        learner: of any encoder's features.
+        prior: what it learned of one encoder's.
+        seen: the images that this was learned from.
+    """
     depths = len(prior["log_weights"])
     state = {name: value.clone() for name, value in prior.items()}
     times, rest = divmod(len(learner.sizes), depths)
     state["log_weights"] = prior["log_weights"].repeat(times) if rest == 0 else torch.zeros(len(learner.sizes))
     learner.load_state_dict(state, assign=True)
+    learner.seen = dict(seen)
 
 
 @cache
 def shipped_prior() -> dict[str, Tensor]:
     """What depth-ridge learned from the tasks that medshot was made with."""
     return {name: torch.from_numpy(value.copy()) for name, value in read_arrays(PRIOR).items()}
+
+
+def shipped_images() -> Images:
+    """The images of those tasks: they are among those that the encoder `medical` was trained on."""
+    seen = ENCODERS["medical"].seen
+    assert seen is not None
+    return seen()

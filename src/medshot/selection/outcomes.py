@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from medshot.errors import StorageError
 from medshot.storage import read_bytes, write_bytes
+from medshot.tasks import MARKS, Task, marks_of
 
 MANY = 10**6
 LARGEST = 64 * 2**20
@@ -33,6 +34,7 @@ class Outcome(BaseModel):
         loss: mean cross-entropy on queries as a share of that of guessing.
         accuracy: mean balanced accuracy.
         episodes: how many supports were drawn.
+        images: marks of the task's images, by which it is known under another name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +49,7 @@ class Outcome(BaseModel):
     loss: float = Field(ge=0, le=1000)
     accuracy: float = Field(ge=0, le=1)
     episodes: int = Field(ge=1, le=MANY)
+    images: tuple[str, ...] = Field(default=(), max_length=MARKS)
 
 
 def known_outcomes() -> tuple[Outcome, ...]:
@@ -56,6 +59,13 @@ def known_outcomes() -> tuple[Outcome, ...]:
         StorageError: the user's file is damaged.
     """
     return _read(SHIPPED, 0) + users_outcomes()
+
+
+def without(outcomes: Sequence[Outcome], tasks: Sequence[Task]) -> tuple[Outcome, ...]:
+    """Those of other data sets than the tasks', whatever these are called."""
+    sources = {task.source for task in tasks}
+    marks = {mark for task in tasks for mark in marks_of(task)}
+    return tuple(each for each in outcomes if each.source not in sources and not marks.intersection(each.images))
 
 
 def users_outcomes() -> tuple[Outcome, ...]:

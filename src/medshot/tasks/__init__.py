@@ -4,7 +4,7 @@ from medshot.tasks.episode import Episode, Episodes, Support, collate
 from medshot.tasks.manifest import MANIFEST_SUFFIXES, read_images, read_patients
 from medshot.tasks.reading import load_tasks, sample_images, task_from_files
 from medshot.tasks.sampler import draw_episode, draw_folds, split_patients
-from medshot.tasks.seen import TaskRecord, task_records, training_images
+from medshot.tasks.seen import MARKS, TaskRecord, marks_of, task_records, training_images
 from medshot.tasks.simulated import FAMILIES, simulate
 from medshot.tasks.task import Task
 from medshot.tasks.variants import keep_classes, merge_classes, random_variant
@@ -12,6 +12,7 @@ from medshot.tasks.variants import keep_classes, merge_classes, random_variant
 __all__ = [
     "FAMILIES",
     "MANIFEST_SUFFIXES",
+    "MARKS",
     "Episode",
     "Episodes",
     "Support",
@@ -22,6 +23,7 @@ __all__ = [
     "draw_folds",
     "keep_classes",
     "load_tasks",
+    "marks_of",
     "merge_classes",
     "random_variant",
     "read_images",

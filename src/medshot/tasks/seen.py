@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from medshot.imaging import InputShape
 from medshot.tasks.task import Task
 
+MARKS = 32
+"""Of a task: how many hashes of its images tell it from others."""
+
 
 class TaskRecord(BaseModel):
     """A task that was trained on."""
@@ -46,3 +49,12 @@ def training_images(tasks: Sequence[Task], shape: InputShape) -> dict[str, UInt8
         "hashes": np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1),
         "fingerprints": np.concatenate(prints),
     }
+
+
+def marks_of(task: Task) -> tuple[str, ...]:
+    """What a task's images are known by under any name: the first digits of the smallest content hashes.
+
+    Tasks that share most of their images share marks, since the smallest of the one are mostly those of the other
+    (Broder, On the resemblance and containment of documents, 1997).
+    """
+    return tuple(sorted({digest[:8] for of_one in task.hashes_of_each() for digest in of_one})[:MARKS])
