@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from cells import read_cell, write_cell
+from encoder_sets import FREE
 from joblib import Parallel, delayed
 from left_out_report import write_report
 from left_out_shapes import FinalShape
@@ -38,14 +39,14 @@ from medshot.selection.auto import Auto
 from medshot.selection.candidates import give_prior
 from medshot.selection.outcomes import Outcome
 from medshot.storage import read_json, write_arrays, write_bytes
-from medshot.tasks import Task, load_tasks
+from medshot.tasks import Task, load_tasks, marks_of
 from medshot.training import BatchSettings, OuterSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SELECTION = ROOT / "src" / "medshot" / "selection"
 FOLDS: Mapping[str, Sequence[str]] = read_json(Path(__file__).with_name("folds.json"))["folds"]
-PRIOR_SETS = ("brain_mri_4class", "cxr_pneumonia_kermany", "cxr_nih1000", "medical_mnist_6class", "ecg_12lead_images")
-PRIOR_SETS += ("spine_xray_scoliosis",)
+LEARNED_FROM = tuple(name for names in FOLDS.values() for name in names if name in FREE)
+"""By the start of depth-ridge that is shipped: sets of a free licence, all of which the encoder was trained on too."""
 OUTCOMES = "outcomes.jsonl"
 ECG = "ecg_12lead_images"
 BASELINE = "logistic, last features"
@@ -94,7 +95,7 @@ def fixed(learner: str, encoder: str) -> Make:
     def make(setting: Setting, fold: str, task: Task) -> Learner:
         made = create(learner, shape=setting.shape(encoder, fold))
         if isinstance(made, DepthRidge):
-            give_prior(made, prior_of(setting, fold))
+            take_prior(made, setting, fold)
         return made
 
     return make
@@ -111,7 +112,8 @@ def automatic(encoder: str, *, cut: bool = True) -> Make:
         made.keys = [(learner, "+".join(map(_without_hash, takes.split("+")))) for learner, takes in made.keys]
         for learner in made.learners:
             if isinstance(learner, DepthRidge):
-                give_prior(learner, prior_of(setting, fold))
+                take_prior(learner, setting, fold)
+                made.seen = learner.seen
         return made
 
     return make
@@ -133,6 +135,7 @@ FIXED: dict[str, Make] = {
     ),
     **{name: fixed(*candidate) for name, candidate in CANDIDATES.items()},
     **{f"{learner}, lite0+medical": fixed(learner, "lite0+medical") for learner in ("svm", "knn", "forest")},
+    "logistic, medical after training alone": fixed("logistic", "medical:supervised-600-trained"),
 }
 CHOSEN: dict[str, Make] = {
     AUTO: automatic("lite0+medical"),
@@ -150,15 +153,21 @@ def ablations(setting: Setting) -> dict[str, Make]:
     }
 
 
-def prior_of(setting: Setting, fold: str) -> dict[str, torch.Tensor]:
-    """What depth-ridge learned on lite0's features of the other folds; for "free", of all sets of a free licence."""
+def take_prior(learner: DepthRidge, setting: Setting, fold: str) -> None:
+    """Start from what was learned without the fold."""
+    learned = prior_of(setting, fold)
+    give_prior(learner, learned.state_dict(), learned.seen)
+
+
+def prior_of(setting: Setting, fold: str) -> Learner:
+    """Depth-ridge meta-trained on lite0's features of the other folds; for "free", of all sets of a free licence."""
     folder = setting.runs / "prior" / fold
     if not (folder / "run.json").exists():
-        names = PRIOR_SETS if fold == "free" else [name for other in FOLDS if other != fold for name in FOLDS[other]]
+        names = LEARNED_FROM if fold == "free" else [name for other in FOLDS if other != fold for name in FOLDS[other]]
         tasks = [setting.task(name) for name in names]
         learner = create("depth-ridge", shape=EncodedShape("lite0"))
         meta_train_into(folder, learner, tasks, PRIOR, resume=folder.exists(), report=lambda event: None)
-    return {name: value.detach() for name, value in load_learner(folder).state_dict().items()}
+    return load_learner(folder)
 
 
 def score(setting: Setting, column: str, make: Make, fold: str, shots: Sequence[int]) -> str:
@@ -205,6 +214,7 @@ def write_outcomes(setting: Setting) -> None:
                             loss=round(mean_loss(predictions), 5),
                             accuracy=round(accuracy_of(predictions), 5),
                             episodes=len(predictions),
+                            images=marks_of(task),
                         )
                     )
     lines = "".join(row.model_dump_json() + "\n" for row in rows)
@@ -226,6 +236,7 @@ def main() -> None:
     arguments = parser.parse_args()
     setting = Setting(arguments.data, arguments.encoders.absolute(), arguments.runs, arguments.episodes)
     run = Parallel(arguments.jobs, return_as="generator_unordered")
+    torch.set_num_threads(1)  # its small steps are slower on more
     for fold in [*FOLDS, "free"]:
         prior_of(setting, fold)
     ablated = ablations(setting)
@@ -247,8 +258,8 @@ def main() -> None:
         for done in track(work, "columns × folds", total=len(stage)):
             print("done:", done, flush=True)
     write_bytes(SELECTION / OUTCOMES, (setting.runs / OUTCOMES).read_bytes())
-    prior = {name: value.numpy() for name, value in prior_of(setting, "free").items()}
-    write_arrays(SELECTION / "depth_ridge.safetensors", prior)
+    prior = prior_of(setting, "free").state_dict()
+    write_arrays(SELECTION / "depth_ridge.safetensors", {name: value.numpy() for name, value in prior.items()})
     write_report(
         setting.cell,
         columns=[*FIXED, *CHOSEN],
