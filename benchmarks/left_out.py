@@ -13,8 +13,10 @@ and the outcomes to src/medshot/selection, from which the installed `auto` takes
 import argparse
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +38,7 @@ from medshot.learners.neural.depth_ridge import DepthRidge
 from medshot.learners.runs import meta_train_into
 from medshot.networks.encoders import WHOLE, EncodedShape
 from medshot.selection.auto import Auto
-from medshot.selection.candidates import give_prior
+from medshot.selection.candidates import LAST, Candidate, candidates_of, give_prior, prior_file
 from medshot.selection.outcomes import Outcome
 from medshot.storage import read_json, write_arrays, write_bytes
 from medshot.tasks import Task, load_tasks, marks_of
@@ -47,6 +49,7 @@ SELECTION = ROOT / "src" / "medshot" / "selection"
 FOLDS: Mapping[str, Sequence[str]] = read_json(Path(__file__).with_name("folds.json"))["folds"]
 LEARNED_FROM = tuple(name for names in FOLDS.values() for name in names if name in FREE)
 """By the start of depth-ridge that is shipped: sets of a free licence, all of which the encoder was trained on too."""
+LEARNED = ("depth-ridge", "even-ridge")
 OUTCOMES = "outcomes.jsonl"
 ECG = "ecg_12lead_images"
 BASELINE = "logistic, last features"
@@ -91,12 +94,16 @@ class Setting:
 
 def fixed(learner: str, encoder: str) -> Make:
     """A learner that is the same on every task, on an encoder's features."""
+    return lambda setting, fold, task: create(learner, shape=setting.shape(encoder, fold))
+
+
+def candidate(*key: str) -> Make:
+    """One of those between which `auto` chooses."""
 
     def make(setting: Setting, fold: str, task: Task) -> Learner:
-        made = create(learner, shape=setting.shape(encoder, fold))
-        if isinstance(made, DepthRidge):
-            take_prior(made, setting, fold)
-        return made
+        (found,) = [each for each in candidates_of(setting.shape("lite0+medical", fold)) if lasting_key(each) == key]
+        take_prior(found, setting, fold)
+        return found
 
     return make
 
@@ -109,32 +116,36 @@ def automatic(encoder: str, *, cut: bool = True) -> Make:
         others = [row for row in (Outcome(**json.loads(line)) for line in lines) if row.source not in FOLDS[fold]]
         suited = usual_cut(task.images) if cut else None
         made = Auto(setting.shape(encoder, fold, suited or WHOLE), outcomes=others)
-        made.keys = [(learner, "+".join(map(_without_hash, takes.split("+")))) for learner, takes in made.keys]
-        for learner in made.learners:
-            if isinstance(learner, DepthRidge):
-                take_prior(learner, setting, fold)
-                made.seen = learner.seen
+        made.keys = [lasting_key(each) for each in made.candidates]
+        for each in made.candidates:
+            take_prior(each, setting, fold)
+            made.seen |= each.seen
         return made
 
     return make
 
 
-def _without_hash(name: str) -> str:
-    """Each fold's encoder stands for the one that is shipped."""
-    return "medical" if name.startswith("medical-") else name
+def lasting_key(each: Candidate) -> tuple[str, str]:
+    """A candidate's key, in which each fold's encoder stands for the one that is shipped."""
+    learner, takes = each.key
+    return learner, re.sub("medical-[0-9a-f]+", "medical", takes)
 
 
 ENCODERS = ("lite0", "medical", "lite0+medical")
+BOTH = "lite0+medical"
 CANDIDATES = {
-    f"{learner}, {encoder}": (learner, encoder) for learner in ("depth-ridge", "logistic") for encoder in ENCODERS
+    **{f"depth-ridge, {encoder}": ("depth-ridge", encoder) for encoder in ENCODERS},
+    f"even-ridge, {BOTH}": ("even-ridge", BOTH),
+    f"logistic, last features, {BOTH}": ("logistic", f"{LAST}{BOTH}"),
 }
 FIXED: dict[str, Make] = {
     BASELINE: lambda setting, fold, task: create("logistic", shape=FinalShape("lite0")),
     "logistic, last features, medical": lambda setting, fold, task: create(
         "logistic", shape=FinalShape(setting.shape("medical", fold).encoder)
     ),
-    **{name: fixed(*candidate) for name, candidate in CANDIDATES.items()},
-    **{f"{learner}, lite0+medical": fixed(learner, "lite0+medical") for learner in ("svm", "knn", "forest")},
+    **{name: candidate(*key) for name, key in CANDIDATES.items()},
+    **{f"logistic, {encoder}": fixed("logistic", encoder) for encoder in ENCODERS},
+    **{f"{learner}, {BOTH}": fixed(learner, BOTH) for learner in ("svm", "knn", "forest")},
     "logistic, medical after training alone": fixed("logistic", "medical:supervised-600-trained"),
 }
 CHOSEN: dict[str, Make] = {
@@ -153,19 +164,21 @@ def ablations(setting: Setting) -> dict[str, Make]:
     }
 
 
-def take_prior(learner: DepthRidge, setting: Setting, fold: str) -> None:
-    """Start from what was learned without the fold."""
-    learned = prior_of(setting, fold)
-    give_prior(learner, learned.state_dict(), learned.seen)
+def take_prior(each: Candidate, setting: Setting, fold: str) -> None:
+    """Start from what was learned without the fold, where anything was."""
+    if isinstance(each.learner, DepthRidge):
+        learned = prior_of(setting, each.learner.name, fold)
+        give_prior(each.learner, learned.state_dict(), learned.seen)
+        each.seen = each.learner.seen
 
 
-def prior_of(setting: Setting, fold: str) -> Learner:
-    """Depth-ridge meta-trained on lite0's features of the other folds; for "free", of all sets of a free licence."""
-    folder = setting.runs / "prior" / fold
+def prior_of(setting: Setting, name: str, fold: str) -> Learner:
+    """A learner meta-trained on lite0's features of the other folds; for "free", of all sets of a free licence."""
+    folder = setting.runs / "prior" / name / fold
     if not (folder / "run.json").exists():
         names = LEARNED_FROM if fold == "free" else [name for other in FOLDS if other != fold for name in FOLDS[other]]
         tasks = [setting.task(name) for name in names]
-        learner = create("depth-ridge", shape=EncodedShape("lite0"))
+        learner = create(name, shape=EncodedShape("lite0"))
         meta_train_into(folder, learner, tasks, PRIOR, resume=folder.exists(), report=lambda event: None)
     return load_learner(folder)
 
@@ -198,6 +211,7 @@ def write_outcomes(setting: Setting) -> None:
     for fold, names in FOLDS.items():
         for name in names:
             task = setting.task(name)
+            tried = {column: candidate(*key)(setting, fold, task) for column, key in CANDIDATES.items()}
             for shots in Protocol.shots:
                 episodes = draw_episodes(task, shots, Protocol(episodes=SUPPORTS))
                 for column, (learner, takes) in CANDIDATES.items():
@@ -210,7 +224,7 @@ def write_outcomes(setting: Setting) -> None:
                             takes=takes,
                             shots=shots,
                             ways=predictions[0].probabilities.shape[1],
-                            spread=round(spread_of(episodes, setting.shape(takes, fold)), 5),
+                            spread=round(spread_of(episodes, tried[column]), 5),
                             loss=round(mean_loss(predictions), 5),
                             accuracy=round(accuracy_of(predictions), 5),
                             episodes=len(predictions),
@@ -237,8 +251,8 @@ def main() -> None:
     setting = Setting(arguments.data, arguments.encoders.absolute(), arguments.runs, arguments.episodes)
     run = Parallel(arguments.jobs, return_as="generator_unordered")
     torch.set_num_threads(1)  # its small steps are slower on more
-    for fold in [*FOLDS, "free"]:
-        prior_of(setting, fold)
+    for name, fold in product(LEARNED, [*FOLDS, "free"]):
+        prior_of(setting, name, fold)
     ablated = ablations(setting)
     stages = [
         [(name, make, fold, Protocol.shots) for name, make in FIXED.items() for fold in FOLDS]
@@ -258,14 +272,15 @@ def main() -> None:
         for done in track(work, "columns × folds", total=len(stage)):
             print("done:", done, flush=True)
     write_bytes(SELECTION / OUTCOMES, (setting.runs / OUTCOMES).read_bytes())
-    prior = prior_of(setting, "free").state_dict()
-    write_arrays(SELECTION / "depth_ridge.safetensors", {name: value.numpy() for name, value in prior.items()})
+    for name in LEARNED:
+        prior = prior_of(setting, name, "free").state_dict()
+        write_arrays(prior_file(name), {key: value.numpy() for key, value in prior.items()})
     write_report(
         setting.cell,
         columns=[*FIXED, *CHOSEN],
         ablated=list(ablated),
         ablated_names=FOLDS[ABLATED],
-        candidates=[name for name in CANDIDATES if name.startswith("depth-ridge") or name.endswith("lite0+medical")],
+        candidates=list(CANDIDATES),
         names=[name for names in FOLDS.values() for name in names],
         jobs=arguments.jobs,
         command=f"python benchmarks/left_out.py --episodes {arguments.episodes}",

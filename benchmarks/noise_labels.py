@@ -20,7 +20,7 @@ from medshot.evaluation import Protocol, draw_episodes
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.networks.encoders import EncodedShape
 from medshot.selection.auto import Auto
-from medshot.selection.outcomes import known_outcomes
+from medshot.selection.outcomes import known_outcomes, without
 from medshot.storage import read_json
 from medshot.tasks import Support, collate, load_tasks
 
@@ -34,12 +34,10 @@ def losses_of(auto: Auto, support: Support, queries: torch.Tensor, truth: np.nda
     classifier = auto.adapt(support)
     mixed = classifier.probabilities(queries)[0].double().numpy()
     said = [mixed]
-    for number, (view, learner) in enumerate(zip(auto.views, auto.learners, strict=True)):
-        prefix = f"{number}/"
-        of_one = {
-            name.removeprefix(prefix): value[0] for name, value in classifier.adapted.items() if name.startswith(prefix)
-        }
-        said.append(learner.predict_one(of_one, view.of(queries[0])).softmax(1).double().numpy())
+    found = {name: value[0] for name, value in classifier.adapted.items()}
+    for number, candidate in enumerate(auto.candidates):
+        logits = candidate.predict_one(auto.of_candidate(number, found), queries[0])
+        said.append(logits.softmax(1).double().numpy())
     guessing = np.log(mixed.shape[1])
     losses = [float(-np.log(each[range(len(truth)), truth]).mean() / guessing) for each in said]
     return auto.explain(classifier.adapted), float(balanced_accuracy(mixed, truth)), losses
@@ -56,8 +54,7 @@ def main() -> None:
     ]
     for name in track([name for names in FOLDS.values() for name in names], "data sets"):
         (task,) = load_tasks(arguments.data / name)
-        others = [row for row in known_outcomes() if row.source != name]
-        auto = Auto(EncodedShape("lite0"), outcomes=others).eval()
+        auto = Auto(EncodedShape("lite0"), outcomes=without(known_outcomes(), [task])).eval()
         rows = []
         for number, episode in enumerate(draw_episodes(task, SHOTS, Protocol(episodes=arguments.episodes))):
             batch = collate([episode], auto.shape)

@@ -8,7 +8,7 @@ from medshot.learners import Learner, create
 from medshot.tasks import Support
 
 BLOCKS = (6, 4)
-NEURAL = ("protonet", "ridge", "depth-ridge", "film", "context", "matching", "relation")
+NEURAL = ("protonet", "ridge", "depth-ridge", "even-ridge", "film", "context", "matching", "relation")
 
 
 def of_features(name: str, blocks: tuple[int, ...] = BLOCKS, *, stir: bool = True, **settings) -> Learner:

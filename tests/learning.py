@@ -18,7 +18,10 @@ SMALL = {
     "imaml": {"width": 8, "steps": 4},
     **{name: {"width": 8, "steps": 4, "views": 2} for name in ("finetune", "finetune-last")},
     "scratch": {"width": 8, "steps": 4, "views": 2},
-    **{name: {"width": 8} for name in ("protonet", "ridge", "depth-ridge", "film", "context", "matching", "relation")},
+    **{
+        name: {"width": 8}
+        for name in ("protonet", "ridge", "depth-ridge", "even-ridge", "film", "context", "matching", "relation")
+    },
     "logistic": {"pixels": 10, "views": 3},
     "transductive-prototypes": {"pixels": 10},
     "meta-svm": {"width": 8},

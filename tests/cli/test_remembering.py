@@ -26,14 +26,14 @@ def task_of(name: str, *, seed: int = 0) -> Task:
     return Task(name, Vectors(rng.normal(size=(20, 5))), np.arange(20) % 2, ("a", "b"), np.arange(20), source=name)
 
 
-def cell_of(task: Task, probability: float) -> Cell:
+def cell_of(task: Task, probability: float, *, name: str = "logistic") -> Cell:
     episodes = draw_episodes(task, 2, Protocol(episodes=2, shots=(2,)))
     said = []
     for episode in episodes:
         truth = np.eye(2)[episode.query_labels]
         probabilities = probability * truth + (1 - probability) * (1 - truth)
         said.append(EpisodePredictions(probabilities, episode.query_labels, episode.query, episode.query))
-    return Cell(task, 2, episodes, {"logistic": said})
+    return Cell(task, 2, episodes, {name: said})
 
 
 def test_an_evaluation_is_remembered(own: Path):
@@ -44,6 +44,15 @@ def test_an_evaluation_is_remembered(own: Path):
     assert row.loss == pytest.approx(np.log(0.75) / np.log(0.5))
     assert row.accuracy == 1
     assert row.images == marks_of(task_of("here"))
+
+
+def test_an_evaluation_of_auto_is_one_of_its_candidates_too(own: Path):
+    auto = Auto(FeatureShape((5,)))
+    remember_for_auto([cell_of(task_of("here"), 0.75, name="auto")], {"auto": auto})
+    first, *rows = users_outcomes()
+    assert first.learner == "auto"
+    assert [(row.learner, row.takes) for row in rows] == auto.keys
+    assert len({row.loss for row in rows}) == len(rows)
 
 
 def test_a_damaged_file_costs_a_line_and_not_the_evaluation(own: Path, capsys: pytest.CaptureFixture[str]):

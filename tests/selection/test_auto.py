@@ -9,10 +9,10 @@ from test_choosing import outcome
 
 from medshot.imaging import ArrayImages, FeatureShape
 from medshot.learners import FewShotClassifier, load_learner
-from medshot.networks.encoders import EncodedShape, write_encoder
+from medshot.networks.encoders import ENCODERS, EncodedShape, write_encoder
 from medshot.networks.encoders.lite0 import imagenet_weights
 from medshot.selection.auto import Auto
-from medshot.selection.candidates import views_of
+from medshot.selection.candidates import last_view, views_of
 from medshot.tasks import Support
 
 BLOCKS = (6, 4)
@@ -45,15 +45,11 @@ def test_it_is_never_worse_than_its_worst_candidate(signal: float, shots: int):
         queries, truth = drawn(rng, 20, 3, signal)
         classifier = adapted(auto, images, labels, 3)
         mixed = cross_entropy(classifier(queries[None])[0].log_softmax(1), truth)
-        each = []
-        for number, (view, learner) in enumerate(zip(auto.views, auto.learners, strict=True)):
-            prefix = f"{number}/"
-            of_one = {
-                name.removeprefix(prefix): value[0]
-                for name, value in classifier.adapted.items()
-                if name.startswith(prefix)
-            }
-            each.append(cross_entropy(learner.predict_one(of_one, view.of(queries)).log_softmax(1), truth))
+        found = {name: value[0] for name, value in classifier.adapted.items()}
+        each = [
+            cross_entropy(one.predict_one(auto.of_candidate(number, found), queries).log_softmax(1), truth)
+            for number, one in enumerate(auto.candidates)
+        ]
         assert mixed <= max(each) + 1e-9
 
 
@@ -142,6 +138,18 @@ def test_one_of_several_encoders_is_seen_as_it_is_alone(cut: str, tmp_path: Path
         alone = EncodedShape(encoder, cut)
         assert view.shape.blocks == alone.blocks
         torch.testing.assert_close(view.of(read), alone.read(pages, rows))
+
+
+@pytest.mark.parametrize("cut", ["whole", "leads"])
+def test_the_last_features_are_those_before_the_classifier(cut: str):
+    pages = ArrayImages(np.random.default_rng(0).integers(0, 256, (2, 60, 90, 3), dtype=np.uint8))
+    shape = EncodedShape("lite0", cut)
+    view, read = last_view(shape), shape.read(pages, np.arange(2))
+    pictures = len(shape.blocks) // len(ENCODERS["lite0"].blocks)
+    assert view.shape.blocks == (ENCODERS["lite0"].blocks[0],) * pictures
+    last = read.unflatten(1, (pictures, -1))[:, :, : ENCODERS["lite0"].blocks[0]].flatten(1)
+    torch.testing.assert_close(view.of(read), last * len(ENCODERS["lite0"].blocks) ** 0.5)
+    torch.testing.assert_close(view.of(read).norm(dim=1), read.norm(dim=1))
 
 
 def test_the_estimator_keeps_the_sentence(tmp_path):

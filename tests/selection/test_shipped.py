@@ -22,9 +22,14 @@ from medshot.tasks import simulate, training_images
 LARGEST = 20 * 2**20
 
 
-def test_the_start_of_depth_ridge_was_learned():
-    fresh = create("depth-ridge", shape=FeatureShape((4,) * len(shipped_prior()["log_weights"]))).state_dict()
-    assert all(not torch.equal(value, fresh[name]) for name, value in shipped_prior().items())
+LEARNED = ("depth-ridge", "even-ridge")
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_what_learners_start_from_was_learned(name: str):
+    prior = shipped_prior(name)
+    fresh = create(name, shape=FeatureShape((4,) * len(prior["log_weights"]))).state_dict()
+    assert all(not torch.equal(value, fresh[key]) for key, value in prior.items())
 
 
 def test_there_are_outcomes_for_every_candidate_of_auto():
@@ -43,7 +48,7 @@ def test_the_encoder_is_small_and_has_its_licence_and_its_card():
     assert ENCODERS["lite0"].seen is None
 
 
-@pytest.mark.parametrize("name", ["auto", "depth-ridge"])
+@pytest.mark.parametrize("name", ["auto", *LEARNED])
 @pytest.mark.parametrize("cut", ["whole", "leads"])
 def test_what_the_start_was_learned_from_is_no_test_of_it(name: str, cut: str, monkeypatch: pytest.MonkeyPatch):
     learned_from = simulate("brain", seed=1, patients=3, size=40)

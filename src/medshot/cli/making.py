@@ -7,7 +7,7 @@ from medshot.imaging import CUTS, ImageShape, InputShape, VolumeShape
 from medshot.learners import Learner, create
 from medshot.learners.neural.depth_ridge import DepthRidge
 from medshot.networks.encoders import ENCODERS, WHOLE, EncodedBagShape, EncodedShape, encoders_of
-from medshot.selection.candidates import with_prior
+from medshot.selection.candidates import ready
 
 PIXELS = "none"
 DEFAULT_ENCODER = "lite0"
@@ -82,7 +82,7 @@ def make_ready(name: str, shape: InputShape, *, preset: str | None = None, seed:
     """A new learner that needs no meta-training, or comes with what it learned; InputError for any other."""
     made = make(name, shape, preset=preset, seed=seed)
     if isinstance(made, DepthRidge) and type(shape) is EncodedShape:
-        return with_prior(made)
+        return ready(made)
     if made.gradient is not None:
         raise InputError(f"Learner '{name}' must be meta-trained first; give --from RUN (see medshot meta-train).")
     return made

@@ -6,11 +6,11 @@ import numpy as np
 
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.evaluation.predictions import EpisodePredictions
-from medshot.evaluation.protocol import Cell
-from medshot.imaging import InputShape
+from medshot.evaluation.protocol import Cell, run_episodes
 from medshot.learners import Learner
 from medshot.networks.encoders import WHOLE, EncodedShape
-from medshot.selection.candidates import views_of
+from medshot.selection.auto import Auto
+from medshot.selection.candidates import Candidate, views_of
 from medshot.selection.outcomes import Outcome
 from medshot.selection.traits import traits_of
 from medshot.tasks import Episode, collate, marks_of
@@ -19,25 +19,39 @@ SUPPORTS = 10
 
 
 def outcomes_of(cells: Sequence[Cell], learners: Mapping[str, Learner]) -> list[Outcome]:
-    """One row for each learner in each cell of an evaluation."""
-    return [
-        Outcome(
-            source=cell.task.source,
-            task=cell.task.name,
-            learner=learners[name].name,
-            takes=takes_of(learners[name]),
-            shots=cell.shots,
-            ways=len(cell.task.classes),
-            spread=spread_of(cell.episodes, learners[name].shape),
-            loss=mean_loss(predictions),
-            accuracy=float(np.mean([balanced_accuracy(each.probabilities, each.labels) for each in predictions])),
-            episodes=len(predictions),
-            images=marks_of(cell.task),
-        )
-        for cell in cells
-        for name, predictions in cell.predictions.items()
-        if np.isfinite(mean_loss(predictions))
-    ]
+    """One row for each learner in each cell of an evaluation, and one for each candidate of `auto`, which are run."""
+    rows = []
+    for cell in cells:
+        for name, predictions in cell.predictions.items():
+            learner = learners[name]
+            rows.append(_outcome(cell, learner.name, takes_of(learner), learner, predictions))
+            if isinstance(learner, Auto):
+                for candidate in learner.candidates:
+                    predictions, _ = run_episodes(candidate, cell.episodes)
+                    rows.append(_outcome(cell, *candidate.key, candidate, predictions))
+    return [row for row in rows if row is not None]
+
+
+def _outcome(
+    cell: Cell, name: str, takes: str, learner: Learner, predictions: Sequence[EpisodePredictions]
+) -> Outcome | None:
+    """None where the learner failed."""
+    loss = mean_loss(predictions)
+    if not np.isfinite(loss):
+        return None
+    return Outcome(
+        source=cell.task.source,
+        task=cell.task.name,
+        learner=name,
+        takes=takes,
+        shots=cell.shots,
+        ways=len(cell.task.classes),
+        spread=spread_of(cell.episodes, learner),
+        loss=loss,
+        accuracy=float(np.mean([balanced_accuracy(each.probabilities, each.labels) for each in predictions])),
+        episodes=len(predictions),
+        images=marks_of(cell.task),
+    )
 
 
 def takes_of(learner: Learner) -> str:
@@ -47,9 +61,11 @@ def takes_of(learner: Learner) -> str:
     return views_of(shape)[-1].name + cut
 
 
-def spread_of(episodes: Sequence[Episode], shape: InputShape) -> float:
-    """The mean spread of the first supports."""
-    supports = [collate([each], shape).support.of_task(0) for each in episodes[:SUPPORTS]]
+def spread_of(episodes: Sequence[Episode], learner: Learner) -> float:
+    """The mean spread of what a learner sees of the first supports."""
+    supports = [collate([each], learner.shape).support.of_task(0) for each in episodes[:SUPPORTS]]
+    if isinstance(learner, Candidate):
+        supports = [learner.view.support(support) for support in supports]
     return float(np.mean([traits_of(support).spread for support in supports]))
 
 

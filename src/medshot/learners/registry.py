@@ -28,6 +28,7 @@ from medshot.learners.gradient.proto_maml import ProtoMaml
 from medshot.learners.gradient.reptile import Reptile
 from medshot.learners.neural.context import Context
 from medshot.learners.neural.depth_ridge import DepthRidge
+from medshot.learners.neural.even_ridge import EvenRidge
 from medshot.learners.neural.film import Film
 from medshot.learners.neural.matching import MatchingNetwork
 from medshot.learners.neural.protonet import ProtoNet
@@ -57,6 +58,7 @@ BUILT_IN: tuple[type[Learner], ...] = (
     ProtoNet,
     Ridge,
     DepthRidge,
+    EvenRidge,
     Film,
     Context,
     MatchingNetwork,

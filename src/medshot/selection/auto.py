@@ -1,7 +1,6 @@
 """The learner that chooses among learners: what past tasks taught, and what the support itself says."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from medshot.imaging import ImageShape, InputShape
 from medshot.learners import Adapted, Learner, register
 from medshot.learners.content import Drawn
-from medshot.selection.candidates import SENTENCES, candidates_of, views_of
+from medshot.selection.candidates import SENTENCES, Candidate, candidates_of
 from medshot.selection.choosing import evidence, prior
 from medshot.selection.folds import left_out_folds
 from medshot.selection.outcomes import Outcome, known_outcomes
@@ -59,12 +58,10 @@ class Auto(Learner):
     ) -> None:
         super().__init__(shape)
         self.outcomes = None if outcomes is None else tuple(Outcome.model_validate(row) for row in outcomes)
-        candidates = candidates_of(views_of(shape))
-        self.views = [view for view, _ in candidates]
-        self.learners = nn.ModuleList([learner for _, learner in candidates])
-        self.keys = [(learner.name, view.name) for view, learner in candidates]
-        for learner in self._learners:
-            self.seen |= learner.seen  # all that learned anything did so from the same images
+        self.learners = nn.ModuleList(candidates_of(shape))
+        self.keys = [candidate.key for candidate in self.candidates]
+        for candidate in self.candidates:
+            self.seen |= candidate.seen  # all that learned anything did so from the same images
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""
@@ -79,12 +76,12 @@ class Auto(Learner):
         support, seed = _chosen(support, support.weights > 0), int(drawn["seed"])
         folds = left_out_folds(support)
         outcomes = known_outcomes() if self.outcomes is None else self.outcomes
-        belief = prior(outcomes, self.keys, traits_of(self.views[0].support(support)))
+        belief = prior(outcomes, self.keys, traits_of(self.candidates[0].view.support(support)))
         before, found = belief.weights(), [0.0, 0.0, 1.0]
         if folds.max() >= 1:
             known = folds >= 0
             truth = support.labels[known]
-            logs = torch.stack([self._left_out(number, support, folds, seed)[known] for number in self._numbers])
+            logs = torch.stack([_left_out(each, support, folds, seed)[known] for each in self.candidates])
             who = _patients(support, known)
             losses = -logs[:, torch.arange(len(truth)), truth] / np.log(support.ways)
             belief = belief.after(evidence(_by_patient(losses.cpu().double(), who).numpy()))
@@ -100,18 +97,16 @@ class Auto(Learner):
             "before": torch.from_numpy(before).to(support.images),
             "left_out": torch.tensor(found).to(support.images),
         }
-        for number in self._numbers:
-            of_one = self._fit(number, support, seed)
-            adapted |= {f"{number}/{name}": value for name, value in of_one.items()}
+        for number, candidate in enumerate(self.candidates):
+            adapted |= {f"{number}/{name}": value for name, value in _fit(candidate, support, seed).items()}
         return adapted
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
         """The logarithm of the mixture."""
-        logs = []
-        for number, (view, learner) in enumerate(zip(self.views, self._learners, strict=True)):
-            prefix = f"{number}/"
-            of_one = {name.removeprefix(prefix): value for name, value in adapted.items() if name.startswith(prefix)}
-            logs.append(learner.predict_one(of_one, learner.embed(view.of(images))).log_softmax(-1))
+        logs = [
+            candidate.predict_one(self.of_candidate(number, adapted), images).log_softmax(-1)
+            for number, candidate in enumerate(self.candidates)
+        ]
         weights = adapted["weights"].clamp(min=torch.finfo(logs[0].dtype).tiny).log()
         return torch.stack(logs).add(weights[:, None, None]).logsumexp(0)
 
@@ -138,30 +133,30 @@ class Auto(Learner):
         return f"Chose {mixed}: {why}; {right} of {judged} patients were right when they were left out."
 
     @property
-    def _learners(self) -> list[Learner]:
-        return [learner for learner in self.learners if isinstance(learner, Learner)]
+    def candidates(self) -> list[Candidate]:
+        """Between which it chooses."""
+        return [candidate for candidate in self.learners if isinstance(candidate, Candidate)]
 
-    @property
-    def _numbers(self) -> range:
-        return range(len(self.views))
+    @staticmethod
+    def of_candidate(number: int, adapted: Adapted) -> Adapted:
+        """What one of the candidates was adapted to."""
+        prefix = f"{number}/"
+        return {name.removeprefix(prefix): value for name, value in adapted.items() if name.startswith(prefix)}
 
-    def _fit(self, number: int, support: Support, seed: int) -> Adapted:
-        learner = self._learners[number]
-        seen = self.views[number].support(support)
-        drawn = learner.draw(seen, torch.Generator().manual_seed(seed))
-        return learner.adapt_one(replace(seen, images=learner.embed(seen.images)), drawn)
 
-    def _left_out(
-        self, number: int, support: Support, folds: Int[Tensor, " support"], seed: int
-    ) -> Float[Tensor, "support ways"]:
-        """A candidate's log-probabilities of every image, from a fit without the image's fold."""
-        view, learner = self.views[number], self._learners[number]
-        said = support.images.new_zeros(len(support.labels), support.ways)
-        for fold in range(int(folds.max()) + 1):
-            found = self._fit(number, _chosen(support, folds != fold), seed)
-            left = learner.embed(view.of(support.images[folds == fold]))
-            said[folds == fold] = learner.predict_one(found, left).log_softmax(1).to(said)
-        return said
+def _fit(candidate: Candidate, support: Support, seed: int) -> Adapted:
+    return candidate.adapt_one(support, candidate.draw(support, torch.Generator().manual_seed(seed)))
+
+
+def _left_out(
+    candidate: Candidate, support: Support, folds: Int[Tensor, " support"], seed: int
+) -> Float[Tensor, "support ways"]:
+    """A candidate's log-probabilities of every image, from a fit without the image's fold."""
+    said = support.images.new_zeros(len(support.labels), support.ways)
+    for fold in range(int(folds.max()) + 1):
+        found = _fit(candidate, _chosen(support, folds != fold), seed)
+        said[folds == fold] = candidate.predict_one(found, support.images[folds == fold]).log_softmax(1).to(said)
+    return said
 
 
 def _patients(support: Support, known: Bool[Tensor, " support"]) -> Int[Tensor, " known"]:

@@ -1,16 +1,18 @@
 """Between what `auto` chooses: learners, each on the features of one encoder or on those of all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from medshot.imaging import FeatureShape, InputShape
-from medshot.learners import Learner, create
+from medshot.learners import Adapted, Learner, create
+from medshot.learners.content import Drawn
 from medshot.learners.neural.depth_ridge import DepthRidge
 from medshot.networks.bag_network import BagShape
 from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape, called, encoders_of
@@ -18,12 +20,14 @@ from medshot.networks.encoders.encoder import Images
 from medshot.storage import read_arrays
 from medshot.tasks import Support
 
-PRIOR = Path(__file__).with_name("depth_ridge.safetensors")
+HOME = Path(__file__).parent
 SENTENCES = {
     "depth-ridge": "ridge regression that weighs the encoder's depths",
+    "even-ridge": "ridge regression to which all depths count alike",
     "logistic": "logistic regression",
     "svm": "a linear support vector machine",
 }
+LAST = "the last features of "
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,69 @@ class View:
         return replace(support, images=self.of(support.images))
 
 
+class Candidate(Learner):
+    """One learner on one view: a learner of all that `auto` is given.
+
+    Args:
+        shape: what `auto` takes of each image.
+        view: what the learner sees of that.
+        learner: needs no more meta-training.
+    """
+
+    name = "candidate"
+    family = "choice"
+    randomised = True
+    batchable = False
+
+    def __init__(self, shape: InputShape, view: View, learner: Learner) -> None:
+        super().__init__(shape)
+        self.view, self.learner = view, learner.requires_grad_(False)
+        self.seen = learner.seen
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The learner's name and the view's, by which outcomes know it."""
+        return self.learner.name, self.view.name
+
+    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+        """What the learner draws."""
+        return self.learner.draw(self.view.support(support), generator)
+
+    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+        """The learner, adapted to what it sees."""
+        seen = self.view.support(support)
+        return self.learner.adapt_one(replace(seen, images=self.learner.embed(seen.images)), drawn)
+
+    def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
+        """The learner's logits."""
+        return self.learner.predict_one(adapted, self.learner.embed(self.view.of(images)))
+
+
+def candidates_of(shape: InputShape) -> list[Candidate]:
+    """Every candidate for what `auto` takes of images.
+
+    Of features each view by depth-ridge; all of them by even-ridge too, and the last features of every encoder by
+    logistic regression. Of anything else logistic regression and a linear support vector machine.
+    """
+    if not isinstance(shape, FeatureShape) or isinstance(shape, BagShape):
+        (view,) = views_of(shape)
+        return [Candidate(shape, view, create(name, shape=view.shape)) for name in ("logistic", "svm")]
+    views = views_of(shape)
+    chosen = [("depth-ridge", view) for view in views]
+    chosen += [("even-ridge", views[-1]), ("logistic", last_view(shape))]
+    return [Candidate(shape, view, ready(create(name, shape=view.shape))) for name, view in chosen]
+
+
 def views_of(shape: InputShape) -> list[View]:
     """Each encoder alone, then all together; one view where there is one encoder or none."""
     match shape:
         case EncodedShape(encoder=encoder, blocks=blocks):
             names = called(encoder)
             whole = View("+".join(names), FeatureShape(blocks))
-            return [whole] if len(names) == 1 else [*_alone(shape, names), whole]
+            if len(names) == 1:
+                return [whole]
+            owners, _ = _origins(shape)
+            return [*(_part(shape, name, owners == number) for number, name in enumerate(names)), whole]
         case EncodedBagShape(encoder=encoder):
             return [View(f"bags of {'+'.join(called(encoder))}", shape)]
         case BagShape():
@@ -68,42 +128,37 @@ def views_of(shape: InputShape) -> list[View]:
             return [View("voxels" if len(shape.dimensions) == 4 else "pixels", shape)]
 
 
-def _alone(shape: EncodedShape, names: Sequence[str]) -> list[View]:
-    """Each of several encoders by itself; the pictures of an image stand side by side, and of each all encoders."""
-    depths = [len(encoder.blocks) for encoder in encoders_of(shape.encoder)]
-    owners = np.resize(np.repeat(np.arange(len(depths)), depths), len(shape.blocks))
-    of_columns = np.repeat(owners, shape.blocks)
-    views = []
-    for number, name in enumerate(names):
-        blocks = tuple(size for size, owner in zip(shape.blocks, owners, strict=True) if owner == number)
-        columns = tuple(np.flatnonzero(of_columns == number).tolist())
-        views.append(View(name, FeatureShape(blocks), columns, (len(shape.blocks) / len(blocks)) ** 0.5))
-    return views
+def last_view(shape: FeatureShape) -> View:
+    """What is usually called an encoder's features: the first block, which comes last in the network, of every encoder.
 
-
-def candidates_of(views: Sequence[View]) -> list[tuple[View, Learner]]:
-    """Every candidate: the view it takes and the learner, which needs no more meta-training.
-
-    Of features each view by depth-ridge, and the last, which is all of them, by logistic regression too; of anything
-    else logistic regression and a linear support vector machine.
+    All features where no encoder has several depths, or none is known.
     """
-    found = []
-    for view in views:
-        if type(view.shape) is FeatureShape:
-            names = ["depth-ridge", "logistic"] if view is views[-1] else ["depth-ridge"]
-        else:
-            names = ["logistic", "svm"]
-        for name in names:
-            learner = create(name, shape=view.shape)
-            if isinstance(learner, DepthRidge):
-                with_prior(learner)
-            found.append((view, learner.requires_grad_(False)))
-    return found
+    if not isinstance(shape, EncodedShape):
+        return views_of(shape)[-1]
+    _, places = _origins(shape)
+    return _part(shape, f"{LAST}{'+'.join(called(shape.encoder))}", places == 0)
 
 
-def with_prior(learner: DepthRidge) -> DepthRidge:
-    """The learner with the start that it learned from the tasks that medshot was made with."""
-    give_prior(learner, shipped_prior(), shipped_images())
+def _origins(shape: EncodedShape) -> tuple[Int[np.ndarray, " blocks"], Int[np.ndarray, " blocks"]]:
+    """Of each block the encoder and the place in it; pictures stand side by side, and of each all encoders."""
+    depths = [len(encoder.blocks) for encoder in encoders_of(shape.encoder)]
+    owners = np.repeat(np.arange(len(depths)), depths)
+    places = np.concatenate([np.arange(count) for count in depths])
+    return np.resize(owners, len(shape.blocks)), np.resize(places, len(shape.blocks))
+
+
+def _part(shape: EncodedShape, name: str, chosen: Bool[np.ndarray, " blocks"]) -> View:
+    """Some blocks, as long together as all of them are."""
+    sizes = np.array(shape.blocks)
+    columns = tuple(np.flatnonzero(np.repeat(chosen, sizes)).tolist())
+    blocks = tuple(sizes[chosen].tolist())
+    return View(name, FeatureShape(blocks), columns, (len(sizes) / len(blocks)) ** 0.5)
+
+
+def ready(learner: Learner) -> Learner:
+    """The learner with the start that it learned from the tasks that medshot was made with, where there is one."""
+    if isinstance(learner, DepthRidge):
+        give_prior(learner, shipped_prior(learner.name), shipped_images())
     return learner
 
 
@@ -123,10 +178,15 @@ def give_prior(learner: DepthRidge, prior: Mapping[str, Tensor], seen: Images) -
     learner.seen = dict(seen)
 
 
+def prior_file(name: str) -> Path:
+    """Where what a learner of that name starts from comes with medshot."""
+    return HOME / f"{name.replace('-', '_')}.safetensors"
+
+
 @cache
-def shipped_prior() -> dict[str, Tensor]:
-    """What depth-ridge learned from the tasks that medshot was made with."""
-    return {name: torch.from_numpy(value.copy()) for name, value in read_arrays(PRIOR).items()}
+def shipped_prior(name: str) -> dict[str, Tensor]:
+    """What a learner learned from the tasks that medshot was made with."""
+    return {key: torch.from_numpy(value.copy()) for key, value in read_arrays(prior_file(name)).items()}
 
 
 def shipped_images() -> Images:

@@ -69,7 +69,7 @@ class DepthRidge(Learner):
             self.network = base_network(shape, width)
             self.sizes = (self.network.features,)
         self.log_weights = nn.Parameter(torch.zeros(len(self.sizes)))
-        self.evenness = nn.Parameter(torch.tensor([1.0, 0.0]))
+        self.evenness: nn.Parameter | tuple[float, float] = nn.Parameter(torch.tensor([1.0, 0.0]))
         self.log_penalty = nn.Parameter(torch.zeros(2))
         self.log_scale = nn.Parameter(torch.tensor([1.6, 0.0]))
         self.log_precision = nn.Parameter(torch.tensor(1.0))
@@ -96,7 +96,7 @@ class DepthRidge(Learner):
         scale = (self.log_scale[0] + self.log_scale[1] * shots).exp()
         start = self._start(rows, support, weights, shots)
         found = start
-        if len(rows) <= LARGEST:
+        if self.steps and len(rows) <= LARGEST:
             kernels = block_products(rows, rows, self.sizes)
             fit = _Fit(kernels, CONSTANT * roots * roots.T, targets, members, roots, self._same_patient(support))
             found = inner_loop(
