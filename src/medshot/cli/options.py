@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from medshot.errors import InputError
 
+Out = Annotated[Path, typer.Option(help="New folder to write to.")]
 Label = Annotated[str, typer.Option(help="Manifest column to take labels from.")]
 Keep = Annotated[list[str] | None, typer.Option(help="Keep only rows with these values: COLUMN=a,b. May be repeated.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
