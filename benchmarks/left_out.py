@@ -98,10 +98,11 @@ def fixed(learner: str, encoder: str) -> Make:
 
 
 def candidate(*key: str) -> Make:
-    """One of those between which `auto` chooses."""
+    """One of those between which `auto` chooses, on both encoders or on Lite0 alone."""
 
     def make(setting: Setting, fold: str, task: Task) -> Learner:
-        (found,) = [each for each in candidates_of(setting.shape("lite0+medical", fold)) if lasting_key(each) == key]
+        every = [each for encoder in (BOTH, "lite0") for each in candidates_of(setting.shape(encoder, fold))]
+        found = next(each for each in every if lasting_key(each) == key)
         take_prior(found, setting, fold)
         return found
 
@@ -138,18 +139,24 @@ CANDIDATES = {
     f"even-ridge, {BOTH}": ("even-ridge", BOTH),
     f"logistic, last features, {BOTH}": ("logistic", f"{LAST}{BOTH}"),
 }
+CANDIDATES_OF_LITE0 = {
+    "even-ridge, lite0": ("even-ridge", "lite0"),
+    "logistic, last features, lite0": ("logistic", f"{LAST}lite0"),
+}
+TRIED = {**CANDIDATES, **CANDIDATES_OF_LITE0}
 FIXED: dict[str, Make] = {
     BASELINE: lambda setting, fold, task: create("logistic", shape=FinalShape("lite0")),
     "logistic, last features, medical": lambda setting, fold, task: create(
         "logistic", shape=FinalShape(setting.shape("medical", fold).encoder)
     ),
-    **{name: candidate(*key) for name, key in CANDIDATES.items()},
+    **{name: candidate(*key) for name, key in TRIED.items()},
     **{f"logistic, {encoder}": fixed("logistic", encoder) for encoder in ENCODERS},
     **{f"{learner}, {BOTH}": fixed(learner, BOTH) for learner in ("svm", "knn", "forest")},
     "logistic, medical after training alone": fixed("logistic", "medical:supervised-600-trained"),
 }
 CHOSEN: dict[str, Make] = {
-    AUTO: automatic("lite0+medical"),
+    AUTO: automatic(BOTH),
+    "auto, lite0": automatic("lite0"),
 }
 ABLATED = "three"
 OBJECTIVES = ("supervised-100", "episodic-100", "self-supervised-100")
@@ -211,10 +218,10 @@ def write_outcomes(setting: Setting) -> None:
     for fold, names in FOLDS.items():
         for name in names:
             task = setting.task(name)
-            tried = {column: candidate(*key)(setting, fold, task) for column, key in CANDIDATES.items()}
+            tried = {column: candidate(*key)(setting, fold, task) for column, key in TRIED.items()}
             for shots in Protocol.shots:
                 episodes = draw_episodes(task, shots, Protocol(episodes=SUPPORTS))
-                for column, (learner, takes) in CANDIDATES.items():
+                for column, (learner, takes) in TRIED.items():
                     predictions, _ = read_cell(setting.cell(column, name, shots))
                     rows.append(
                         Outcome(
@@ -260,7 +267,7 @@ def main() -> None:
         [(BASELINE, FIXED[BASELINE], fold, MORE_SHOTS) for fold in FOLDS],
         [(name, make, fold, Protocol.shots) for name, make in CHOSEN.items() for fold in FOLDS]
         + [
-            (WHOLE_PAGES, automatic("lite0+medical", cut=False), fold, Protocol.shots)
+            (WHOLE_PAGES, automatic(BOTH, cut=False), fold, Protocol.shots)
             for fold in FOLDS
             if ECG in FOLDS[fold]
         ],

@@ -6,7 +6,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from io import SEEK_END, BufferedReader, BytesIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
@@ -44,16 +44,18 @@ def quiet() -> Iterator[list[str]]:
             found += [text for text in (str(warning.message) for warning in caught) if "excess padding" not in text]
 
 
-def open_dataset(content: bytes) -> FileDataset:
+def open_dataset(file: BufferedReader | BytesIO) -> FileDataset:
     """Parse a DICOM file, with or without its preamble.
 
     Raises:
         Unsuitable: it is not DICOM, or it is a deflated file that inflates beyond `BYTE_LIMIT`.
     """
-    if len(content) > BYTE_LIMIT:
-        raise Unsuitable(f"has {len(content):,} bytes, more than the limit of {BYTE_LIMIT:,}; split it")
-    _judge_deflated(content)
-    dataset = dcmread(BytesIO(content), force=True)
+    size = file.seek(0, SEEK_END)
+    if size > BYTE_LIMIT:
+        raise Unsuitable(f"has {size:,} bytes, more than the limit of {BYTE_LIMIT:,}; split it")
+    _judge_deflated(file)
+    file.seek(0)
+    dataset = dcmread(file, force=True)
     if not any(keyword in dataset for keyword in _WHAT_MAKES_A_FILE_DICOM):
         raise Unsuitable("is no DICOM file with an image in it, nor any other file that medshot reads; remove it")
     return dataset
@@ -106,20 +108,18 @@ def first_item(dataset: Dataset, keyword: str) -> Dataset | None:
     return sequence[0] if sequence and isinstance(sequence[0], Dataset) else None
 
 
-def _judge_deflated(content: bytes) -> None:
+def _judge_deflated(file: BufferedReader | BytesIO) -> None:
     """Inflate as far as the limit and no further; pydicom would go on to the end."""
-    if DeflatedExplicitVRLittleEndian.encode() not in content:
-        return
-    stream = BytesIO(content)
-    if read_preamble(stream, force=True) is None:
+    file.seek(0)
+    if read_preamble(file, force=True) is None:
         return
     meta = read_dataset(
-        stream, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag.group != 2
+        file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag.group != 2
     )
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return
     inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-    total, rest = 0, stream.read()
+    total, rest = 0, file.read()
     while rest and not inflating.eof:
         total += len(inflating.decompress(rest, 1 << 24))
         rest = inflating.unconsumed_tail

@@ -1,5 +1,6 @@
 """DICOM files and series to scans."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def read_dicom(path: Path, *, identity: bool = False) -> Scan:
     content = read_content(path)
     try:
         with quiet() as warned:
-            scan = _scan_of(open_dataset(content), identity)
+            scan = _scan_of(open_dataset(BytesIO(content)), identity)
     except Unsuitable as reason:
         raise InputError(f"{path} {reason}.") from None
     except Exception as error:  # a damaged file can make a parser or decoder raise nearly anything

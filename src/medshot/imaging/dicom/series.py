@@ -66,12 +66,12 @@ def read_series(folder: Path, paths: list[Path], *, identity: bool = False) -> S
     with quiet() as warned:
         for path in paths:
             try:
-                content = _content(path)
-                if content is None:
+                dataset = _opened(path)
+                if dataset is None:
                     found.others["file that is no DICOM"] += 1
                     continue
                 strangers = False
-                _take(found, path, open_dataset(content))
+                _take(found, path, dataset)
             except Unsuitable as reason:
                 raise InputError(f"{path} {reason}.") from None
             except InputError:
@@ -94,17 +94,14 @@ def _with(scan: Scan, assumed: list[str]) -> Scan:
     return replace(scan, assumed=tuple(dict.fromkeys((*scan.assumed, *assumed))))
 
 
-def _content(path: Path) -> bytes | None:
-    """The bytes of a DICOM file; None where it has neither DICOM's mark nor begins as files without it do."""
+def _opened(path: Path) -> FileDataset | None:
+    """The dataset of a DICOM file; None where it has neither DICOM's mark nor begins as files without it do."""
     try:
         with path.open("rb") as file:
             start = file.read(132)
             if start[128:] != b"DICM" and not (len(start) == 132 and start.startswith(_FIRST_GROUPS)):
                 return None
-            if path.stat().st_size > BYTE_LIMIT:
-                raise Unsuitable(f"has more than the limit of {BYTE_LIMIT:,} bytes; split it")
-            file.seek(0)
-            return file.read()
+            return open_dataset(file)
     except OSError as error:
         raise Unsuitable(f"could not be read ({error.strerror}); check that you may read it") from error
 
