@@ -3,6 +3,8 @@
 DICOM's millimetres run to the left, back and top of the patient (LPS); a scan's run to the right, front and top (RAS).
 """
 
+import math
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,17 +95,18 @@ def place_of(dataset: Dataset, spacing: tuple[float | None, float | None], assum
     position, orientation = numbers(dataset, "ImagePositionPatient", 3), numbers(dataset, "ImageOrientationPatient", 6)
     if position is None or orientation is None or spacing[0] is None or spacing[1] is None:
         return None
-    across, down = np.array(orientation[:3]), np.array(orientation[3:])
-    lengths = np.linalg.norm(across), np.linalg.norm(down)
-    if min(lengths) < 0.5 or abs(across @ down) > 0.01 * lengths[0] * lengths[1] or max(map(abs, position)) > 1e6:
+    across, down = orientation[:3], orientation[3:]
+    lengths = math.hypot(*across), math.hypot(*down)
+    lean = abs(sum(map(operator.mul, across, down)))
+    if min(lengths) < 0.5 or lean > 0.01 * lengths[0] * lengths[1] or max(map(abs, position)) > 1e6:
         assumed.append("ImageOrientationPatient is no pair of right-angled directions; the place was left aside.")
         return None
     between, thickness = number(dataset, "SpacingBetweenSlices"), number(dataset, "SliceThickness")
     depth = between or thickness
     return Place(
         np.array(position),
-        down / lengths[1],
-        across / lengths[0],
+        np.array(down) / lengths[1],
+        np.array(across) / lengths[0],
         (spacing[0], spacing[1]),
         abs(depth) if depth else None,
     )
@@ -121,12 +124,12 @@ def stack(places: list[Place], what: str, assumed: list[str]) -> Stack:
         Unsuitable: pictures of several orientations or spacings.
     """
     first = places[0]
-    for place in places[1:]:
-        if np.abs(np.array([place.down - first.down, place.across - first.across])).max() > _DIRECTION:
-            raise Unsuitable(f"holds {what} of several orientations; keep those of one orientation")
-        if not np.allclose(place.spacing, first.spacing, rtol=1e-3):
-            raise Unsuitable(f"holds {what} of several pixel spacings; keep those of one spacing")
-    heights = np.array([place.position @ first.normal for place in places])
+    directions = np.array([(place.down, place.across) for place in places])
+    if np.abs(directions - directions[0]).max() > _DIRECTION:
+        raise Unsuitable(f"holds {what} of several orientations; keep those of one orientation")
+    if not np.allclose([place.spacing for place in places], first.spacing, rtol=1e-3):
+        raise Unsuitable(f"holds {what} of several pixel spacings; keep those of one spacing")
+    heights = np.array([place.position for place in places]) @ first.normal
     order = [int(index) for index in np.argsort(heights, kind="stable")]
     if len(order) == 1:
         if first.depth is None:
@@ -143,10 +146,12 @@ def stack(places: list[Place], what: str, assumed: list[str]) -> Stack:
 
 def repeated(places: list[Place]) -> list[list[int]]:
     """Groups of pictures at the same place, in order of first appearance, those alone left out."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, place in enumerate(places):
-        where = np.concatenate([place.position / _SAME_PLACE, np.cross(place.across, place.down) / _DIRECTION])
-        groups.setdefault(tuple(int(value) for value in np.rint(where)), []).append(index)
+    positions = np.array([place.position for place in places]) / _SAME_PLACE
+    directions = np.array([(place.across, place.down) for place in places])
+    normals = np.cross(directions[:, 0], directions[:, 1]) / _DIRECTION
+    groups: dict[tuple[float, ...], list[int]] = {}
+    for index, where in enumerate(np.rint(np.hstack([positions, normals]))):
+        groups.setdefault(tuple(where.tolist()), []).append(index)
     return [group for group in groups.values() if len(group) > 1]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
 from medshot.errors import InputError
@@ -23,7 +24,6 @@ _TELLS_APART = ("EchoTime", "TemporalPositionIdentifier", "DiffusionBValue", "Ac
 class _Slice:
     path: Path
     picture: Picture
-    header: FileDataset  # without its pixels
 
 
 @dataclass
@@ -114,8 +114,10 @@ def _take(found: _Folder, path: Path, dataset: FileDataset) -> None:
         return
     found.patients.add(str(dataset.get("PatientID") or "").strip())
     uid = str(dataset.get("SeriesInstanceUID") or "")
-    name = str(dataset.get("SeriesDescription") or "").strip() or f"series {dataset.get('SeriesNumber') or '?'}"
-    series = found.series.setdefault(uid, _Series(name, path))
+    if uid not in found.series:
+        name = str(dataset.get("SeriesDescription") or "").strip() or f"series {dataset.get('SeriesNumber') or '?'}"
+        found.series[uid] = _Series(name, path)
+    series = found.series[uid]
     series.files += 1
     if {"LOCALIZER", "SCOUT"} & {str(part).upper() for part in dataset.get("ImageType") or ()}:
         series.localizers += 1
@@ -128,10 +130,7 @@ def _take(found: _Folder, path: Path, dataset: FileDataset) -> None:
     found.total += picture.array.nbytes
     if found.total > BYTE_LIMIT:
         raise Unsuitable(f"brings its series to more than the limit of {BYTE_LIMIT:,} bytes; take fewer slices")
-    for keyword in PIXELS:
-        if keyword in dataset:
-            delattr(dataset, keyword)
-    series.slices.append(_Slice(path, picture, dataset))
+    series.slices.append(_Slice(path, picture))
 
 
 def _only(found: _Folder) -> _Series:
@@ -202,8 +201,8 @@ def _without_copies(slices: list[_Slice], assumed: list[str]) -> list[_Slice]:
         kept = slices[group[0]]
         for index in group[1:]:
             if not np.array_equal(kept.picture.array, slices[index].picture.array):
-                other = slices[index].header
-                words = [word for word in _TELLS_APART if kept.header.get(word) != other.get(word)]
+                first, second = (dcmread(slices[each].path, force=True) for each in (group[0], index))
+                words = [word for word in _TELLS_APART if first.get(word) != second.get(word)]
                 by = f", which differ in {' and '.join(words)}" if words else ""
                 raise Unsuitable(f"holds up to {len(group)} different slices at one place{by}; keep one at each place")
             dropped.add(index)
