@@ -266,11 +266,7 @@ def main() -> None:
         + [(name, make, ABLATED, Protocol.shots) for name, make in ablated.items()],
         [(BASELINE, FIXED[BASELINE], fold, MORE_SHOTS) for fold in FOLDS],
         [(name, make, fold, Protocol.shots) for name, make in CHOSEN.items() for fold in FOLDS]
-        + [
-            (WHOLE_PAGES, automatic(BOTH, cut=False), fold, Protocol.shots)
-            for fold in FOLDS
-            if ECG in FOLDS[fold]
-        ],
+        + [(WHOLE_PAGES, automatic(BOTH, cut=False), fold, Protocol.shots) for fold in FOLDS if ECG in FOLDS[fold]],
     ]
     for number, stage in enumerate(stages):
         if number == len(stages) - 1:

@@ -131,7 +131,8 @@ on the data sets outside it and on simulated images, and is the mean of the weig
 meta-trained on Lite0 features of those sets, and `auto` knows outcomes of those sets alone. One indirect leak remains:
 the outcomes on another fold were had with that fold's encoder, which was trained on the fold that is scored now.
 "Last features" are what is usually called frozen features: pooled features before the classifier, brought to norm 4,
-then scikit-learn's `LogisticRegression(C=1)`. All others take features of seven depths, normalised. Which candidates
+then scikit-learn's `LogisticRegression(C=1)`. All others take features of seven depths, normalised; as candidates of
+`auto` ("last features, lite0" and "last features, lite0+medical") the last ones are normalised as well. Which candidates
 `auto` has, how the encoder is averaged and what becomes of an ECG page was settled while looking at fewer episodes of
 these data sets, so the differences are somewhat optimistic; no number was fitted to them. Differences are to logistic
 regression on the last features of Lite0, on the same episodes. Intervals: for new patients, then over episodes; in the
