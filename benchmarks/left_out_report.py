@@ -46,7 +46,7 @@ def write_report(
         place: of the cell of a column, a data set and a number of shots.
         columns: what was scored, the baseline first.
         candidates: those between which `auto` chose.
-        ablated: columns of encoders trained by other objectives.
+        ablated: columns of encoders trained in other ways.
         ablated_names: the data sets that these left out.
         names: the data sets.
         jobs: processes.
@@ -132,11 +132,11 @@ meta-trained on Lite0 features of those sets, and `auto` knows outcomes of those
 the outcomes on another fold were had with that fold's encoder, which was trained on the fold that is scored now.
 "Last features" are what is usually called frozen features: pooled features before the classifier, brought to norm 4,
 then scikit-learn's `LogisticRegression(C=1)`. All others take features of seven depths, normalised; as candidates of
-`auto` ("last features, lite0" and "last features, lite0+medical") the last ones are normalised as well. Which candidates
-`auto` has, how the encoder is averaged and what becomes of an ECG page was settled while looking at fewer episodes of
-these data sets, so the differences are somewhat optimistic; no number was fitted to them. Differences are to logistic
-regression on the last features of Lite0, on the same episodes. Intervals: for new patients, then over episodes; in the
-means the first resamples the data sets as well. ▲ and ▼ mark where the interval for new patients
+`auto` ("last features, lite0" and "last features, lite0+medical") the last ones are normalised as well. Which
+candidates `auto` has, how the encoder is averaged and what becomes of an ECG page was settled while looking at fewer
+episodes of these data sets, so the differences are somewhat optimistic; no number was fitted to them. Differences are
+to logistic regression on the last features of Lite0, on the same episodes. Intervals: for new patients, then over
+episodes; in the means the first resamples the data sets as well. ▲ and ▼ mark where the interval for new patients
 leaves zero. All numbers, with AUROC, Brier score and calibration error: `docs/results/left-out.json`."""
 
 
@@ -208,15 +208,16 @@ def _regret(place: Place, results: Results, candidates: Sequence[str], jobs: int
 
 
 def _ablation(place: Place, ablated: Sequence[str], names: Sequence[str], command: str) -> str:
-    """Objectives of the encoder at equal steps, on the data sets of one fold."""
+    """Ways to train the encoder, on the data sets of one fold."""
     columns = ["logistic, lite0", *ablated, "logistic, medical"]
     every = _as_called(columns)
     measured = [_measured(place, every, name, shots, columns[0]) for name in names for shots in SHOTS]
     results = _collected(measured, columns[0], command)
     return (
-        f"On {', '.join(names)} alone, which these encoders left out: as many steps for every objective, and their "
-        "number in the name; without one it is the encoder of all other tables (supervised, 600 steps). Differences "
-        f"are to logistic regression on Lite0's features of the same depths.\n\n{_means(results, columns)}"
+        f"On {', '.join(names)} alone, which these encoders left out. The name says which parameters were trained (all "
+        "where it says none), by which objective and for how many steps; without a name it is the encoder of all other "
+        "tables (supervised-600). Differences are to logistic regression on Lite0's features of the same depths.\n\n"
+        f"{_means(results, columns)}"
     )
 
 

@@ -1,6 +1,7 @@
 """Train medical encoders: for each fold of benchmarks/folds.json one without its data sets, and the one to ship.
 
 Usage: python benchmarks/medical_encoders.py NAME... [--data FOLDER] [--runs FOLDER] [--objective NAME] [--steps N]
+           [--parameters NAME]
 
 NAME is a fold, "free" (only sets whose licence allows redistribution and commercial use: the one that is shipped) or
 "all". What is finished is passed over, and what was stopped goes on. Beside each encoder stands, under "…-trained", the
@@ -8,6 +9,7 @@ one that keeps nothing of the weights before training.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from encoder_sets import FREE, encoder_tasks, sources_without
@@ -16,8 +18,10 @@ from medshot.networks.encoders.folder import RECORD, read_encoder, read_record, 
 from medshot.networks.encoders.lite0 import Lite0, imagenet_weights
 from medshot.storage import read_json
 from medshot.training import CHECKPOINT
-from medshot.training.encoders import OBJECTIVES, EncoderSettings, averaged, train_encoder_into
+from medshot.training.encoders import OBJECTIVES, PARAMETERS, EncoderSettings, averaged, train_encoder_into
 
+FEW_RATE = 0.003
+"""Few parameters take larger steps than all of them."""
 FOLDS = read_json(Path(__file__).with_name("folds.json"))["folds"]
 
 
@@ -34,10 +38,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
     parser.add_argument("--runs", type=Path, default=Path("runs/encoders"), help="where encoders are kept")
     parser.add_argument("--objective", choices=OBJECTIVES, default="supervised")
+    parser.add_argument("--parameters", choices=PARAMETERS, default="all")
     parser.add_argument("--steps", type=int, default=EncoderSettings.steps)
     arguments = parser.parse_args()
     kind = f"{arguments.objective}-{arguments.steps}"
     settings = EncoderSettings(objective=arguments.objective, steps=arguments.steps, kept=0.0)
+    if arguments.parameters != "all":
+        kind = f"{arguments.parameters}-{kind}"
+        settings = replace(settings, parameters=arguments.parameters, learning_rate=FEW_RATE)
     for name in arguments.names:
         trained, folder = arguments.runs / f"{kind}-trained" / name, arguments.runs / kind / name
         if not (trained / RECORD).exists():

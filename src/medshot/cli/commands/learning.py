@@ -96,6 +96,7 @@ def train_encoder(
     tasks: Annotated[list[Path], typer.Argument(help="Folders, CSV manifests or MedMNIST files.")],
     out: Out,
     objective: Annotated[str, typer.Option(help="supervised, episodic or self-supervised.")] = "supervised",
+    parameters: Annotated[str, typer.Option(help="What is trained: all, modulation or low-rank.")] = "all",
     steps: Annotated[int, typer.Option(help="Steps of training.")] = 600,
     label: Label = "label",
     keep: Keep = None,
@@ -114,7 +115,7 @@ def train_encoder(
     from medshot.tasks import load_tasks
     from medshot.training.encoders import EncoderSettings, train_encoder_into
 
-    settings = EncoderSettings(objective=objective, steps=steps, seed=seed)
+    settings = EncoderSettings(objective=objective, parameters=parameters, steps=steps, seed=seed)
     loaded = [task for path in tasks for task in load_tasks(path, label=label, keep=kept(keep))]
     for task in loaded:
         note(task.describe())

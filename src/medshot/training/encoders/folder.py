@@ -18,6 +18,7 @@ from medshot.tasks import Task, task_records, training_images
 from medshot.training.device import resolve_device
 from medshot.training.encoders.averaging import averaged
 from medshot.training.encoders.loop import train_encoder
+from medshot.training.encoders.parameters import PARAMETERS, fold
 from medshot.training.encoders.settings import EncoderSettings
 from medshot.training.folders import check_unfinished, unfinished
 
@@ -64,10 +65,13 @@ def train_encoder_into(
     seen = training_images(tasks, ARCHITECTURE.shape)
     start = imagenet_weights()
     network = Lite0(start)
-    network.unfreeze(settings.frozen)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        PARAMETERS[settings.parameters](network, settings.frozen)
     with unfinished(folder, resume=resume):
         losses = train_encoder(network, tasks, settings, folder=folder, device=where)
         training = _training(tasks, settings, losses, where)
+        fold(network)
         weights = averaged(start, network.network.cpu().state_dict(), settings.kept)
         write_encoder(folder, called, "lite0", weights, seen, training)
 

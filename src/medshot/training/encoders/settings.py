@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from medshot.errors import InputError
 from medshot.training.encoders.objectives import OBJECTIVES
+from medshot.training.encoders.parameters import PARAMETERS
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,7 @@ class EncoderSettings:
 
     Args:
         objective: a key of `OBJECTIVES`.
+        parameters: which are trained: a key of `PARAMETERS`.
         steps: of AdamW (Loshchilov and Hutter, 2019).
         tasks: tasks in the batch of a step.
         shots: support patients per class of each of them.
@@ -28,10 +30,11 @@ class EncoderSettings:
         seed: decides every draw.
 
     Raises:
-        InputError: a number is out of range, or there is no such objective.
+        InputError: a number is out of range, or there is no such objective or choice of parameters.
     """
 
     objective: str = "supervised"
+    parameters: str = "all"
     steps: int = 600
     tasks: int = 4
     shots: int = 3
@@ -49,6 +52,8 @@ class EncoderSettings:
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
             raise InputError(f"objective is '{self.objective}', but must be one of {', '.join(OBJECTIVES)}.")
+        if self.parameters not in PARAMETERS:
+            raise InputError(f"parameters is '{self.parameters}', but must be one of {', '.join(PARAMETERS)}.")
         least = {"steps": 1, "tasks": 1, "shots": 1, "queries": 1, "ways": 2, "size": 32, "frozen": 0, "seed": 0}
         for name, bound in (least | {"checkpoint_every": 1}).items():
             if getattr(self, name) < bound:
