@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.stats import binom
+from scipy.special import bdtrc
 from torch import Tensor, nn
 
 from medshot.imaging import ImageShape, InputShape
@@ -124,7 +124,7 @@ class Auto(Learner):
                 f"Chose {mixed}, by past tasks alone: label a second patient of each class, so that it can be tried on "
                 "patients left out."
             )
-        if binom.sf(right - 1, judged, share) > CHANCE:
+        if bdtrc(right - 1, judged, share) > CHANCE:
             return (
                 f"Found nothing to learn: {right} of {judged} patients were right when they were left out, and "
                 f"guessing gets {share * judged:.0f}; more labels may help, or the images do not show this."

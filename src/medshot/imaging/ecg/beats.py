@@ -5,7 +5,6 @@ from itertools import pairwise
 import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
-from scipy.signal import find_peaks
 
 from medshot.imaging.ecg.leads import COLUMNS, ROWS
 from medshot.imaging.ecg.page import SECONDS
@@ -24,6 +23,8 @@ def find_beats(traces: Float[np.ndarray, "traces width"]) -> Int[np.ndarray, " b
     Args:
         traces: as `follow_traces` finds them: three rows of four leads in turn, and a strip of one.
     """
+    from scipy.signal import find_peaks  # takes a second to import, and only pages need it
+
     width = traces.shape[1]
     per_second = width / SECONDS
     speed = np.abs(np.diff(traces, axis=1, prepend=traces[:, :1]))

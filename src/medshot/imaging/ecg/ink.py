@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from medshot.imaging.arrays import Image
 
@@ -11,18 +11,28 @@ LEAST = 64  # pixels; shorter sides are stretched to it
 FAINT, FULL = 0.35, 0.75  # of the darkness of the page's strongest strokes: where ink begins and where it is full
 _ANGLES = np.arange(-4, 4.01, 0.25).tolist()  # degrees
 
+Light = UInt8[np.ndarray, "_ _"]
 Ink = Float32[np.ndarray, "rows columns"]
 
 
 def read_ink(page: Image) -> Ink:
     """The share of ink in every pixel, 0 to 1, of the page turned so that its rows are level.
 
-    The brightest of the three colours hides a coloured ruling from a dark pen. Paper is what a morphological closing
-    finds between the lines, so that uneven light does not count, and what is much darker than most of the paper is what
-    the page lies on. Long upright lines, which part the leads on some pages, stay: see `without_bars`.
+    Paper is what a morphological closing finds between the lines, so that uneven light does not count, and what is much
+    darker than most of the paper is what the page lies on. Long upright lines, which part the leads on some pages,
+    stay: see `without_bars`.
 
     Args:
         page: a scan or a photograph, upright to a few degrees; black bars at its sides are cut off.
+    """
+    return _level(_darkness(read_light(page)))
+
+
+def read_light(page: Image) -> Light:
+    """The brightest of the three colours, which hides a coloured ruling from a dark pen, as large as the ink.
+
+    Args:
+        page: see `read_ink`.
     """
     light = page.max(axis=2) if page.ndim == 3 else page
     if light.dtype == np.uint16:
@@ -33,7 +43,7 @@ def read_ink(page: Image) -> Ink:
     light = _without_margins(light)
     if min(light.shape) < LEAST:
         light = cv2.resize(light, (max(LEAST, light.shape[1]), max(LEAST, light.shape[0])))
-    return _level(_darkness(light))
+    return light
 
 
 def without_bars(ink: Ink) -> Ink:
@@ -43,13 +53,13 @@ def without_bars(ink: Ink) -> Ink:
     return np.where(cv2.dilate(bars, np.ones((3, 3), np.uint8)) > 0.3, np.float32(0), ink)
 
 
-def _without_margins(light: np.ndarray) -> np.ndarray:
+def _without_margins(light: Light) -> Light:
     """The page without rows and columns at its sides that are black throughout."""
     rows, columns = np.flatnonzero(light.any(axis=1)), np.flatnonzero(light.any(axis=0))
     return light[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else light
 
 
-def _darkness(light: np.ndarray) -> Ink:
+def _darkness(light: Light) -> Ink:
     side = max(1, light.shape[1] // 40) * 2 + 1
     # continued at its borders, so that a sliver of what the page lies on is not as narrow as a stroke
     wide = cv2.copyMakeBorder(cv2.medianBlur(light, 3), side, side, side, side, cv2.BORDER_REPLICATE)

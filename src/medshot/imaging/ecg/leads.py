@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from medshot.imaging.arrays import Image
-from medshot.imaging.ecg.ink import Ink, read_ink
+from medshot.imaging.ecg.ink import Ink, read_ink, read_light
 from medshot.imaging.ecg.page import LAYOUT
 
 ROWS, COLUMNS = 4, 4  # three rows of four leads, and a strip of one
@@ -53,9 +53,11 @@ def is_page(page: Image) -> bool:
     Args:
         page: see `read_ink`.
     """
+    height, width = read_light(page).shape
+    if width < BROAD * height:
+        return False
     ink = read_ink(page)
-    height, width = ink.shape
-    if width < BROAD * height or (ink > 0.3).mean() > INKED:
+    if (ink > 0.3).mean() > INKED:
         return False
     layout = find_layout(ink)
     near = round(0.45 * layout.spacing)

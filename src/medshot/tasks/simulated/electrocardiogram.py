@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.signal import lfilter
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 SECONDS = 10.0
@@ -170,6 +169,8 @@ def record(hearts: Hearts, times: Float[np.ndarray, " samples"]) -> Float[np.nda
 
 
 def _relax(forced: Float[np.ndarray, "patients 3 samples"], step: float) -> Float[np.ndarray, "patients 3 samples"]:
+    from scipy.signal import lfilter  # takes a second to import, and only simulated hearts need it
+
     decay = np.exp(-step)
     taps = np.array([1, -decay], dtype=np.float32)
     return forced - lfilter(taps.sum(keepdims=True), taps, forced, axis=-1)
