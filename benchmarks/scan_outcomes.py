@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,8 @@ def main() -> None:
     if arguments.worker:
         work(arguments.worker)
         return
+    if find_spec("monai") is None:
+        sys.exit("MONAI is not installed; pip install -e '.[bench]' first.")
     rows, workers = [], {reader: Worker(reader) for reader in READERS}
     with tempfile.TemporaryDirectory() as folder:
         for source, path in files_to_read(Path(folder)):
