@@ -43,3 +43,17 @@ def test_the_smaller_system_is_the_one_that_is_solved(shape, monkeypatch):
     monkeypatch.setattr(torch.linalg, "cholesky", lambda matrix: solved.append(tuple(matrix.shape)) or cholesky(matrix))
     solve(torch.ones(shape), torch.ones(shape[0], 2), torch.tensor(1.0))
     assert solved == [(3, 3)]
+
+
+@pytest.mark.parametrize("times", [2, 30])
+def test_more_shots_than_were_learned_from_leave_the_start_as_it_is_at_the_most(times):
+    learner = of_features("depth-ridge", (2, 3), stir=False)
+    learner.steps = 0
+    with torch.no_grad():
+        learner.evenness.copy_(torch.tensor([0.5, 0.5]))
+    few, starts = torch.cat([vectors(0, 20, 2), 5 + vectors(1, 20, 3)], dim=1), []
+    for repeats in (1, times):
+        labels = [0] * 10 * repeats + [1] * 10 * repeats
+        features = few.unflatten(0, (2, 10)).repeat(1, repeats, 1).flatten(0, 1)
+        starts.append(learner.adapt(support_of(labels, features)).adapted["log_weights"])
+    torch.testing.assert_close(starts[1], starts[0])

@@ -19,6 +19,8 @@ from medshot.networks.bag_network import BagShape
 from medshot.tasks import Support
 
 USUAL_SHOTS = 5.0
+SHOTS = (1.0, 10.0)
+"""Images per class between which what depends on them is learned; with fewer or more it stays as it is at the ends."""
 LARGEST = 512
 CONSTANT = 10.0
 """Of the kernel: large beside that of features of norm 4, so that the intercept is hardly shrunk."""
@@ -40,10 +42,10 @@ class DepthRidge(Learner):
     start is w_b = exp(a_b) / r_b^γ, with a learned, r_b the block's scatter on this support as a share of its own mean
     square, and γ from 0 (as the features come) to 1 (every depth tells images apart equally).
 
-    Learned across tasks: a; λ, γ and the scale of the logits as functions of the shots; how firm the prior is; the
-    step. Classes weigh the same. Samples of one patient are left out together; the support's mean, which
-    features are centred by, keeps them. Supports of more than `LARGEST` samples keep the weights and λ that were
-    learned, since theirs is the memory of one kernel for each block. Inductive; `adapt` costs one kernel and
+    Learned across tasks: a; λ, γ and the scale of the logits as functions of the shots, between 1 and 10 of them; how
+    firm the prior is; the step. Classes weigh the same. Samples of one patient are left out together; the support's
+    mean, which features are centred by, keeps them. Supports of more than `LARGEST` samples keep the weights and λ
+    that were learned, since theirs is the memory of one kernel for each block. Inductive; `adapt` costs one kernel and
     `steps + 1` inversions of it.
 
     Args:
@@ -92,7 +94,7 @@ class DepthRidge(Learner):
         centre = weights @ support.images / weights.sum()
         rows = roots * (support.images - centre)
         targets = roots * ((members > 0).to(rows) - 1 / support.ways)
-        shots = (support.weights.sum() / support.ways / USUAL_SHOTS).log()
+        shots = ((support.weights.sum() / support.ways).clamp(*SHOTS) / USUAL_SHOTS).log()
         scale = (self.log_scale[0] + self.log_scale[1] * shots).exp()
         start = self._start(rows, support, weights, shots)
         found = start
