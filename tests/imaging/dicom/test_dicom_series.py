@@ -118,6 +118,15 @@ def test_different_slices_at_one_place(tmp_path):
     refused(tmp_path / "a", "one place", "EchoTime")
 
 
+@pytest.mark.parametrize("heights", [[0], [0, 2, 4]])
+def test_slices_side_by_side_are_refused(tmp_path, heights):
+    slices(tmp_path, heights)
+    for number, height in enumerate(heights):
+        beside = magnetic([60, -20, height], np.zeros((4, 5), np.uint16))
+        write(tmp_path / f"beside-{number}.dcm", beside)
+    refused(tmp_path, "side by side", "keep one at each height")
+
+
 def test_a_series_of_one_slice(tmp_path):
     scan = read(slices(tmp_path, [7]))
     assert (scan.kind, scan.array.shape, scan.spacing[0]) == ("picture", (1, 4, 5), 2.0)

@@ -121,7 +121,7 @@ def stack(places: list[Place], what: str, assumed: list[str]) -> Stack:
         assumed: what had to be taken is added here.
 
     Raises:
-        Unsuitable: pictures of several orientations or spacings.
+        Unsuitable: pictures of several orientations or spacings, or side by side.
     """
     first = places[0]
     directions = np.array([(place.down, place.across) for place in places])
@@ -137,6 +137,8 @@ def stack(places: list[Place], what: str, assumed: list[str]) -> Stack:
         elif what != "pictures":
             assumed.append("There is one slice; its thickness was taken as the spacing of slices.")
         return Stack(order, first.affine(first.normal * (first.depth or 1.0)), (first.depth, *first.spacing))
+    if np.diff(heights[order]).min() < _SAME_PLACE:
+        raise Unsuitable(f"holds {what} side by side at one height (stations or tiles); keep one at each height")
     bottom, top = places[order[0]], places[order[-1]]
     step = (top.position - bottom.position) / (len(order) - 1)
     _name_uneven(np.diff(heights[order]), what, assumed)
