@@ -61,14 +61,14 @@ def score(setting: Setting, column: str, make: Make, fold: str, shots: Sequence[
     """One column on one fold: what it says of every episode's queries, written to files."""
     torch.set_num_threads(1)
     for name in [ECG] if column == WHOLE_PAGES else FOLDS[fold]:
-        todo = [number for number in shots if not setting.cell(column, name, number).exists()]
+        todo = [number for number in shots if not finished(setting, column, name, number)]
         if not todo:
             continue
         task = setting.task(name)
         learner = make(setting, fold, task)
         refuse_overlap(learner, [task])
         for number in todo:
-            protocol = Protocol(episodes=setting.episodes if number in Protocol.shots else setting.episodes // 2)
+            protocol = Protocol(episodes=episodes_of(setting, number))
             try:
                 episodes = draw_episodes(task, number, protocol)
             except TooFewPatients:
@@ -77,6 +77,16 @@ def score(setting: Setting, column: str, make: Make, fold: str, shots: Sequence[
             path.parent.mkdir(parents=True, exist_ok=True)
             write_cell(path, *run_episodes(learner, episodes))
     return f"{column}, fold {fold}"
+
+
+def finished(setting: Setting, column: str, name: str, shots: int) -> bool:
+    """Whether a cell is there, of as many episodes as are wanted; delete --runs where an encoder was trained anew."""
+    path = setting.cell(column, name, shots)
+    return path.exists() and len(read_cell(path)[0]) == episodes_of(setting, shots)
+
+
+def episodes_of(setting: Setting, shots: int) -> int:
+    return setting.episodes if shots in Protocol.shots else setting.episodes // 2
 
 
 def write_outcomes(setting: Setting) -> None:
