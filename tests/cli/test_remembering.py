@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from medshot.cli.evaluating import forget, remember_for_auto
-from medshot.evaluation import Cell, EpisodePredictions, Protocol, draw_episodes
+from medshot.cli.evaluating import load_learners, remember_for_auto
+from medshot.evaluation import Cell, EpisodePredictions, Protocol, draw_episodes, evaluate
+from medshot.evaluation.remembering import _device_of, takes_of
 from medshot.imaging import FeatureShape, Vectors
 from medshot.learners import create
 from medshot.selection.auto import Auto
@@ -62,7 +64,7 @@ def test_a_damaged_file_costs_a_line_and_not_the_evaluation(own: Path, capsys: p
 
 
 @pytest.mark.parametrize("called", ["here", "under another name"])
-def test_auto_knows_nothing_of_what_it_is_scored_on(own: Path, called: str):
+def test_auto_knows_nothing_of_what_it_is_scored_on(own: Path, called: str, monkeypatch: pytest.MonkeyPatch):
     here = task_of("here")
     row = Outcome(
         source="here",
@@ -79,6 +81,30 @@ def test_auto_knows_nothing_of_what_it_is_scored_on(own: Path, called: str):
     )
     remember([row, row.model_copy(update={"source": "there", "images": marks_of(task_of("there", seed=1))})])
     auto = Auto(FeatureShape((5,)))
-    forget({"auto": auto}, [replace(here, name=called, source=called)])
-    assert {outcome.source for outcome in auto.outcomes} >= {"there"}
-    assert "here" not in {outcome.source for outcome in auto.outcomes}
+    known = []
+    scored = replace(here, name=called, source=called)
+    monkeypatch.setattr(auto, "draw", lambda *_: known.append(auto.outcomes) or {"seed": torch.tensor([0])})
+    protocol = Protocol(episodes=1, shots=(2,), baseline="auto")
+    evaluate({"auto": auto}, [scored], protocol)
+    assert {outcome.source for outcome in known[0]} >= {"there"}
+    assert "here" not in {outcome.source for outcome in known[0]}
+    assert auto.outcomes is None
+
+
+def test_a_run_of_ones_own_is_not_taken_for_what_comes_with_medshot(own: Path, tmp_path: Path):
+    learner = create("logistic", shape=FeatureShape((5,)))
+    assert takes_of(learner) == "features"
+    learner.training_record = object()
+    assert takes_of(learner) == "features, meta-trained"
+
+
+def test_a_run_and_the_learner_of_its_name_are_both_evaluated(tmp_path: Path):
+    shape = FeatureShape((5,))
+    create("logistic", shape=shape).save(tmp_path / "run")
+    assert list(load_learners([tmp_path / "run"], ["logistic"], shape)) == ["logistic", "logistic (as it comes)"]
+
+
+def test_candidates_run_where_auto_is():
+    auto = Auto(FeatureShape((5,))).to("meta")
+    assert _device_of(auto).type == "meta"
+    assert _device_of(create("logistic", shape=FeatureShape((5,)))).type == "cpu"

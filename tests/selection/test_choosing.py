@@ -75,3 +75,10 @@ def test_few_labels_lean_on_the_prior_and_many_on_themselves():
     assert belief.after(said(4)).mean.argmax() == 0
     assert belief.after(said(4000)).mean.argmax() != 0
     assert (belief.after(said(4)).deviation < belief.deviation).all()
+
+
+def test_of_several_outcomes_on_one_task_that_of_most_episodes_counts():
+    rows = past((0.5, 0.7, 0.9))
+    hasty = [outcome(KEYS[0], 1.5).model_copy(update={"episodes": 1})]
+    assert prior([*rows, *hasty], KEYS, HERE).mean == pytest.approx(prior(rows, KEYS, HERE).mean)
+    assert prior([*hasty, *rows], KEYS, HERE).mean == pytest.approx(prior(rows, KEYS, HERE).mean)

@@ -48,6 +48,10 @@ def test_one_patient_in_a_class_leaves_nothing_out():
     assert left_out_folds(support([0, 0, 1, 1], [1, 2, 3, 3], 2)).tolist() == [-1] * 4
 
 
-def test_a_patient_of_two_classes_is_never_left_out():
+def test_where_all_patients_have_several_classes_they_are_left_out_all_the_same():
+    assert left_out_folds(support([0, 1, 0, 1, 1, 0], [5, 5, 6, 6, 7, 7], 2)).tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_patient_of_two_classes_is_not_left_out_where_there_are_others():
     folds = left_out_folds(support([0, 0, 1, 1, 0, 1], [1, 2, 3, 4, 9, 9], 2))
     assert folds.tolist() == [0, 1, 0, 1, -1, -1]

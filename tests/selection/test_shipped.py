@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from medshot.cli.making import make_ready
 from medshot.errors import InputError
@@ -17,7 +18,7 @@ from medshot.selection import candidates
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import shipped_prior
 from medshot.selection.outcomes import SHIPPED, known_outcomes
-from medshot.tasks import simulate, training_images
+from medshot.tasks import load_tasks, simulate, training_images
 
 LARGEST = 20 * 2**20
 
@@ -46,6 +47,20 @@ def test_the_encoder_is_small_and_has_its_licence_and_its_card():
     assert "not a medical device" in (home / "MODEL_CARD.md").read_text()
     assert len(ENCODERS["medical"].seen()["hashes"]) > 10_000
     assert ENCODERS["lite0"].seen is None
+
+
+@pytest.mark.parametrize("cut", ["whole", "leads"])
+def test_nor_is_a_smaller_copy_of_it(cut: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    learned_from = simulate("ecg", seed=1, patients=2, size=256)
+    monkeypatch.setattr(candidates, "shipped_images", lambda: training_images([learned_from], ENCODERS["lite0"].shape))
+    pixels = learned_from.images.pixels(ENCODERS["lite0"].shape)
+    for number, (picture, label) in enumerate(zip(pixels[learned_from.rows], learned_from.labels, strict=True)):
+        folder = tmp_path / "copies" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture.transpose(1, 2, 0)).resize((180, 180)).save(folder / f"{number}.png")
+    (copies,) = load_tasks(tmp_path / "copies")
+    with pytest.raises(InputError, match="0 identical, the others near-duplicates"):
+        refuse_overlap(make_ready("depth-ridge", EncodedShape("lite0", cut)), [copies])
 
 
 @pytest.mark.parametrize("name", ["auto", *LEARNED])

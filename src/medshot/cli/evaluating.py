@@ -12,11 +12,12 @@ from medshot.cli.options import note, write_out
 from medshot.errors import InputError, StorageError
 from medshot.evaluation import Cell, Protocol, Results, evaluate
 from medshot.evaluation.remembering import outcomes_of
-from medshot.imaging import InputShape
+from medshot.imaging import InputShape, usual_cut
 from medshot.learners import Learner, load_learner
+from medshot.networks.encoders import WHOLE, EncodedShape
 from medshot.reporting import results_table, write_evaluation
 from medshot.selection.auto import Auto
-from medshot.selection.outcomes import known_outcomes, remember, without
+from medshot.selection.outcomes import remember
 from medshot.storage import new_folder, refuse_existing, shown
 from medshot.tasks import Task, load_tasks
 from medshot.training import resolve_device
@@ -45,7 +46,7 @@ def evaluate_paths(
     for learner in learners.values():
         learner.to(place)
     command = shown(shlex.join(["medshot", *sys.argv[1:]]))
-    forget(learners, tasks)
+    _point_to_cut(learners, tasks)
     results, cells = evaluate(learners, tasks, protocol, device=place, command=command)
     return results, cells, learners
 
@@ -63,14 +64,21 @@ def load_learners(runs: Sequence[Path], names: Sequence[str], shape: InputShape)
         learners[name] = learner
     if learners:
         shape = next(iter(learners.values())).shape
-    return learners | {name: make_ready(name, shape) for name in names if name not in learners}
+    return learners | {_apart(name, learners): make_ready(name, shape) for name in names}
 
 
-def forget(learners: Mapping[str, Learner], tasks: Sequence[Task]) -> None:
-    """See to it that `auto` knows nothing of how any learner did on the data sets that it is to be scored on."""
-    for learner in learners.values():
-        if isinstance(learner, Auto):
-            learner.outcomes = without(known_outcomes(), tasks)
+def _apart(name: str, learners: Mapping[str, Learner]) -> str:
+    """What a named learner is called beside runs, of which one may be of the same learner."""
+    return name if name not in learners else f"{name} (as it comes)"
+
+
+def _point_to_cut(learners: Mapping[str, Learner], tasks: Sequence[Task]) -> None:
+    """Say where `adapt` would have cut a task's images for `auto`, which here takes what all learners take."""
+    shapes = [learner.shape for learner in learners.values() if isinstance(learner, Auto)]
+    if any(isinstance(shape, EncodedShape) and shape.cut == WHOLE for shape in shapes):
+        for task in tasks:
+            if cut := usual_cut(task.images):
+                note(f"Task '{task.name}' looks like ECG pages; medshot adapt would cut them for auto: --cut {cut}.")
 
 
 def remember_for_auto(cells: Sequence[Cell], learners: Mapping[str, Learner]) -> None:

@@ -15,6 +15,7 @@ from medshot.cli.making import make_ready
 from medshot.cli.options import note, write_out
 from medshot.errors import InputError
 from medshot.evaluation import refuse_overlap
+from medshot.evaluation.unknowing import unknowing
 from medshot.imaging import InputShape
 from medshot.learners import load_learner
 from medshot.networks.encoders import EncodedShape
@@ -59,7 +60,8 @@ def forecast_for(
         )
     if made.name != LEARNER or made.shape != EncodedShape():
         note(f"Past curves are of {LEARNER} on features of lite0; intervals of anything else were not tested.")
-    signs = signs_of(task, made, np.random.default_rng(seed))
+    with unknowing([made], [task]):
+        signs = signs_of(task, made, np.random.default_rng(seed))
     found = {
         "task": task.name,
         "learner": made.name,

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Bool
 
 from medshot.errors import InputError
-from medshot.imaging import near_duplicates
+from medshot.imaging import InputShape, near_duplicates
 from medshot.learners import Learner
-from medshot.networks.encoders import EncodedBagShape, EncodedShape
+from medshot.networks.encoders import WHOLE, EncodedBagShape, EncodedShape
 from medshot.tasks import Task
 
 
@@ -27,15 +27,24 @@ def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
             identical = np.array(
                 [any(bytes.fromhex(digest) in known for digest in of_sample) for of_sample in task.hashes_of_each()]
             )
-            prints = learner.shape.fingerprints(task.images)[task.rows]
             similar = np.zeros(len(task), dtype=bool)
-            similar[near_duplicates(prints, learner.seen["fingerprints"])[:, 0]] = True
+            for shape in _shapes_of_prints(learner, task):
+                prints = shape.fingerprints(task.images)[task.rows]
+                similar[near_duplicates(prints, learner.seen["fingerprints"])[:, 0]] = True
             _refuse(task, identical, similar, f"'{learner.name}' was meta-trained on", "meta-train without them")
     if isinstance(learner.shape, EncodedShape | EncodedBagShape):
         for task in tasks:
             for seen in learner.shape.seen(task.images):
                 what = f"encoder '{seen.encoder}' of '{learner.name}' was trained on"
                 _refuse(task, seen.identical[task.rows], seen.similar[task.rows], what, "take another encoder")
+
+
+def _shapes_of_prints(learner: Learner, task: Task) -> list[InputShape]:
+    """How it may have seen images: as it takes them, and whole, as those that its start was learned from are known."""
+    shape = learner.shape
+    if isinstance(shape, EncodedShape) and shape.cut != WHOLE and task.images.axes == 2:
+        return [shape, EncodedShape(shape.encoder)]
+    return [shape]
 
 
 def _refuse(

@@ -17,6 +17,7 @@ from medshot.errors import InputError
 from medshot.evaluation.overlap import refuse_overlap
 from medshot.evaluation.predictions import EpisodePredictions
 from medshot.evaluation.results import Measurement, Metadata, Results, collect, measure
+from medshot.evaluation.unknowing import unknowing
 from medshot.learners import Learner
 from medshot.tasks import Episode, Task, collate, draw_episode
 from medshot.training.engine import synchronize
@@ -104,14 +105,15 @@ def evaluate(
         refuse_overlap(learner, tasks)
     cells = [Cell(task, shots, draw_episodes(task, shots, protocol)) for task in tasks for shots in protocol.shots]
     console = Console(stderr=True)
-    for cell, name in track(
-        [(cell, name) for cell in cells for name in learners],
-        "evaluating",
-        console=console,
-        disable=not (show and console.is_terminal),
-        transient=True,
-    ):
-        cell.predictions[name], cell.seconds[name] = run_episodes(learners[name], cell.episodes, device)
+    with unknowing(learners.values(), tasks):
+        for cell, name in track(
+            [(cell, name) for cell in cells for name in learners],
+            "evaluating",
+            console=console,
+            disable=not (show and console.is_terminal),
+            transient=True,
+        ):
+            cell.predictions[name], cell.seconds[name] = run_episodes(learners[name], cell.episodes, device)
     return compare(cells, protocol.baseline, _metadata(learners, protocol, command)), cells
 
 

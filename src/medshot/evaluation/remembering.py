@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.evaluation.predictions import EpisodePredictions
@@ -27,7 +28,7 @@ def outcomes_of(cells: Sequence[Cell], learners: Mapping[str, Learner]) -> list[
             rows.append(_outcome(cell, learner.name, takes_of(learner), learner, predictions))
             if isinstance(learner, Auto):
                 for candidate in learner.candidates:
-                    predictions, _ = run_episodes(candidate, cell.episodes)
+                    predictions, _ = run_episodes(candidate, cell.episodes, _device_of(learner))
                     rows.append(_outcome(cell, *candidate.key, candidate, predictions))
     return [row for row in rows if row is not None]
 
@@ -41,7 +42,7 @@ def _outcome(
         return None
     return Outcome(
         source=cell.task.source,
-        task=cell.task.name,
+        task=cell.task.name + _cut_of(learner),
         learner=name,
         takes=takes,
         shots=cell.shots,
@@ -55,10 +56,19 @@ def _outcome(
 
 
 def takes_of(learner: Learner) -> str:
-    """What a learner takes of images, in a few words."""
+    """What a learner takes of images, in a few words, and whether a run of the user's own is behind it."""
+    own = ", meta-trained" if learner.training_record else ""
+    return views_of(learner.shape)[-1].name + _cut_of(learner) + own
+
+
+def _cut_of(learner: Learner) -> str:
     shape = learner.shape
-    cut = f" by {shape.cut}" if isinstance(shape, EncodedShape) and shape.cut != WHOLE else ""
-    return views_of(shape)[-1].name + cut
+    return f" by {shape.cut}" if isinstance(shape, EncodedShape) and shape.cut != WHOLE else ""
+
+
+def _device_of(learner: Learner) -> torch.device:
+    """Where its parameters are; the CPU where it has none."""
+    return next((parameter.device for parameter in learner.parameters()), torch.device("cpu"))
 
 
 def spread_of(episodes: Sequence[Episode], learner: Learner) -> float:

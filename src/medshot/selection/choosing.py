@@ -48,7 +48,8 @@ class Belief:
 def prior(outcomes: Sequence[Outcome], candidates: Sequence[Key], traits: Traits) -> Belief:
     """What past tasks say of the candidates, each task weighing as much as it is like this one.
 
-    Only tasks on which every candidate was tried count, since advantages are relative. The mean is shrunk to none, and
+    Only tasks on which every candidate was tried count, since advantages are relative; of several outcomes of one
+    candidate on one task that of most episodes, and of these the last. The mean is shrunk to none, and
     the deviation to what is assumed where nothing is known, as by one more task on which all did alike.
 
     Args:
@@ -59,7 +60,9 @@ def prior(outcomes: Sequence[Outcome], candidates: Sequence[Key], traits: Traits
     tried: dict[tuple[str, str, int], dict[Key, Outcome]] = {}
     for outcome in outcomes:
         place = (outcome.source, outcome.task, outcome.shots)
-        tried.setdefault(place, {})[outcome.learner, outcome.takes] = outcome
+        of_task, key = tried.setdefault(place, {}), (outcome.learner, outcome.takes)
+        if key not in of_task or outcome.episodes >= of_task[key].episodes:
+            of_task[key] = outcome
     advantages, likeness = [], []
     for of_task in tried.values():
         if all(key in of_task for key in candidates):
