@@ -4,7 +4,7 @@ Usage: python benchmarks/left_out.py [DATA] [--encoders FOLDER] [--runs FOLDER] 
 
 First train the encoders: `python benchmarks/medical_encoders.py one two three`, and for the ablation of how
 `… three --steps 100 --objective episodic`, `… --parameters low-rank` and so on. For each fold of benchmarks/folds.json
-this meta-trains depth-ridge on the other folds, scores every column of `COLUMNS` on the fold's own data sets, writes
+this meta-trains depth-ridge on the other folds, scores every column on the fold's own data sets, writes
 down what the candidates of `auto` had, and scores `auto` with what they had on the other folds. What is done is kept
 under --runs, so the command goes on where it was stopped. When all is there, the tables are written to docs/results.md
 and the outcomes to src/medshot/selection, from which the installed `auto` takes them.

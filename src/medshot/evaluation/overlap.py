@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from medshot.errors import InputError
 from medshot.imaging import InputShape, near_duplicates
 from medshot.learners import Learner
-from medshot.networks.encoders import WHOLE, EncodedBagShape, EncodedShape
+from medshot.networks.encoders import WHOLE, EncodedBagShape, EncodedShape, encoders_of
 from medshot.tasks import Task
 
 
@@ -43,7 +43,7 @@ def _shapes_of_prints(learner: Learner, task: Task) -> list[InputShape]:
     """How it may have seen images: as it takes them, and whole, as those that its start was learned from are known."""
     shape = learner.shape
     if isinstance(shape, EncodedShape) and shape.cut != WHOLE and task.images.axes == 2:
-        return [shape, EncodedShape(shape.encoder)]
+        return [shape, encoders_of(shape.encoder)[0].shape]
     return [shape]
 
 

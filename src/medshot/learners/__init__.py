@@ -4,10 +4,11 @@ All that a learner in a file of its own needs is here; docs/your-own-learner.md 
 """
 
 from medshot.imaging import FeatureShape, ImageShape, InputShape, VolumeShape
-from medshot.learners.base import Adapted, Classifier, Learner, weighted_cross_entropy, weighted_mean
+from medshot.learners.base import Adapted, Classifier, Learner
 from medshot.learners.content import Drawn
 from medshot.learners.estimator import FewShotClassifier
 from medshot.learners.head import apply_head, new_head
+from medshot.learners.losses import weighted_cross_entropy, weighted_mean
 from medshot.learners.prototypes import class_means, log_frequencies, memberships, squared_distances
 from medshot.learners.registry import LEARNERS, create, load_learner, register
 from medshot.networks import base_network

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from medshot.imaging import InputShape
 from medshot.learners.content import Drawn, draw_by_content, order_by_content
+from medshot.learners.losses import weighted_cross_entropy, weighted_mean
 from medshot.learners.meta_training import train_and_record
 from medshot.learners.record import (
     IMAGES,
@@ -299,15 +299,3 @@ def _patients(support: Support) -> Int[Tensor, "tasks support"]:
     if support.patients is not None:
         return support.patients
     return torch.arange(support.labels.shape[1], device=support.labels.device).expand_as(support.labels)
-
-
-def weighted_mean(values: Float[Tensor, " samples"], weights: Float[Tensor, " samples"]) -> Float[Tensor, ""]:
-    """The mean of `values` under `weights`."""
-    return (values * weights).sum() / weights.sum()
-
-
-def weighted_cross_entropy(
-    logits: Float[Tensor, "samples ways"], labels: Int[Tensor, " samples"], weights: Float[Tensor, " samples"]
-) -> Float[Tensor, ""]:
-    """L_task: the mean cross-entropy of one task's samples, padding left out by its zero weight."""
-    return weighted_mean(functional.cross_entropy(logits, labels, reduction="none"), weights)

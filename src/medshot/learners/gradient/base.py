@@ -8,9 +8,10 @@ from torch.func import functional_call
 
 from medshot.errors import InputError
 from medshot.imaging import InputShape
-from medshot.learners.base import Adapted, Learner, weighted_cross_entropy
+from medshot.learners.base import Adapted, Learner
 from medshot.learners.gradient.inner_loop import Parameters, TaskLoss
 from medshot.learners.head import BIAS, WEIGHT, apply_head, is_head, new_head
+from medshot.learners.losses import weighted_cross_entropy
 from medshot.networks import base_network
 from medshot.tasks import Support
 

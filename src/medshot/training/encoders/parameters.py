@@ -29,11 +29,6 @@ class LowRank(nn.Module):
         return weight + (self.up @ self.down)[:, :, None, None]
 
 
-def train_all(network: Lite0, frozen: int) -> None:
-    """Every parameter behind the blocks that stay frozen."""
-    network.unfreeze(frozen)
-
-
 def train_modulation(network: Lite0, frozen: int) -> None:
     """Scale and shift of every channel alone, as batch norm has them (FiLM; Perez et al., AAAI 2018, equation 1)."""
     network.unfreeze(frozen)
@@ -60,7 +55,7 @@ def fold(network: Lite0) -> None:
 
 
 PARAMETERS: Mapping[str, Callable[[Lite0, int], None]] = {
-    "all": train_all,
+    "all": Lite0.unfreeze,
     "modulation": train_modulation,
     "low-rank": train_low_rank,
 }
