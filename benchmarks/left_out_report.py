@@ -11,7 +11,7 @@ from document import replace_part, rounded
 from joblib import Parallel, delayed
 from learner_table_report import both, line, metadata, score_table, written
 from left_out_columns import AUTO, BASELINE, ECG, WHOLE_PAGES
-from left_out_saved import Place, draw_saved, labels_saved, saved_table
+from left_out_saved import Place, accuracy_in, draw_saved, labels_saved, saved_table
 
 from medshot.evaluation import Results
 from medshot.evaluation.results import Measurement, collect, measure
@@ -166,7 +166,7 @@ def _regret(place: Place, results: Results, candidates: Sequence[str], jobs: int
     """How far each is from the best candidate of each data set in hindsight, mean over data sets."""
     names = list(dict.fromkeys(row.task for row in results.rows))
     work = [
-        (name, shots, max(candidates, key=lambda each: _accuracy(results, each, name, shots)))
+        (name, shots, max(candidates, key=lambda each: accuracy_in(results, each, name, shots)))
         for name in names
         for shots in SHOTS
     ]

@@ -23,7 +23,7 @@ def labels_saved(place: Place, results: Results, name: str) -> tuple[float, floa
     shots, accuracies = _curve(place, name)
     lead = next(row for row in results.rows if (row.learner, row.task, row.shots) == (AUTO, name, 5)).difference
     assert lead is not None
-    own = _accuracy(results, BASELINE, name, 5)
+    own = accuracy_in(results, BASELINE, name, 5)
     low, high = lead.new_patients
     value, least, most = (labels_needed(shots, accuracies, own + each) for each in (lead.value, low, high))
     return value, least, most
@@ -52,7 +52,7 @@ def saved_table(needed: Mapping[str, tuple[float, float, float]], results: Resul
     ]
     for name, numbers in needed.items():
         value, low, high = (f"{number:.0f}" if np.isfinite(number) else "not reached" for number in numbers)
-        lines.append(line([name, percent(_accuracy(results, AUTO, name, 5)), f"{value} ({low} to {high})"]))
+        lines.append(line([name, percent(accuracy_in(results, AUTO, name, 5)), f"{value} ({low} to {high})"]))
     return "\n".join(lines)
 
 
@@ -98,6 +98,7 @@ def labels_needed(shots: Sequence[int], accuracies: Sequence[float], wanted: flo
     return np.inf
 
 
-def _accuracy(results: Results, column: str, name: str, shots: int) -> float:
+def accuracy_in(results: Results, column: str, name: str, shots: int) -> float:
+    """Balanced accuracy of one column on one data set."""
     row = next(row for row in results.rows if (row.learner, row.task, row.shots) == (column, name, shots))
     return row.balanced_accuracy.value if row.balanced_accuracy else 0.0
