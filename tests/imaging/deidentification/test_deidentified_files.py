@@ -109,6 +109,16 @@ def test_the_copy_never_lies_in_the_source_or_over_something(hospital: Path, tmp
     assert not (tmp_path / "out").exists()
 
 
+def test_a_picture_with_a_tag_of_too_many_values_is_cleaned_without_a_warning() -> None:
+    content = MADE[".jpg"]("QUIXBYZK")
+    orientation = struct.pack(">HHI", 0x0112, 3, 1)
+    assert orientation in content
+    content = content.replace(orientation, struct.pack(">HHI", 0x0112, 3, 2))
+    kind = format_of(content)
+    assert kind.find(content)
+    assert b"QUIXBYZK" not in kind.clean(content, Pseudonyms()).content
+
+
 @settings(max_examples=120, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from([*MADE, ".dcm"]), st.randoms(use_true_random=False))
 def test_damaged_files_are_cleaned_or_refused(suffix: str, random) -> None:

@@ -200,8 +200,8 @@ def _exif(exif: bytes) -> Image.Exif:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tags.load(exif)
-            tags.get_ifd(IFD.Exif)
-            tags.get_ifd(IFD.IFD1)
+            for group in (tags, tags.get_ifd(IFD.Exif), tags.get_ifd(IFD.IFD1)):
+                dict(group.items())  # else values are read, and found damaged, when they are asked for
     except Exception:
         raise CannotClean("has a damaged EXIF block") from None
     return tags
