@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from medshot.errors import InputError
-from medshot.imaging.archives import unpacked
+from medshot.imaging.archives import FILE_LIMIT, unpacked
 from medshot.imaging.dicom import read_dicom, read_series
 from medshot.imaging.pictures import read_picture
 from medshot.imaging.scan import Scan
 from medshot.imaging.volumes import read_volume_file
 
-FILE_LIMIT = 20_000
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _VOLUME_NAMES = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _OTHERS = {b"%PDF": "a PDF document", b"\x1f\x8b": "packed with gzip; unpack it", b"\x93NUMPY": "a NumPy array"}

@@ -6,7 +6,7 @@ from jaxtyping import Float32, UInt8
 
 from medshot.imaging.arrays import Image
 
-WIDTH = 1120  # pixels; larger pages are shrunk to it
+INK_WIDTH = 1120  # pixels; larger pages are shrunk to it
 LEAST = 64  # pixels; shorter sides are stretched to it
 FAINT, FULL = 0.35, 0.75  # of the darkness of the page's strongest strokes: where ink begins and where it is full
 _ANGLES = np.arange(-4, 4.01, 0.25).tolist()  # degrees
@@ -37,8 +37,8 @@ def read_light(page: Image) -> Light:
     light = page.max(axis=2) if page.ndim == 3 else page
     if light.dtype == np.uint16:
         light = (light >> 8).astype(np.uint8)
-    if light.shape[1] > WIDTH:
-        size = (WIDTH, max(1, round(light.shape[0] * WIDTH / light.shape[1])))
+    if light.shape[1] > INK_WIDTH:
+        size = (INK_WIDTH, max(1, round(light.shape[0] * INK_WIDTH / light.shape[1])))
         light = cv2.resize(light, size, interpolation=cv2.INTER_AREA)
     light = _without_margins(light)
     if min(light.shape) < LEAST:

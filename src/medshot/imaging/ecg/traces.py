@@ -7,7 +7,7 @@ from scipy.ndimage import median_filter
 from medshot.imaging.ecg.ink import Ink
 from medshot.imaging.ecg.leads import ROWS, Layout, cut
 
-REACH = 0.95  # of the distance of rows: how far above and below its base line a trace is looked for
+TRACE_REACH = 0.95  # of the distance of rows: how far above and below its base line a trace is looked for
 JUMP, CLIMB = 8, 0.08  # pixels that the path may climb in a column, and what one of them costs
 STRAY = 0.3  # what lying at the far edge of the band costs, and the ink that makes a pixel part of a stroke
 
@@ -23,7 +23,7 @@ def follow_traces(ink: Ink, layout: Layout) -> Float[np.ndarray, "traces width"]
         ink: of the page, without upright bars.
         layout: where its rows are.
     """
-    bands = np.stack([cut(ink, layout, row, 0, 1, REACH) for row in range(ROWS)])
+    bands = np.stack([cut(ink, layout, row, 0, 1, TRACE_REACH) for row in range(ROWS)])
     height, width = bands.shape[1:]
     path = _path(bands)
     base = median_filter(path.astype(float), size=(1, max(3, width // 12 | 1)), mode="nearest")

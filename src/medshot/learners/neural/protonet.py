@@ -16,7 +16,7 @@ from medshot.learners.prototypes import class_means, log_frequencies, squared_di
 from medshot.networks import base_network
 from medshot.tasks import Support
 
-SCALE = {"euclidean": 1.0, "cosine": 3.0}
+DISTANCE_SCALES = {"euclidean": 1.0, "cosine": 3.0}
 
 
 class ProtoNet(Learner):
@@ -50,11 +50,11 @@ class ProtoNet(Learner):
         distance: Literal["euclidean", "cosine"] = "euclidean",
     ) -> None:
         super().__init__(shape)
-        if distance not in SCALE:
-            raise InputError(f"distance is '{distance}'; give one of {' or '.join(SCALE)}.")
+        if distance not in DISTANCE_SCALES:
+            raise InputError(f"distance is '{distance}'; give one of {' or '.join(DISTANCE_SCALES)}.")
         self.width, self.distance = width, distance
         self.network = base_network(shape, width)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE[distance])))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(DISTANCE_SCALES[distance])))
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""

@@ -15,7 +15,7 @@ from medshot.learners.prototypes import SMALLEST, class_means, log_frequencies
 from medshot.networks import base_network
 from medshot.tasks import Support
 
-SCALE, HIDDEN = 1.0, 32
+RELATION_SCALE, HIDDEN = 1.0, 32
 
 
 class RelationNetwork(Learner):
@@ -46,7 +46,7 @@ class RelationNetwork(Learner):
         output = nn.Linear(HIDDEN, 1, bias=False)
         nn.init.zeros_(output.weight)
         self.relation = nn.Sequential(nn.Linear(2 * len(self.blocks), HIDDEN), nn.GELU(), output)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(RELATION_SCALE)))
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""

@@ -16,7 +16,7 @@ from medshot.learners.svm.kernels import mixed_kernel, own_units
 from medshot.learners.vectors import as_vectors
 from medshot.tasks import Support
 
-STRENGTH, GAMMA, MIX, SCALE = 3.0, 1.0, 0.7, 4.0
+PRIOR_STRENGTH, GAMMA, MIX, PRIOR_SCALE = 3.0, 1.0, 0.7, 4.0
 SPREAD = 0.01
 
 
@@ -47,7 +47,7 @@ class SVMPrior(Learner):
         self.pixels = pixels
         self.prior = nn.Linear(len(META_FEATURES), 4)
         nn.init.normal_(self.prior.weight, std=SPREAD)
-        start = [math.log(STRENGTH), math.log(GAMMA), math.log(MIX / (1 - MIX)), math.log(SCALE)]
+        start = [math.log(PRIOR_STRENGTH), math.log(GAMMA), math.log(MIX / (1 - MIX)), math.log(PRIOR_SCALE)]
         self.prior.bias = nn.Parameter(torch.tensor(start))
 
     def settings(self) -> dict[str, Any]:

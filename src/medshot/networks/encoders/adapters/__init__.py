@@ -5,14 +5,16 @@ from functools import cache
 from importlib import import_module
 
 from medshot.errors import InputError, MedshotError
-from medshot.networks.encoders.adapters import hugging_face, open_clip, timm
 from medshot.networks.encoders.adapters.foreign import Foreign, encoder_of
+from medshot.networks.encoders.adapters.hugging_face import load_hugging_face
+from medshot.networks.encoders.adapters.open_clip import load_open_clip
+from medshot.networks.encoders.adapters.timm import load_timm
 from medshot.networks.encoders.encoder import Encoder
 
 ADAPTERS: dict[str, tuple[str, Callable[[str], Foreign]]] = {
-    "timm": ("timm", timm.load),
-    "hf": ("transformers", hugging_face.load),
-    "open-clip": ("open_clip", open_clip.load),
+    "timm": ("timm", load_timm),
+    "hf": ("transformers", load_hugging_face),
+    "open-clip": ("open_clip", load_open_clip),
 }
 """For each prefix, which is also the name of medshot's extra: the package imported, and what loads a network."""
 

@@ -41,7 +41,7 @@ class Pooled(nn.Module):
         return last[:, 0] if last.ndim == 3 else last.mean((2, 3))
 
 
-def load(name: str) -> Foreign:
+def load_hugging_face(name: str) -> Foreign:
     """A network of transformers; code that comes with weights is never run.
 
     Args:

@@ -8,13 +8,13 @@ from medshot.networks.encoders.adapters.foreign import Foreign, located, offline
 from medshot.storage import read_json
 
 _CONFIGURATION = "open_clip_config.json"
-_WEIGHTS = "open_clip_model.safetensors"
+_OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
 _HUB = "hf-hub:"
 _PICTURES = "visual."
 _MEAN, _DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of CLIP
 
 
-def load(name: str) -> Foreign:
+def load_open_clip(name: str) -> Foreign:
     """The picture half with its projection, so that its features are those that are compared with text.
 
     The text half is not built, since it may need other networks from elsewhere.
@@ -30,7 +30,7 @@ def load(name: str) -> Foreign:
 
     name = name.removeprefix(_HUB)
     told = read_json(located(name, _CONFIGURATION))
-    weights = load_file(located(name, _WEIGHTS))
+    weights = load_file(located(name, _OPEN_CLIP_WEIGHTS))
     model, prepared = told["model_cfg"], told.get("preprocess_cfg", {})
     vision = model["vision_cfg"] | (
         {"timm_model_pretrained": False} if "timm_model_name" in model["vision_cfg"] else {}

@@ -8,11 +8,11 @@ from medshot.errors import InputError
 from medshot.networks.encoders.adapters.foreign import Foreign, located, offline
 from medshot.storage import read_json
 
-_WEIGHTS = "model.safetensors"
+_TIMM_WEIGHTS = "model.safetensors"
 _TOLD = ("mean", "std", "input_size", "num_classes", "classifier", "first_conv")
 
 
-def load(name: str) -> Foreign:
+def load_timm(name: str) -> Foreign:
     """A network of timm without its classifier.
 
     Args:
@@ -31,7 +31,7 @@ def load(name: str) -> Foreign:
         raise InputError(f"timm knows no network '{architecture}'; timm.list_models(pretrained=True) lists them.")
     known = timm.get_pretrained_cfg(architecture)
     hub = None if known is None else known.hf_hub_id
-    weights = located(name if told else hub or architecture, _WEIGHTS)
+    weights = located(name if told else hub or architecture, _TIMM_WEIGHTS)
     configuration = told.get("pretrained_cfg", told)
     overlay = {key: configuration[key] for key in _TOLD if key in configuration}
     with offline(), torch.random.fork_rng(devices=[]):
