@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from document import replace_part
 
+from medshot.encoders import ENCODERS, EncodedInput
+from medshot.encoders.encoder import load_encoder
 from medshot.imaging import FileImages
 from medshot.learners import FewShotClassifier, create
-from medshot.networks.encoders import ENCODERS, EncodedShape
-from medshot.networks.encoders.encoder import load_encoder
 from medshot.tasks import Task, draw_episode, load_tasks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +45,7 @@ def support_of(task: Task, seed: int) -> tuple[FileImages, list[str]]:
 def fitted(images: FileImages, labels: list[str]) -> float:
     """Seconds of one fit."""
     began = time.perf_counter()
-    FewShotClassifier(create("auto", shape=EncodedShape(ENCODER))).fit(images, labels)
+    FewShotClassifier(create("auto", shape=EncodedInput(ENCODER))).fit(images, labels)
     return time.perf_counter() - began
 
 

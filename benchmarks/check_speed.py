@@ -22,11 +22,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from medshot.audit.facts import FactStore
+from medshot.audit.listing import listings
+from medshot.audit.measuring import measure_all
 from medshot.imaging.cache import in_threads
 from medshot.imaging.reading import read_image
-from medshot.tasks.audit.listing import listings
-from medshot.tasks.audit.measuring import measure_all
-from medshot.tasks.audit.store import FactStore
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = ("cxr_pneumonia_kermany", "cxr_jsrt_nodule_lungmask", "ecg_12lead_images", "brain_mri_4class")

@@ -22,15 +22,13 @@ import numpy as np
 from document import replace_part
 
 import medshot
+from medshot.encoders import EncodedInput
 from medshot.evaluation import Cell, EpisodePredictions, Protocol, Results, compare, draw_episodes, run_episodes
 from medshot.evaluation.results import Metadata
-from medshot.imaging import ArrayImages, FeatureShape, Vectors, read_image
+from medshot.imaging import ArrayImages, FeatureInput, Vectors, read_image
 from medshot.imaging.ecg import PAGE_PICTURES
-from medshot.imaging.ecg.beats import draw_beats, median_beats
-from medshot.imaging.ecg.ink import read_ink, without_bars
-from medshot.imaging.ecg.leads import PAGE_LEADS, find_layout
-from medshot.imaging.ecg.traces import follow_traces
-from medshot.networks.encoders import EncodedShape
+from medshot.imaging.ecg.leads import PAGE_LEADS, draw_beats, find_layout, follow_traces, median_beats
+from medshot.imaging.ecg.page import read_ink, without_bars
 from medshot.tasks import Task
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +117,7 @@ def features(task: Task, folder: Path) -> dict[str, np.ndarray]:
 
 def as_built(task: Task) -> np.ndarray:
     """The features of `--cut leads`, lead by lead and without the beats, each of norm 4."""
-    read = EncodedShape(cut="leads").read(task.images, task.rows).numpy()
+    read = EncodedInput(cut="leads").read(task.images, task.rows).numpy()
     leads = read.reshape(len(read), len(PAGE_PICTURES), -1)[:, : len(PAGE_LEADS)]
     return 4 * leads / np.linalg.norm(leads, axis=2, keepdims=True)
 
@@ -139,7 +137,7 @@ def encoded(images: Sequence[np.ndarray]) -> np.ndarray:
     """Encoder features of pictures of any sizes, normalised."""
     height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
     same = [ways.resized(image, width, height) if image.shape[:2] != (height, width) else image for image in images]
-    return EncodedShape("lite0").read(ArrayImages(np.stack(same)), np.arange(len(same))).numpy()
+    return EncodedInput("lite0").read(ArrayImages(np.stack(same)), np.arange(len(same))).numpy()
 
 
 def pictures(task: Task) -> list[np.ndarray]:
@@ -174,7 +172,7 @@ def predictions(cell: Cell, learner: str, array: np.ndarray, place: Path) -> lis
 
     def run() -> np.ndarray:
         other = replace(cell.task, images=Vectors(array), rows=np.arange(len(cell.task)))
-        model = medshot.create(learner, shape=FeatureShape((array.shape[1],)))
+        model = medshot.create(learner, shape=FeatureInput((array.shape[1],)))
         said, _ = run_episodes(model, [replace(episode, task=other) for episode in cell.episodes])
         return np.stack([one.probabilities for one in said])
 

@@ -3,8 +3,7 @@
 import cv2
 import numpy as np
 
-from medshot.imaging.ecg.beats import draw_curve, find_beats
-from medshot.imaging.ecg.leads import Layout, cut
+from medshot.imaging.ecg.leads import Layout, cut, draw_curve, find_beats
 from medshot.imaging.ecg.page import SECONDS
 
 

@@ -21,10 +21,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from medshot.encoders import ENCODERS, EncodedInput
+from medshot.encoders.encoder import load_encoder
 from medshot.imaging import FileImages
 from medshot.imaging.cache import in_threads
-from medshot.networks.encoders import ENCODERS, EncodedShape
-from medshot.networks.encoders.encoder import load_encoder
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = ("brain_mri_4class", "ecg_12lead_images")
@@ -44,7 +44,7 @@ KEYS = (
 def from_files(paths: list[Path]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MEDSHOT_CACHE"] = folder
-        EncodedShape().prepare(FileImages(paths))
+        EncodedInput().prepare(FileImages(paths))
 
 
 def as_medshot_runs_it(pixels: np.ndarray) -> None:

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from medshot.imaging import ArrayImages, read
+from medshot.simulated import simulate
 from medshot.storage import read_arrays, write_arrays
 from medshot.tasks import Task, load_tasks
-from medshot.tasks.simulated import simulate
 
 FREE = ("brain_mri_4class", "cxr_pneumonia_kermany", "cxr_nih1000", "medical_mnist_6class", "ecg_12lead_images")
 FREE += ("spine_xray_scoliosis", "blood_cells_bccd", "adrenalmnist3d_64", "longitudinal_gbm_progression")

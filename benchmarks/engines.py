@@ -14,12 +14,12 @@ from functools import partial
 import numpy as np
 import torch
 
-from medshot.imaging import GridShape, ImageShape, VolumeShape
+from medshot.imaging import GridInput, ImageInput, VolumeInput
 from medshot.learners import create
-from medshot.tasks import simulate
+from medshot.simulated import simulate
 from medshot.training import BatchSettings, Engine, draw_batch, to_tensors
 
-PICTURES = partial(ImageShape, 1)
+PICTURES = partial(ImageInput, 1)
 NETWORKS = {
     "28 px, width 32, whole network, first order": (PICTURES(28), {"width": 32, "adapt_parameters": "all", "order": 1}),
     "28 px, width 32, whole network, second order": (
@@ -29,7 +29,7 @@ NETWORKS = {
     "64 px, width 64, whole network, first order": (PICTURES(64), {"width": 64, "adapt_parameters": "all", "order": 1}),
     "64 px, width 64, head alone, first order": (PICTURES(64), {"width": 64, "adapt_parameters": "head", "order": 1}),
     "32 voxels, width 32, whole network, first order": (
-        VolumeShape(size=32),
+        VolumeInput(size=32),
         {"width": 32, "adapt_parameters": "all", "order": 1},
     ),
 }
@@ -45,7 +45,7 @@ def main() -> None:
         measure(title, shape, settings, arguments.tasks, arguments.repeats)
 
 
-def measure(title: str, shape: GridShape, settings: dict, tasks: int, repeats: int) -> None:
+def measure(title: str, shape: GridInput, settings: dict, tasks: int, repeats: int) -> None:
     """Print episodes per second of every engine for one network."""
     learner = create("metal", shape=shape, **settings)
     family = "organ" if shape.axes == 3 else "spine_xray"

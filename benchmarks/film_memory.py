@@ -27,10 +27,10 @@ REAL = 3
 
 def embed(path: Path, small: Path) -> dict[str, float]:
     """Runs in a process of its own."""
+    from medshot.encoders import EncodedBagInput
     from medshot.imaging import FileImages
-    from medshot.networks.encoders import EncodedBagShape
 
-    shape = EncodedBagShape("lite0", "patches")
+    shape = EncodedBagInput("lite0", "patches")
     shape.prepare(FileImages([small]))  # imports, the encoder, and what libraries keep
     base, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     shape.prepare(FileImages([path]))

@@ -23,10 +23,10 @@ from rich.progress import track
 from sklearn.metrics import balanced_accuracy_score
 from table_plans import FOLDS, read_pictures
 
+from medshot.encoders import EncodedInput
 from medshot.learners import Learner, create
-from medshot.networks.encoders import EncodedShape
-from medshot.selection.forecasting.curves import MORE, STORE, Curve, write_curves
-from medshot.selection.forecasting.signs import Signs, pooled, signs_of
+from medshot.selection.forecasting import MORE, STORE, Curve, write_curves
+from medshot.selection.task_features import Signs, pooled, signs_of
 from medshot.storage import read_json, write_json
 from medshot.tasks import Episode, Task, draw_episode, keep_classes
 
@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/forecast"), help="where what is done is kept")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    learner = create("logistic", shape=EncodedShape("lite0"))
+    learner = create("logistic", shape=EncodedInput("lite0"))
     sets = all_sets(arguments.data)
     curves = {each.name: draws_of(each, learner, arguments.runs, arguments.draws) for each in sets}
     about = {

@@ -7,9 +7,7 @@ import numpy as np
 from document import replace_part
 from random_tasks import machine
 
-from medshot.selection.forecasting import COVERAGE, MORE, Curve, Forecaster
-from medshot.selection.forecasting.forecaster import quantile
-from medshot.selection.forecasting.regression import as_accuracy, opened, over_chance
+from medshot.selection.forecasting import COVERAGE, MORE, Curve, Forecaster, as_accuracy, opened, over_chance, quantile
 
 NOISE = ", noise"
 

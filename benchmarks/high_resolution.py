@@ -17,23 +17,23 @@ import torch
 from document import replace_part
 from large_films import SIZE, film, films_of
 
+from medshot.encoders import EncodedBagInput
 from medshot.evaluation import Protocol, Results, compare, evaluate
 from medshot.imaging import ImageSource
-from medshot.imaging.patches import places
+from medshot.imaging.cuts import places
 from medshot.learners import Learner, create
-from medshot.networks.encoders import EncodedBagShape
 from medshot.storage import write_bytes
 from medshot.tasks import Task
 from medshot.training import BatchSettings, OuterSettings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PATCHES = EncodedBagShape("lite0", "patches")
+PATCHES = EncodedBagInput("lite0", "patches")
 SHOWN = 600  # pixels per side of the film in the picture
 YELLOW, BLUE = (255, 200, 0), (0, 200, 255)
 
 
 @dataclass(frozen=True)
-class OverviewShape(EncodedBagShape):
+class OverviewShape(EncodedBagInput):
     """The overview alone, which is what an encoder of 224 pixels sees of a film."""
 
     @property
@@ -45,7 +45,7 @@ class OverviewShape(EncodedBagShape):
 
 
 @dataclass(frozen=True)
-class EvenShape(EncodedBagShape):
+class EvenShape(EncodedBagInput):
     """Overview and patches, each counting alike."""
 
     def read(self, images: ImageSource, rows: np.ndarray) -> torch.Tensor:

@@ -18,7 +18,7 @@ from document import replace_part
 from random_tasks import SHOTS, Batch, machine, random_batch
 from torch.nn.functional import cross_entropy
 
-from medshot.imaging import ImageShape
+from medshot.imaging import ImageInput
 from medshot.learners import create
 from medshot.training import Engine
 
@@ -60,7 +60,7 @@ def meta_gradient_peak(name: str, steps: int) -> float:
 
 
 def meta_gradient(name: str, steps: int, batch: Batch) -> None:
-    learner = create(name, shape=ImageShape(channels=1, size=28), width=32, steps=steps).train()
+    learner = create(name, shape=ImageInput(channels=1, size=28), width=32, steps=steps).train()
     learner.engine = Engine("loop")
     cross_entropy(learner.adapt(batch.supports())(batch.query)[0], batch.query_labels[0]).backward()
 

@@ -25,9 +25,9 @@ from table_plans import PICTURES
 
 from medshot.evaluation import EpisodePredictions
 from medshot.evaluation.intervals import Replicates, bootstrap, draw_replicates
-from medshot.selection.labelling import STRATEGIES, Pool
-from medshot.selection.labelling.learned import SHIPPED, Coefficients, choose_greedily
-from medshot.selection.labelling.quantities import QUANTITIES
+from medshot.selection.active_learning import STRATEGIES, Pool
+from medshot.selection.active_learning.pool import QUANTITIES
+from medshot.selection.active_learning.strategies import SHIPPED, Coefficients, choose_greedily
 from medshot.storage import write_json
 from medshot.tasks import Task
 

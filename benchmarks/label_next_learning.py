@@ -8,8 +8,8 @@ from jaxtyping import Float
 from label_next_tasks import labellings
 from sklearn.linear_model import LinearRegression
 
-from medshot.selection.labelling.learned import choose_greedily
-from medshot.selection.labelling.quantities import QUANTITIES, Quantities
+from medshot.selection.active_learning.pool import QUANTITIES, Quantities
+from medshot.selection.active_learning.strategies import choose_greedily
 from medshot.tasks import Task
 
 TRIED = 12

@@ -13,8 +13,8 @@ from jaxtyping import Float
 
 from medshot.evaluation.intervals import Comparison, Replicates, comparison, difference, estimate, mean_over_tasks
 from medshot.reporting.wording import percent, points, write_difference, write_interval
-from medshot.selection.labelling import STRATEGIES
-from medshot.selection.labelling.quantities import QUANTITIES
+from medshot.selection.active_learning import STRATEGIES
+from medshot.selection.active_learning.pool import QUANTITIES
 from medshot.storage import write_json
 
 RANDOM, LEARNED = "random", "learned"

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from medshot.encoders import EncodedInput
 from medshot.evaluation import EpisodePredictions
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.learners import Classifier, Learner, Support, create
-from medshot.networks.encoders import EncodedShape
-from medshot.selection.labelling import Pool, standardised
+from medshot.selection.active_learning import Pool, standardised
 from medshot.tasks import Task, draw_episode
 
 SHOTS = 2
@@ -79,7 +79,7 @@ def labellings(task: Task, repeats: int, rng: np.random.Generator) -> Iterator[L
 
     Classes are as frequent among patients as in the task; at most `POOL` and `TEST` samples.
     """
-    shape = EncodedShape("lite0")
+    shape = EncodedInput("lite0")
     learner = create("logistic", shape=shape).eval()
     features = task.batch(np.arange(len(task)), shape)
     for _ in range(repeats):

@@ -10,11 +10,11 @@ from hashlib import sha256
 import cv2
 import numpy as np
 
-from medshot.imaging import GridShape
+from medshot.imaging import GridInput
 from medshot.imaging.resizing import prepare
+from medshot.simulated import chest, thorax
+from medshot.simulated.texture import draw_population, draw_pose, generators, posed_grid, posed_points, to_uint8
 from medshot.tasks import Task
-from medshot.tasks.simulated import chest, thorax
-from medshot.tasks.simulated.texture import draw_population, draw_pose, generators, posed_grid, posed_points, to_uint8
 
 SIZE, COARSE = 2048, 512  # pixels per side of the film, and of the anatomy, which has no finer detail
 RADIUS = (0.14, 0.22)  # cm
@@ -74,10 +74,10 @@ class SimulatedFilms:
         recipe = f"chest film {VERSION} {SIZE} {self.hospital}"
         return [sha256(f"{recipe} {patient}".encode()).hexdigest() for patient in range(self.films)]
 
-    def pixels(self, shape: GridShape) -> np.ndarray:
+    def pixels(self, shape: GridInput) -> np.ndarray:
         return np.stack(list(self.stream(shape, np.arange(self.films))))
 
-    def stream(self, shape: GridShape, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def stream(self, shape: GridInput, rows: np.ndarray) -> Iterator[np.ndarray]:
         for patient in rows.tolist():
             drawn = film(self.hospital, patient, ill=patient % 2 == 1)
             yield prepare(drawn.pixels, shape, np.dtype(np.uint8))

@@ -45,7 +45,7 @@ from rich.progress import track
 from medshot.errors import TooFewPatients
 from medshot.evaluation import EpisodePredictions, Protocol, draw_episodes, refuse_overlap, run_episodes
 from medshot.evaluation.metrics import balanced_accuracy
-from medshot.evaluation.remembering import SUPPORTS, mean_loss, spread_of
+from medshot.evaluation.outcome_log import SUPPORTS, mean_loss, spread_of
 from medshot.selection.candidates import prior_file
 from medshot.selection.outcomes import Outcome
 from medshot.storage import write_arrays, write_bytes

@@ -9,11 +9,11 @@ from pathlib import Path
 from encoder_sets import FREE
 from left_out_shapes import FinalShape
 
-from medshot.imaging import ImageShape, InputShape, usual_cut
+from medshot.encoders import WHOLE, EncodedInput
+from medshot.imaging import ImageInput, InputSpec, usual_cut
 from medshot.learners import Learner, create, load_learner
-from medshot.learners.neural.depth_ridge import DepthRidge
+from medshot.learners.closed_form.depth_ridge import DepthRidge
 from medshot.learners.runs import meta_train_into
-from medshot.networks.encoders import WHOLE, EncodedShape
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import LAST, Candidate, candidates_of, give_prior
 from medshot.selection.outcomes import Outcome
@@ -56,14 +56,14 @@ class Setting:
         (task,) = load_tasks(self.data / name)
         return task
 
-    def shape(self, encoder: str, fold: str, cut: str = WHOLE) -> EncodedShape:
+    def shape(self, encoder: str, fold: str, cut: str = WHOLE) -> EncodedInput:
         """The features of an encoder, "medical" being that which was trained without the fold."""
         folder = str(self.encoders / "supervised-600" / fold)
         names = [folder if name == "medical" else name for name in encoder.split("+")]
         for number, name in enumerate(names):
             if ":" in name:
                 names[number] = str(self.encoders / name.partition(":")[2] / fold)
-        return EncodedShape("+".join(names), cut)
+        return EncodedInput("+".join(names), cut)
 
 
 def fixed(learner: str, encoder: str) -> Make:
@@ -156,7 +156,7 @@ def ablations(setting: Setting) -> dict[str, Make]:
 
 def from_scratch(setting: Setting, fold: str, task: Task) -> Learner:
     """A prototypical network of four convolutions that learned on the other folds alone."""
-    return meta_trained(setting, "protonet", fold, ImageShape(channels=3, size=64), FROM_SCRATCH)
+    return meta_trained(setting, "protonet", fold, ImageInput(channels=3, size=64), FROM_SCRATCH)
 
 
 def take_prior(each: Candidate, setting: Setting, fold: str) -> None:
@@ -169,10 +169,10 @@ def take_prior(each: Candidate, setting: Setting, fold: str) -> None:
 
 def prior_of(setting: Setting, name: str, fold: str) -> Learner:
     """A learner meta-trained on lite0's features of the other folds; for "free", of all sets of a free licence."""
-    return meta_trained(setting, name, fold, EncodedShape("lite0"), PRIOR)
+    return meta_trained(setting, name, fold, EncodedInput("lite0"), PRIOR)
 
 
-def meta_trained(setting: Setting, name: str, fold: str, shape: InputShape, settings: OuterSettings) -> Learner:
+def meta_trained(setting: Setting, name: str, fold: str, shape: InputSpec, settings: OuterSettings) -> Learner:
     """A learner meta-trained without a fold, kept under the folder of runs."""
     folder = setting.runs / "prior" / name / fold
     if not (folder / "run.json").exists():

@@ -7,15 +7,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from medshot.encoders import EncodedInput, encoders_of
+from medshot.encoders.embedding import embedded
 from medshot.imaging import ImageSource
-from medshot.networks.encoders import EncodedShape, encoders_of
-from medshot.networks.encoders.embedding import embedded
 
 NORM = 4.0
 
 
 @dataclass(frozen=True)
-class FinalShape(EncodedShape):
+class FinalShape(EncodedInput):
     """The pooled features before the classifier, every image a vector of norm 4; no other normalisation."""
 
     def __post_init__(self) -> None:

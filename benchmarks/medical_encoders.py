@@ -14,11 +14,11 @@ from pathlib import Path
 
 from encoder_sets import FREE, encoder_tasks, sources_without
 
-from medshot.networks.encoders.folder import RECORD, read_encoder, read_record, write_encoder
-from medshot.networks.encoders.lite0 import Lite0, imagenet_weights
+from medshot.encoders.folder import RECORD, read_encoder, read_record, write_encoder
+from medshot.encoders.lite0 import Lite0, imagenet_weights
 from medshot.storage import read_json
 from medshot.training import CHECKPOINT
-from medshot.training.encoders import OBJECTIVES, PARAMETERS, EncoderSettings, averaged, train_encoder_into
+from medshot.training.pretraining import OBJECTIVES, PARAMETERS, EncoderSettings, averaged, train_encoder_into
 
 FEW_RATE = 0.003
 """Few parameters take larger steps than all of them."""

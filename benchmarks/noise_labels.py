@@ -16,9 +16,9 @@ import torch
 from document import replace_part
 from rich.progress import track
 
+from medshot.encoders import EncodedInput
 from medshot.evaluation import Protocol, draw_episodes
 from medshot.evaluation.metrics import balanced_accuracy
-from medshot.networks.encoders import EncodedShape
 from medshot.selection.auto import Auto
 from medshot.selection.outcomes import known_outcomes, without
 from medshot.storage import read_json
@@ -54,7 +54,7 @@ def main() -> None:
     ]
     for name in track([name for names in FOLDS.values() for name in names], "data sets"):
         (task,) = load_tasks(arguments.data / name)
-        auto = Auto(EncodedShape("lite0"), outcomes=without(known_outcomes(), [task])).eval()
+        auto = Auto(EncodedInput("lite0"), outcomes=without(known_outcomes(), [task])).eval()
         rows = []
         for number, episode in enumerate(draw_episodes(task, SHOTS, Protocol(episodes=arguments.episodes))):
             batch = collate([episode], auto.shape)

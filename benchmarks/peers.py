@@ -36,7 +36,7 @@ from peer_steps import (
 from random_tasks import Batch, machine, random_batch
 from torch import nn
 
-from medshot.imaging import FeatureShape, ImageShape
+from medshot.imaging import FeatureInput, ImageInput
 from medshot.learners import Learner, create
 from medshot.training import Engine
 
@@ -100,7 +100,7 @@ def main() -> None:
 def maml(dtype: torch.dtype, order: int) -> Job:
     """The whole network adapts; everyone has medshot's network and rule."""
     batch = random_batch(8, 1, 28, 28).to(dtype)
-    learner = seeded("maml" if order == 2 else "fomaml", shape=ImageShape(channels=1, size=28), width=32).to(dtype)
+    learner = seeded("maml" if order == 2 else "fomaml", shape=ImageInput(channels=1, size=28), width=32).to(dtype)
     peers = of_peers(lambda: plain(learner), batch, order)
     return Job(f"MAML, {named(order)}: same network", {MEDSHOT: of_medshot(learner, batch)} | peers)
 
@@ -108,7 +108,7 @@ def maml(dtype: torch.dtype, order: int) -> Job:
 def usual_maml(dtype: torch.dtype, order: int) -> Job:
     """As above for medshot; the peers have the network that their users have."""
     batch = random_batch(8, 1, 28, 28).to(dtype)
-    learner = seeded("maml" if order == 2 else "fomaml", shape=ImageShape(channels=1, size=28), width=32).to(dtype)
+    learner = seeded("maml" if order == 2 else "fomaml", shape=ImageInput(channels=1, size=28), width=32).to(dtype)
     peers = of_peers(lambda: PooledNetwork().to(dtype), batch, order)
     contestants = {MEDSHOT: of_medshot(learner, batch)} | peers
     return Job(f"MAML, {named(order)}: each its usual network", contestants, same=False)
@@ -168,7 +168,7 @@ def seeded(name: str, **settings: object) -> Learner:
 
 def on_features_as_they_are(name: str, features: int) -> Learner:
     """A learner whose network, which every library would have to run alike, is left out."""
-    learner = seeded(name, shape=FeatureShape((features,)))
+    learner = seeded(name, shape=FeatureInput((features,)))
     learner.embed = lambda images: images  # type: ignore[method-assign]
     return learner
 

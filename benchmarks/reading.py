@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from medshot.imaging import FileImages, ImageShape
+from medshot.imaging import FileImages, ImageInput
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = ("cxr_pneumonia_kermany", "cxr_jsrt_nodule_lungmask/images", "ecg_12lead_images", "cxr_nih1000")
@@ -29,7 +29,7 @@ def plain(paths: list[Path], size: int) -> np.ndarray:
 
 def medshot(paths: list[Path], size: int) -> np.ndarray:
     """As far as a network's batches go: every pixel is touched."""
-    pixels = FileImages(paths).pixels(ImageShape(3, size))
+    pixels = FileImages(paths).pixels(ImageInput(3, size))
     return pixels.sum(dtype=np.uint64)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import SimpleITK as sitk
 
-from medshot.imaging.geometry import resample
+from medshot.imaging.resampling import resample
 from medshot.imaging.scan import Scan
 
 ROUNDS = 9

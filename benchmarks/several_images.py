@@ -17,18 +17,18 @@ import torch
 from several_images_report import write_report
 from several_images_tasks import NAMES, glioma, training_tasks
 
+from medshot.encoders import EncodedBagInput, EncodedInput
 from medshot.evaluation import EpisodePredictions, Protocol, draw_episodes, refuse_overlap, run_episodes
 from medshot.imaging import MISSING, SeveralImages
 from medshot.learners import Learner, create, load_learner
 from medshot.learners.runs import meta_train_into
 from medshot.networks.bag_network import BagNetwork
-from medshot.networks.encoders import EncodedBagShape, EncodedShape
 from medshot.storage import read_arrays, read_json, write_arrays, write_json
 from medshot.tasks import Episode, Task
 from medshot.training import BatchSettings, OuterSettings
 
 ROOT = Path(__file__).resolve().parents[1]
-SHAPE = EncodedBagShape("lite0", images=len(NAMES))
+SHAPE = EncodedBagInput("lite0", images=len(NAMES))
 SHOTS = (1, 5, 10)
 LEFT = {"all": NAMES} | {f"without {name}": tuple(set(NAMES) - {name}) for name in NAMES}
 LEFT |= {f"{name} alone": (name,) for name in NAMES}
@@ -166,7 +166,7 @@ def main() -> None:
         conditions = {name: [under(left, each, variants) for each in episodes] for name, left in CONDITIONS.items()}
         path = arguments.runs / f"composite-{shots}.safetensors"
         if not path.exists():
-            logistic = create("logistic", shape=EncodedShape("lite0"))
+            logistic = create("logistic", shape=EncodedInput("lite0"))
             of_composite = [replace(each, task=composite) for each in episodes]
             write_arrays(path, said(logistic, {"all": of_composite}, len(task)))
         found["logistic, one RGB composite", shots] = read(path, ["all"])

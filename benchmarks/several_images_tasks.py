@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from medshot.imaging import MISSING, ArrayImages, FileImages, SeveralImages
+from medshot.simulated import brain
 from medshot.tasks import Task
-from medshot.tasks.simulated import brain
 
 NAMES = ("pre", "flair", "post")
 FILLED = 0.05

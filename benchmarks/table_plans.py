@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from medshot.imaging import ArrayImages, ImageShape, InputShape, VolumeShape
+from medshot.encoders import EncodedBagInput, EncodedInput
+from medshot.imaging import ArrayImages, ImageInput, InputSpec, VolumeInput
 from medshot.learners import LEARNERS
-from medshot.networks.encoders import EncodedBagShape, EncodedShape
+from medshot.simulated import simulate
 from medshot.storage import read_arrays, read_json, write_arrays
 from medshot.tasks import Task, load_tasks
-from medshot.tasks.simulated import simulate
 from medshot.training import BatchSettings
 
 BASELINE = "logistic"
@@ -33,7 +33,7 @@ class Kind:
         learners: those that are in the table, the baseline first.
     """
 
-    shape: InputShape
+    shape: InputSpec
     title: str
     learners: Sequence[str]
 
@@ -148,8 +148,8 @@ the head's rate, how fast block weights and the bottleneck learn, and the design
 looking at scores on them, and logistic regression was left at C = 1: differences of a point in favour of a learner may
 be owed to that.""",
     kinds={
-        "features": Kind(EncodedShape("lite0"), "EfficientNet-Lite0 features", EVERY),
-        "pixels": Kind(ImageShape(channels=1, size=64), "pixels, 64×64 grey", [BASELINE, *FOLDS["on_pixels"]]),
+        "features": Kind(EncodedInput("lite0"), "EfficientNet-Lite0 features", EVERY),
+        "pixels": Kind(ImageInput(channels=1, size=64), "pixels, 64×64 grey", [BASELINE, *FOLDS["on_pixels"]]),
     },
     folds=FOLDS["folds"],
     together=FOLDS["together"],
@@ -168,11 +168,11 @@ the same tasks. Rarer classes have too few patients for episodes of 10 per class
 5.""",
     kinds={
         "slices": Kind(
-            EncodedBagShape("lite0", cut="slices"),
+            EncodedBagInput("lite0", cut="slices"),
             "EfficientNet-Lite0 features of 24 slices in three planes",
             OF_VOLUMES,
         ),
-        "voxels": Kind(VolumeShape(size=32), "voxels, 32×32×32", OF_VOLUMES),
+        "voxels": Kind(VolumeInput(size=32), "voxels, 32×32×32", OF_VOLUMES),
     },
     folds={"adrenal": [ADRENAL], "glioma": [f"glioma {label}" for label in LABELS], "organ": HOSPITALS},
     read=read_volumes,

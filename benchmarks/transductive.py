@@ -17,11 +17,11 @@ from document import replace_part
 from random_tasks import machine
 from table_plans import FOLDS, read_pictures
 
+from medshot.encoders import EncodedInput
 from medshot.evaluation import Cell, Protocol, Results, draw_episodes, run_episodes
 from medshot.evaluation.protocol import compare
 from medshot.evaluation.results import Metadata
 from medshot.learners import create
-from medshot.networks.encoders import EncodedShape
 from medshot.reporting.wording import percent, points, write_interval
 from medshot.tasks import Episode, Task
 
@@ -58,7 +58,7 @@ def scored(task: Task, shots: int, balanced: bool) -> Cell:
         episodes = [unbalanced(episode, number) for number, episode in enumerate(episodes)]
     cell = Cell(task, shots, episodes)
     for name in (BASELINE, LEARNER):
-        cell.predictions[name], cell.seconds[name] = run_episodes(create(name, shape=EncodedShape("lite0")), episodes)
+        cell.predictions[name], cell.seconds[name] = run_episodes(create(name, shape=EncodedInput("lite0")), episodes)
     return cell
 
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from medshot.tasks.simulated.families import FAMILIES
-from medshot.tasks.simulated.rendered import Rendered
+from medshot.simulated.families import FAMILIES
+from medshot.simulated.rendered import Rendered
 
 SHEET = Path(__file__).parent / "images" / "simulated.png"
 COLUMNS, CELL, GAP, TITLE, CAPTION = 6, 132, 8, 26, 18

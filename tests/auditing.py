@@ -8,7 +8,7 @@ import numpy as np
 from making import write_manifest
 from PIL import Image
 
-from medshot.tasks.audit import Finding, audit
+from medshot.audit import Finding, audit
 
 
 def smooth(seed: int, count: int, size: int = 64) -> np.ndarray:

@@ -3,7 +3,7 @@
 import torch
 from learning import SMALL
 
-from medshot.imaging import FeatureShape
+from medshot.imaging import FeatureInput
 from medshot.learners import Learner, create
 from medshot.tasks import Support
 
@@ -13,7 +13,7 @@ NEURAL = ("protonet", "ridge", "depth-ridge", "even-ridge", "film", "context", "
 
 def of_features(name: str, blocks: tuple[int, ...] = BLOCKS, *, stir: bool = True, **settings) -> Learner:
     """A small learner of that name over features in double precision, noise added to what is learned."""
-    learner = create(name, shape=FeatureShape(blocks), **(SMALL[name] | settings)).double().eval()
+    learner = create(name, shape=FeatureInput(blocks), **(SMALL[name] | settings)).double().eval()
     generator = torch.Generator().manual_seed(0)
     for value in learner.parameters() if stir else ():
         value.data += 0.1 * torch.randn(value.shape, generator=generator).double()

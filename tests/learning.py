@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from making import SHAPE, VOLUME, in_doubles, textured
 
-from medshot.imaging import ImageShape, VolumeShape
+from medshot.imaging import ImageInput, VolumeInput
 from medshot.learners import LEARNERS, Learner, create
 from medshot.tasks import Episodes, Support, collate, draw_episode
 
@@ -43,7 +43,7 @@ NAMES = [name for name in [*LEARNERS, *VARIANTS] if name not in LARGE]
 
 
 def tiny(
-    name: str, *, shape: ImageShape | VolumeShape = SHAPE, doubles: bool = True, stir: bool = True, **settings
+    name: str, *, shape: ImageInput | VolumeInput = SHAPE, doubles: bool = True, stir: bool = True, **settings
 ) -> Learner:
     """A small learner of that name, in evaluation mode.
 
@@ -70,7 +70,7 @@ def episodes(
     ways: int = 2,
     doubles: bool = True,
     signal: float = 1.0,
-    shape: ImageShape | VolumeShape = SHAPE,
+    shape: ImageInput | VolumeInput = SHAPE,
 ) -> Episodes:
     """Episodes of as many tasks, whose supports and queries differ in size."""
     drawn = [

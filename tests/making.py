@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from medshot.imaging import ArrayImages, ImageShape, VolumeShape
+from medshot.imaging import ArrayImages, ImageInput, VolumeInput
 from medshot.tasks import Task
 
-SHAPE = ImageShape(channels=1, size=20)
-VOLUME = VolumeShape(channels=1, size=12)
+SHAPE = ImageInput(channels=1, size=20)
+VOLUME = VolumeInput(channels=1, size=12)
 
 
 def labelled(labels: Sequence[int], patients: Sequence[int], name: str = "task") -> Task:

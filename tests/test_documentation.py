@@ -15,7 +15,7 @@ from command import medshot, write_ward
 
 from medshot.learners import LEARNERS
 from medshot.learners.registry import BUILT_IN, GROUP
-from medshot.tasks import simulate
+from medshot.simulated import simulate
 
 CHECKOUT = Path(__file__).parents[1]
 DOCS = CHECKOUT / "docs"

@@ -17,19 +17,20 @@ if TYPE_CHECKING:
     from medshot.learners import (
         Adapted,
         Drawn,
-        FeatureShape,
+        FeatureInput,
         FewShotClassifier,
-        ImageShape,
-        InputShape,
+        ImageInput,
+        InputSpec,
         Learner,
         Support,
-        VolumeShape,
+        VolumeInput,
         create,
         load,
         load_learner,
         register,
     )
-    from medshot.tasks import load_tasks, simulate
+    from medshot.simulated import simulate
+    from medshot.tasks import load_tasks
 
 __version__ = version("medshot")
 
@@ -39,32 +40,33 @@ _HOMES = {
     "medshot.learners": (
         "Adapted",
         "Drawn",
-        "FeatureShape",
+        "FeatureInput",
         "FewShotClassifier",
-        "ImageShape",
-        "InputShape",
+        "ImageInput",
+        "InputSpec",
         "Learner",
         "Support",
-        "VolumeShape",
+        "VolumeInput",
         "create",
         "load",
         "load_learner",
         "register",
     ),
-    "medshot.tasks": ("load_tasks", "simulate"),
+    "medshot.simulated": ("simulate",),
+    "medshot.tasks": ("load_tasks",),
 }
 
 __all__ = [
     "Adapted",
     "Drawn",
-    "FeatureShape",
+    "FeatureInput",
     "FewShotClassifier",
-    "ImageShape",
-    "InputShape",
+    "ImageInput",
+    "InputSpec",
     "Learner",
     "Protocol",
     "Support",
-    "VolumeShape",
+    "VolumeInput",
     "__version__",
     "create",
     "evaluate",

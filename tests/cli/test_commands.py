@@ -11,10 +11,10 @@ import pytest
 from command import PIXELS, TRAIN, medshot, write_ward
 from PIL import Image
 
-from medshot.imaging import FeatureShape, ImageShape, VolumeShape
+from medshot.encoders import EncodedInput
+from medshot.imaging import FeatureInput, ImageInput, VolumeInput
 from medshot.learners import create
-from medshot.networks.encoders import EncodedShape
-from medshot.tasks import simulate
+from medshot.simulated import simulate
 
 COMMANDS = ("quickstart", "meta-train", "train-encoder", "adapt", "predict", "next", "evaluate", "learners", "info")
 
@@ -180,10 +180,10 @@ def test_help_and_info_answer_without_torch(model):
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
-        (ImageShape(channels=3, size=32), "images 3×32×32"),
-        (VolumeShape(size=16), "volumes 1×16×16×16"),
-        (FeatureShape((6, 4)), "vectors of 10 features"),
-        (EncodedShape("lite0"), f"features of encoder lite0 ({EncodedShape('lite0').sha256[:12]})"),
+        (ImageInput(channels=3, size=32), "images 3×32×32"),
+        (VolumeInput(size=16), "volumes 1×16×16×16"),
+        (FeatureInput((6, 4)), "vectors of 10 features"),
+        (EncodedInput("lite0"), f"features of encoder lite0 ({EncodedInput('lite0').sha256[:12]})"),
     ],
 )
 def test_info_says_what_a_learner_takes(tmp_path, capsys, shape, said):

@@ -8,7 +8,7 @@ import pytest
 from command import medshot
 from making import write_manifest
 
-from medshot.selection.labelling import DEFAULT
+from medshot.selection.active_learning import DEFAULT
 
 HEADER = ["rank", "image", "score", "reason"]
 

@@ -8,14 +8,14 @@ from command import PIXELS, medshot, write_ward
 from making import textured
 
 from medshot.cli.making import make
-from medshot.learners import LEARNERS, FeatureShape, ImageShape
+from medshot.learners import LEARNERS, FeatureInput, ImageInput
 
 MINE = """
 from dataclasses import dataclass
 from pathlib import Path
 
 from medshot import register
-from medshot.learners.baselines.logistic import Logistic
+from medshot.learners.baselines.linear import Logistic
 
 HERE = Path(__file__).parent
 
@@ -117,8 +117,8 @@ def test_a_file_that_is_not_there_is_refused(tmp_path, capsys):
 
 
 def test_the_reference_program_takes_its_own_images_whatever_the_others_take(tmp_path, capsys):
-    for made in (make("metal-reference", FeatureShape((3,))), make("metal", FeatureShape((3,)), preset="reference")):
-        assert made.shape == ImageShape(channels=3, size=224)
+    for made in (make("metal-reference", FeatureInput((3,))), make("metal", FeatureInput((3,)), preset="reference")):
+        assert made.shape == ImageInput(channels=3, size=224)
     ward = write_ward(tmp_path / "tasks", textured(1, patients=6))
     assert medshot("meta-train", ward, "--learner", "metal-reference", "--out", tmp_path / "run") == 2
     assert "nothing to meta-train" in capsys.readouterr().err

@@ -14,7 +14,8 @@ from medshot.errors import InputError, TooFewPatients
 from medshot.evaluation import Protocol, evaluate
 from medshot.imaging import ArrayImages
 from medshot.learners import Learner, load_learner
-from medshot.tasks import Task, simulate, training_images
+from medshot.simulated import simulate
+from medshot.tasks import Task, training_images
 
 PROTOCOL = Protocol(shots=(1, 2), episodes=3, queries=4, seed=7, baseline="nearest")
 

@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medshot.imaging import CUTS, ArrayImages, Cut, CutImages, FilmShape, ImageShape, VolumeShape
-from medshot.imaging.cuts import PLANES, SLICES, slices
-from medshot.imaging.patches import PARTS, PATCHES, patches, places
+from medshot.imaging import CUTS, ArrayImages, Cut, CutImages, FilmInput, ImageInput, VolumeInput
+from medshot.imaging.cuts import PARTS, PATCHES, PLANES, SLICES, patches, places, slices
 from medshot.imaging.resizing import prepare
 
-SMALL = ImageShape(1, 16)
+SMALL = ImageInput(1, 16)
 
 
 def ramp(axis: int, shape: tuple[int, int, int] = (40, 40, 40)) -> np.ndarray:
@@ -94,7 +93,7 @@ def test_patches_lie_within_a_film_of_any_size(side, seed):
 
 
 def test_a_film_is_shrunk_only_where_it_is_larger_than_its_limit():
-    shape, rng = FilmShape(size=64), np.random.default_rng(0)
+    shape, rng = FilmInput(size=64), np.random.default_rng(0)
     small, large = (rng.integers(0, 256, (side, side - 10), dtype=np.uint8) for side in (40, 200))
     assert prepare(small, shape, small.dtype).shape == (1, 40, 40)
     assert prepare(large, shape, large.dtype).shape == (1, 64, 64)
@@ -106,7 +105,7 @@ def test_picture_k_of_image_i_stands_at_its_place():
     cut = CutImages(source, quarters())
     assert len(cut) == len(cut.hashes()) == 12
     whole = source.pixels(SMALL)[:, 0]
-    place = ImageShape(1, 8)
+    place = ImageInput(1, 8)
     for number, picture in enumerate(cut.pixels(place)):
         image, quarter = divmod(number, 4)
         row, column = divmod(quarter, 2)
@@ -117,8 +116,8 @@ def test_picture_k_of_image_i_stands_at_its_place():
 @given(st.lists(st.integers(0, 11), max_size=12))
 def test_any_rows_are_streamed_in_the_order_in_which_they_are_asked_for(rows):
     cut = CutImages(images(3), quarters())
-    every = cut.pixels(ImageShape(1, 8))
-    streamed = list(cut.stream(ImageShape(1, 8), np.array(rows, dtype=np.int64)))
+    every = cut.pixels(ImageInput(1, 8))
+    streamed = list(cut.stream(ImageInput(1, 8), np.array(rows, dtype=np.int64)))
     assert len(streamed) == len(rows)
     for row, picture in zip(rows, streamed, strict=True):
         np.testing.assert_array_equal(picture, every[row])
@@ -128,7 +127,7 @@ def test_an_image_is_decoded_once_for_pictures_of_it_that_follow_each_other(monk
     source, asked = images(3), []
     stream = source.stream
     monkeypatch.setattr(source, "stream", lambda shape, rows: asked.extend(rows.tolist()) or stream(shape, rows))
-    list(CutImages(source, quarters()).stream(ImageShape(1, 8), np.arange(12)))
+    list(CutImages(source, quarters()).stream(ImageInput(1, 8), np.arange(12)))
     assert sorted(asked) == [0, 1, 2]
 
 
@@ -144,7 +143,7 @@ def test_hashes_tell_image_cut_version_and_picture_apart():
 
 def test_slices_of_16_bits_are_those_of_8():
     black_and_white = np.random.default_rng(0).integers(0, 2, (1, 20, 20, 20)).astype(np.uint8) * np.uint8(255)
-    shape, cut = ImageShape(1, 24), CUTS["slices"]
+    shape, cut = ImageInput(1, 24), CUTS["slices"]
     shallow = CutImages(ArrayImages(black_and_white), cut).pixels(shape)
     deep = CutImages(ArrayImages(black_and_white.astype(np.uint16) * np.uint16(257)), cut).pixels(shape)
     assert shallow.dtype == deep.dtype == np.uint8
@@ -153,6 +152,6 @@ def test_slices_of_16_bits_are_those_of_8():
 
 
 def test_cuts_say_what_they_take():
-    assert CUTS["slices"].shape == VolumeShape(size=128)
-    assert CUTS["patches"].shape == FilmShape(size=4096)
+    assert CUTS["slices"].shape == VolumeInput(size=128)
+    assert CUTS["patches"].shape == FilmInput(size=4096)
     assert len(CUTS["patches"]) == 1 + PATCHES

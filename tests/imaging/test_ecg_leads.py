@@ -4,17 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from medshot.imaging import ImageShape, fit
+from medshot.imaging import ImageInput, fit
 from medshot.imaging.ecg import PAGE_PICTURES, ecg_page, page_pictures
-from medshot.imaging.ecg.beats import SAMPLES, find_beats, median_beats
-from medshot.imaging.ecg.ink import read_ink, without_bars
-from medshot.imaging.ecg.leads import find_layout
-from medshot.imaging.ecg.page import GAIN, LAYOUT, LEFT, ROW, SCALE, SECONDS, SPEED, TOP
+from medshot.imaging.ecg.leads import SAMPLES, find_beats, find_layout, follow_traces, median_beats
+from medshot.imaging.ecg.page import GAIN, LAYOUT, LEFT, ROW, SCALE, SECONDS, SPEED, TOP, read_ink, without_bars
 from medshot.imaging.ecg.page import LEADS as NAMES
-from medshot.imaging.ecg.traces import follow_traces
 from medshot.imaging.scan import Scan
-from medshot.tasks.simulated.ecg import HOSPITAL
-from medshot.tasks.simulated.ecg_page import blank_page, inked, pen_range
+from medshot.simulated.ecg import HOSPITAL
+from medshot.simulated.ecg_page import blank_page, inked, pen_range
 
 SHAPE = (315, 560)
 ORDER = [name for row in LAYOUT[:3] for name in row]
@@ -95,7 +92,7 @@ def test_each_lead_is_cut_from_its_place(name: str) -> None:
 
 def test_the_bars_of_a_fitted_page_and_16_bits_change_little() -> None:
     page = beating("I", "aVF", "V3")
-    fitted = fit(np.repeat(page[:, :, None], 3, axis=2), ImageShape(3, 1080)).transpose(1, 2, 0)
+    fitted = fit(np.repeat(page[:, :, None], 3, axis=2), ImageInput(3, 1080)).transpose(1, 2, 0)
     deep = page.astype(np.uint16) * 257
     for other in (fitted, deep):
         for one, two in zip(page_pictures(page), page_pictures(other), strict=True):

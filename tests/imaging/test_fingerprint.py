@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from medshot.imaging import (
     ArrayImages,
     FileImages,
-    ImageShape,
+    ImageInput,
     fingerprints,
     fit,
     near_duplicates,
     read_medmnist,
 )
 
-SHAPE = ImageShape(1, 64)
+SHAPE = ImageInput(1, 64)
 
 
 def pictures(count: int, size: int = 64, seed: int = 0) -> np.ndarray:

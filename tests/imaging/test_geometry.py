@@ -12,16 +12,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from medshot.errors import InputError
-from medshot.imaging.geometry import (
-    crop,
-    fit_volume,
-    orientation,
-    pad,
-    reorient,
-    resample,
-    to_index,
-    to_world,
-)
+from medshot.imaging.geometry import crop, orientation, pad, reorient, to_index, to_world
+from medshot.imaging.resampling import fit_volume, resample
 from medshot.imaging.scan import Scan
 
 ORIENTATIONS = ["".join(letters) for axes in permutations(("RL", "AP", "SI")) for letters in product(*axes)]

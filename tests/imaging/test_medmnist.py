@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from medshot.errors import InputError
-from medshot.imaging import medmnist, read_medmnist
+from medshot.imaging import npz as medmnist
+from medshot.imaging import read_medmnist
 
 RANDOM = np.random.default_rng(0)
 

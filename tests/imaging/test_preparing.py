@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from medshot.errors import InputError
-from medshot.imaging import ImageShape, fit, percentile_window, window
+from medshot.imaging import ImageInput, fit, percentile_window, window
 from medshot.imaging.resizing import prepare
 
 DTYPES = st.sampled_from([np.uint8, np.uint16])
-SHAPES = st.builds(ImageShape, channels=st.sampled_from([1, 3]), size=st.integers(8, 48))
+SHAPES = st.builds(ImageInput, channels=st.sampled_from([1, 3]), size=st.integers(8, 48))
 
 
 @st.composite
@@ -24,12 +24,12 @@ def images(draw: st.DrawFn, smallest: int = 1) -> np.ndarray:
 @pytest.mark.parametrize(("channels", "size"), [(0, 8), (2, 8), (4, 64), (1, 7), (3, 0), (3, -224), (1, 4097)])
 def test_shapes_that_no_network_has_are_refused(channels: int, size: int) -> None:
     with pytest.raises(InputError):
-        ImageShape(channels, size)
+        ImageInput(channels, size)
 
 
 @settings(max_examples=50, deadline=None)
 @given(image=images(), shape=SHAPES)
-def test_fit_gives_the_shape_and_keeps_the_type_and_range(image: np.ndarray, shape: ImageShape) -> None:
+def test_fit_gives_the_shape_and_keeps_the_type_and_range(image: np.ndarray, shape: ImageInput) -> None:
     fitted = fit(image, shape)
     assert fitted.shape == (shape.channels, shape.size, shape.size)
     assert fitted.dtype == image.dtype
@@ -38,7 +38,7 @@ def test_fit_gives_the_shape_and_keeps_the_type_and_range(image: np.ndarray, sha
 
 @settings(max_examples=50, deadline=None)
 @given(height=st.integers(1, 300), width=st.integers(1, 300), shape=SHAPES)
-def test_fit_keeps_the_aspect_ratio_and_centres(height: int, width: int, shape: ImageShape) -> None:
+def test_fit_keeps_the_aspect_ratio_and_centres(height: int, width: int, shape: ImageInput) -> None:
     fitted = fit(np.full((height, width), 255, np.uint8), shape)[0]
     rows, columns = np.flatnonzero(fitted.any(1)), np.flatnonzero(fitted.any(0))
     inner = fitted[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -53,7 +53,7 @@ def test_fit_keeps_the_aspect_ratio_and_centres(height: int, width: int, shape: 
 
 @settings(max_examples=50, deadline=None)
 @given(image=images(), shape=SHAPES)
-def test_fit_leaves_what_already_fits(image: np.ndarray, shape: ImageShape) -> None:
+def test_fit_leaves_what_already_fits(image: np.ndarray, shape: ImageInput) -> None:
     once = fit(image, shape)
     again = fit(once[0] if shape.channels == 1 else once.transpose(1, 2, 0), shape)
     np.testing.assert_array_equal(again, once)
@@ -63,9 +63,9 @@ def test_fit_leaves_what_already_fits(image: np.ndarray, shape: ImageShape) -> N
 @given(image=images(), size=st.integers(8, 48))
 def test_grey_becomes_three_equal_channels_and_comes_back(image: np.ndarray, size: int) -> None:
     grey = image if image.ndim == 2 else image[..., 0]
-    colour = fit(grey, ImageShape(3, size))
-    np.testing.assert_array_equal(colour, np.broadcast_to(fit(grey, ImageShape(1, size)), colour.shape))
-    np.testing.assert_array_equal(fit(colour.transpose(1, 2, 0), ImageShape(1, size))[0], colour[0])
+    colour = fit(grey, ImageInput(3, size))
+    np.testing.assert_array_equal(colour, np.broadcast_to(fit(grey, ImageInput(1, size)), colour.shape))
+    np.testing.assert_array_equal(fit(colour.transpose(1, 2, 0), ImageInput(1, size))[0], colour[0])
 
 
 @settings(max_examples=50, deadline=None)
@@ -117,7 +117,7 @@ def test_empty_windows_are_refused(low: float, high: float) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(image=images(), shape=SHAPES)
-def test_prepared_8_bit_images_stay_what_they_are(image: np.ndarray, shape: ImageShape) -> None:
+def test_prepared_8_bit_images_stay_what_they_are(image: np.ndarray, shape: ImageInput) -> None:
     small = (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
     np.testing.assert_array_equal(prepare(small, shape, np.dtype(np.uint8)), fit(small, shape))
     wide = prepare(small, shape, np.dtype(np.uint16))

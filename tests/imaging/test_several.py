@@ -10,7 +10,7 @@ from medshot.imaging import (
     MISSING,
     ArrayImages,
     FileImages,
-    ImageShape,
+    ImageInput,
     ImageSource,
     SeveralImages,
     hashes_of_each,
@@ -107,7 +107,7 @@ def test_no_names_are_refused():
 
 def test_a_learner_of_single_images_is_told_how_to_take_several():
     images = SeveralImages(SOURCES, {name: np.arange(4) for name in NAMES})
-    for ask in (lambda: images.pixels(ImageShape(1, 8)), lambda: images.stream(ImageShape(1, 8), np.arange(2))):
+    for ask in (lambda: images.pixels(ImageInput(1, 8)), lambda: images.stream(ImageInput(1, 8), np.arange(2))):
         with pytest.raises(InputError, match=r"flair, t1, t2.*--images 3"):
             ask()
 

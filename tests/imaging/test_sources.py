@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medshot.errors import InputError, StorageError
-from medshot.imaging import ArrayImages, FileImages, ImageShape, ImageSource, cache, cache_folder, fit
+from medshot.imaging import ArrayImages, FileImages, ImageInput, ImageSource, cache, cache_folder, fit
 from medshot.imaging.intensity import percentile_window
 
-SHAPE = ImageShape(1, 16)
+SHAPE = ImageInput(1, 16)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_second_reading_decodes_nothing(tmp_path: Path, empty_cache: Path, mon
     monkeypatch.setattr(cache, "decoded", None)
     np.testing.assert_array_equal(FileImages(moved).pixels(SHAPE), first)
     with pytest.raises(TypeError):
-        FileImages(moved).pixels(ImageShape(3, 16))
+        FileImages(moved).pixels(ImageInput(3, 16))
 
 
 def test_changed_files_other_orders_and_shapes_are_other_entries(tmp_path: Path, empty_cache: Path) -> None:
@@ -69,7 +69,7 @@ def test_changed_files_other_orders_and_shapes_are_other_entries(tmp_path: Path,
     FileImages(paths).pixels(SHAPE)
     turned = FileImages(paths[::-1]).pixels(SHAPE)
     np.testing.assert_array_equal(turned, np.stack([fit(image, SHAPE) for image in images[::-1]]))
-    assert FileImages(paths).pixels(ImageShape(3, 20)).shape == (3, 3, 20, 20)
+    assert FileImages(paths).pixels(ImageInput(3, 20)).shape == (3, 3, 20, 20)
     paths[0].write_bytes(cv2.imencode(".png", 255 - images[0])[1].tobytes())
     changed = FileImages(paths).pixels(SHAPE)
     np.testing.assert_array_equal(changed[0], fit(255 - images[0], SHAPE))
@@ -146,7 +146,7 @@ def test_the_cache_folder_is_the_users_unless_chosen(monkeypatch: pytest.MonkeyP
 
 def build(paths: list[Path], barrier: Any, results: Any) -> None:
     barrier.wait()
-    pixels = FileImages(paths).pixels(ImageShape(1, 64))
+    pixels = FileImages(paths).pixels(ImageInput(1, 64))
     results.put((hashlib.sha256(pixels.tobytes()).hexdigest(), len(pixels)))
 
 
@@ -161,7 +161,7 @@ def test_two_processes_build_the_same_cache_at_once(tmp_path: Path, empty_cache:
     for process in processes:
         process.join()
         assert process.exitcode == 0
-    expected = np.stack([fit(image, ImageShape(1, 64)) for image in images])
+    expected = np.stack([fit(image, ImageInput(1, 64)) for image in images])
     assert outcomes == {(hashlib.sha256(expected.tobytes()).hexdigest(), 300)}
     assert [path.suffix for path in empty_cache.iterdir()] == [".npy"]
 
@@ -175,7 +175,7 @@ def test_progress_is_shown_only_when_it_takes_long(
     assert captured.out == captured.err == ""
     monkeypatch.setattr(cache, "_PATIENCE", 0.0)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    FileImages(paths).pixels(ImageShape(3, 16))
+    FileImages(paths).pixels(ImageInput(3, 16))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "reading images" in captured.err
@@ -198,7 +198,7 @@ def test_arrays_give_what_their_files_would(
     for index, image in enumerate(array):
         paths.append(folder / f"{index}.png")
         paths[-1].write_bytes(cv2.imencode(".png", image[..., ::-1] if colour else image)[1].tobytes())
-    wanted = ImageShape(channels, 12)
+    wanted = ImageInput(channels, 12)
     source = ArrayImages(array)
     pixels = source.pixels(wanted)
     np.testing.assert_array_equal(pixels, FileImages(paths).pixels(wanted))
@@ -247,6 +247,6 @@ def test_real_images_of_every_kind(shared_data: Path) -> None:
     )
     paths = [path for folder in folders for path in sorted((shared_data / folder).rglob("*.*g"))[:6]]
     assert len(paths) >= 20
-    pixels = FileImages(paths).pixels(ImageShape(3, 64))
+    pixels = FileImages(paths).pixels(ImageInput(3, 64))
     assert pixels.dtype == np.uint8
     assert (pixels.reshape(len(paths), -1).std(1) > 10).all()

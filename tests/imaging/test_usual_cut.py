@@ -7,8 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from medshot.imaging import ArrayImages, usual_cut
+from medshot.simulated import simulate
 from medshot.tasks import load_tasks
-from medshot.tasks.simulated import simulate
 
 
 def test_simulated_ecg_pages_are_cut_and_films_are_not():

@@ -13,9 +13,9 @@ from medshot.errors import InputError
 from medshot.imaging import (
     ArrayImages,
     FileImages,
-    ImageShape,
+    ImageInput,
     ImageSource,
-    VolumeShape,
+    VolumeInput,
     cache,
     fingerprints,
     fit_cube,
@@ -23,7 +23,7 @@ from medshot.imaging import (
     read_volume,
 )
 
-SHAPE = VolumeShape(channels=1, size=8)
+SHAPE = VolumeInput(channels=1, size=8)
 VOLUMES = arrays(
     st.sampled_from([np.uint8, np.uint16]), st.tuples(st.integers(1, 20), st.integers(1, 20), st.integers(4, 20))
 )
@@ -48,13 +48,13 @@ def written(folder: Path, name: str = "scan.npz", **contents: np.ndarray) -> Pat
 @pytest.mark.parametrize(("channels", "size"), [(1, 7), (1, 257), (0, 32), (3, 32)])
 def test_shapes_that_no_network_has_are_refused(channels: int, size: int) -> None:
     with pytest.raises(InputError, match="choose"):
-        VolumeShape(channels=channels, size=size)
+        VolumeInput(channels=channels, size=size)
 
 
 @settings(max_examples=60)
 @given(VOLUMES, st.integers(8, 24))
 def test_a_cube_keeps_type_range_proportions_and_middle(volume: np.ndarray, size: int) -> None:
-    shape = VolumeShape(1, size)
+    shape = VolumeInput(1, size)
     fitted = fit_cube(np.maximum(volume, 1), shape)
     assert fitted.shape == shape.dimensions
     assert fitted.dtype == volume.dtype
@@ -78,7 +78,7 @@ def test_shrinking_averages_over_all_that_a_voxel_covers(factor: int, seed: int)
 @settings(max_examples=20)
 @given(VOLUMES.filter(lambda volume: max(volume.shape) >= 8))
 def test_what_fits_already_is_left_as_it_is(volume: np.ndarray) -> None:
-    fitted = fit_cube(volume, VolumeShape(1, max(volume.shape)))[0]
+    fitted = fit_cube(volume, VolumeInput(1, max(volume.shape)))[0]
     places = tuple(slice((len(fitted) - side) // 2, (len(fitted) - side) // 2 + side) for side in volume.shape)
     np.testing.assert_array_equal(fitted[places], volume)
     assert fitted.sum(dtype=np.int64) == volume.sum(dtype=np.int64)
@@ -109,7 +109,7 @@ def test_a_second_reading_decodes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(cache, "decoded", None)
     np.testing.assert_array_equal(FileImages(moved).pixels(SHAPE), first)
     with pytest.raises(TypeError):  # another shape is another entry
-        FileImages(moved).pixels(VolumeShape(1, 9))
+        FileImages(moved).pixels(VolumeInput(1, 9))
 
 
 def test_one_volume_of_16_bits_makes_the_task_16_bits(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_volumes_and_pictures_are_not_taken_for_each_other(tmp_path: Path) -> No
     for source in (volumes, files):
         for use in (source.pixels, lambda shape, source=source: source.stream(shape, np.arange(1)).__next__()):
             with pytest.raises(InputError, match=r"this learner takes pictures; use .* --dimensions 3"):
-                use(ImageShape(1, 16))
+                use(ImageInput(1, 16))
     (tmp_path / "a.png").write_bytes(b"whatever")
     for source in (pictures, FileImages([tmp_path / "a.png"])):
         with pytest.raises(InputError, match=r"this learner takes volumes; use .* --dimensions 2"):
@@ -181,20 +181,20 @@ def test_damaged_archives_are_refused_or_read(tmp_path_factory: pytest.TempPathF
 
 
 def test_too_many_voxels_are_refused_from_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medshot.imaging.npz_volume.VOXEL_LIMIT", VOLUME.size - 1)
-    monkeypatch.setattr("medshot.imaging.npz_volume.read_array", None)
+    monkeypatch.setattr("medshot.imaging.npz.VOXEL_LIMIT", VOLUME.size - 1)
+    monkeypatch.setattr("medshot.imaging.npz.read_array", None)
     with pytest.raises(InputError, match="more than 119 in all"):
         read_volume(written(tmp_path, a=VOLUME))
 
 
 def test_fingerprints_know_a_volume_at_another_size_brightness_and_depth() -> None:
     volumes = smooth(12, 40, 40, 40)
-    prints = fingerprints(ArrayImages(volumes).pixels(VolumeShape(1, 32)))
+    prints = fingerprints(ArrayImages(volumes).pixels(VolumeInput(1, 32)))
     assert {tuple(pair) for pair in near_duplicates(prints, prints)} == {(k, k) for k in range(12)}
     darker = (volumes // 2).astype(np.uint8)
     deeper = volumes.astype(np.uint16) * 257
     for others, size in ((volumes, 40), (volumes, 24), (darker, 32), (deeper, 32)):
-        again = fingerprints(ArrayImages(others).pixels(VolumeShape(1, size)))
+        again = fingerprints(ArrayImages(others).pixels(VolumeInput(1, size)))
         assert {tuple(pair) for pair in near_duplicates(again, prints)} == {(k, k) for k in range(12)}
 
 

@@ -6,14 +6,14 @@ from featuring import vectors
 from learning import NAMES, SMALL, VARIANTS
 
 from medshot.learners import create
-from medshot.networks import BagShape
+from medshot.networks import BagInput
 from medshot.tasks import Support
 
 BLOCKS = (6, 4)
-SHAPE = BagShape(blocks=BLOCKS, kinds=("overview", "patch", "patch"))
+SHAPE = BagInput(blocks=BLOCKS, kinds=("overview", "patch", "patch"))
 
 
-def learner_of_bags(name: str, shape: BagShape = SHAPE, *, stir: bool = True):
+def learner_of_bags(name: str, shape: BagInput = SHAPE, *, stir: bool = True):
     registered, changed = VARIANTS.get(name, (name, {}))
     learner = create(registered, shape=shape, **(SMALL.get(registered, {}) | changed)).double().eval()
     generator = torch.Generator().manual_seed(0)
@@ -66,7 +66,7 @@ def test_before_meta_training_bags_of_equal_instances_are_told_apart_as_one_inst
     thrice = Support(one.expand(-1, -1, 3, -1), support.labels, support.weights, support.ways)
     queries = bags(2, 2, 4)[:, :, :1]
     single, triple = (
-        learner_of_bags(name, BagShape(blocks=BLOCKS, kinds=("patch",) * instances), stir=False) for instances in (1, 3)
+        learner_of_bags(name, BagInput(blocks=BLOCKS, kinds=("patch",) * instances), stir=False) for instances in (1, 3)
     )
     triple.load_state_dict(single.state_dict())
     torch.testing.assert_close(

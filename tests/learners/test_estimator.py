@@ -11,9 +11,9 @@ from making import SHAPE, textured, write_images
 from sklearn.model_selection import GroupKFold, cross_val_score
 
 from medshot.errors import InputError, StorageError
-from medshot.imaging import FeatureShape, FileImages, ImageShape
+from medshot.imaging import FeatureInput, FileImages, ImageInput
 from medshot.learners import LEARNERS, FewShotClassifier, create, load
-from medshot.learners.inputs import Standardisation
+from medshot.learners.preprocessing import Standardisation
 
 UNTRAINED = [name for name in LEARNERS if name not in LARGE and tiny(name).gradient is None]
 LABELS = {
@@ -33,7 +33,7 @@ def table(seed: int = 0, samples: int = 30, features: int = 5) -> tuple[np.ndarr
 
 
 def small(name: str, features: int = 5) -> FewShotClassifier:
-    return FewShotClassifier(create(name, shape=FeatureShape((features,)), **SMALL.get(name, {})))
+    return FewShotClassifier(create(name, shape=FeatureInput((features,)), **SMALL.get(name, {})))
 
 
 @pytest.mark.parametrize("name", UNTRAINED)
@@ -142,8 +142,8 @@ def test_it_is_validated_as_scikit_learn_does_it():
 
 
 def test_images_are_read_in_batches(monkeypatch):
-    task, read, sizes = textured(0, patients=80), ImageShape.read, []
-    monkeypatch.setattr(ImageShape, "read", lambda *given: sizes.append(len(given[2])) or read(*given))
+    task, read, sizes = textured(0, patients=80), ImageInput.read, []
+    monkeypatch.setattr(ImageInput, "read", lambda *given: sizes.append(len(given[2])) or read(*given))
     model = FewShotClassifier(create("logistic", shape=SHAPE)).fit(task.images.array[::10], task.labels[::10])
     sizes.clear()
     together = model.predict_proba(task.images)
@@ -180,7 +180,7 @@ def test_a_learner_on_a_gpu_works_there(name, tmp_path):
     [
         ("metal", "'metal' must be meta-trained first"),
         ("logistics", "neither a run folder nor one of metal,"),
-        (create("logistic", shape=FeatureShape((4,))), "X has 5 features, but this learner takes 4"),
+        (create("logistic", shape=FeatureInput((4,))), "X has 5 features, but this learner takes 4"),
         (create("logistic"), "This learner takes images"),
     ],
     ids=["untrained", "unknown", "other size", "images"],

@@ -5,12 +5,11 @@ import pytest
 import torch
 from featuring import of_features, support_of, vectors
 
-from medshot.imaging import FeatureShape
-from medshot.imaging.shape import Vectors
+from medshot.imaging import FeatureInput
+from medshot.imaging.inputs import Vectors
 from medshot.learners import FewShotClassifier, create
 from medshot.learners.forest.meta_forest import SETTINGS, WEIGHTS, MetaForest
-from medshot.learners.forest.settings import joint
-from medshot.learners.forest.trees import CHILDREN, FEATURES, leaf_values
+from medshot.learners.forest.trees import CHILDREN, FEATURES, joint, leaf_values
 from medshot.storage import read_arrays
 from medshot.tasks import Support, Task
 from medshot.training import BatchSettings, OuterSettings
@@ -119,7 +118,7 @@ def signal_in_one_block(seed: int, block: int) -> Task:
 @pytest.mark.parametrize("block", [0, 2])
 def test_it_learns_from_other_tasks_which_block_to_grow_its_trees_on(block):
     torch.manual_seed(0)
-    learner = create("meta-forest", shape=FeatureShape(BLOCKS), trees=60, trials=5, trial_trees=8)
+    learner = create("meta-forest", shape=FeatureInput(BLOCKS), trees=60, trials=5, trial_trees=8)
     task = signal_in_one_block(100, block)
     support = Support(
         task.batch(np.arange(15, 25), learner.shape)[None],

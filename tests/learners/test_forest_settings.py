@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medshot.imaging import FeatureShape, ImageShape
-from medshot.learners.forest.calibration import calibrated
-from medshot.learners.forest.settings import SettingsSpace, blocks_of, joint
-from medshot.networks.encoders import EncodedShape
+from medshot.encoders import EncodedInput
+from medshot.imaging import FeatureInput, ImageInput
+from medshot.learners.forest.meta_forest import calibrated
+from medshot.learners.forest.trees import SettingsSpace, blocks_of, joint
 
-SPACE = SettingsSpace(FeatureShape((6, 4, 3)))
+SPACE = SettingsSpace(FeatureInput((6, 4, 3)))
 EVERY = torch.cartesian_prod(*(torch.arange(len(axis)) for axis in SPACE.axes.values()))
 
 
@@ -58,7 +58,7 @@ def test_each_axis_does_what_it_says():
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=20))
 def test_the_blocks_a_tree_may_see_are_all_or_parts_that_share_no_feature(blocks):
-    shape = FeatureShape(tuple(blocks))
+    shape = FeatureInput(tuple(blocks))
     columns = np.arange(sum(blocks))
     found = blocks_of(shape)
     assert columns[found.pop("all")].tolist() == columns.tolist()
@@ -70,7 +70,7 @@ def test_the_blocks_a_tree_may_see_are_all_or_parts_that_share_no_feature(blocks
 
 
 def test_an_encoder_has_final_early_middle_and_late_features_and_pixels_have_no_blocks():
-    parts = blocks_of(EncodedShape("lite0"))
+    parts = blocks_of(EncodedInput("lite0"))
     assert {name: len(range(2816)[part]) for name, part in parts.items()} == {
         "all": 2816,
         "0-0": 1280,
@@ -78,7 +78,7 @@ def test_an_encoder_has_final_early_middle_and_late_features_and_pixels_have_no_
         "5-8": 384,
         "9-12": 1024,
     }
-    assert list(blocks_of(ImageShape(channels=1, size=64))) == ["all"]
+    assert list(blocks_of(ImageInput(channels=1, size=64))) == ["all"]
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 1.0, 5.0]))

@@ -6,14 +6,14 @@ from learning import SMALL
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from medshot.imaging import FeatureShape
+from medshot.imaging import FeatureInput
 from medshot.learners import LEARNERS, Learner, create
-from medshot.learners.baselines.scratch import Scratch
+from medshot.learners.baselines.networks import Scratch
 from medshot.learners.gradient.base import CENTRE, GradientLearner
 from medshot.tasks import Support
 from medshot.training import Engine
 
-SHAPE = FeatureShape((6, 4))
+SHAPE = FeatureInput((6, 4))
 NAMES = [name for name, kind in LEARNERS.items() if issubclass(kind, GradientLearner)]
 META_TRAINED = [name for name in NAMES if LEARNERS[name].gradient == "exact"]
 

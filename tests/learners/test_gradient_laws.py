@@ -16,9 +16,8 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from medshot.learners import Learner, create
-from medshot.learners.gradient.base import HEAD
-from medshot.learners.gradient.rates import key
-from medshot.learners.head import BIAS, WEIGHT
+from medshot.learners.features import BIAS, WEIGHT
+from medshot.learners.gradient.base import HEAD, key
 from medshot.tasks import Support
 from medshot.training import Engine
 

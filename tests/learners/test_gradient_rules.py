@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from medshot.learners.gradient.adam import Adam
-from medshot.learners.gradient.implicit import Minimum, conjugate_gradients
-from medshot.learners.gradient.inner_loop import inner_loop
+from medshot.learners.gradient.base import Adam, inner_loop
+from medshot.learners.gradient.imaml import Minimum, conjugate_gradients
 
 SEEDS = st.integers(0, 2**31)
 

@@ -10,7 +10,7 @@ from making import SHAPE, VOLUME, textured
 
 from medshot.errors import InputError
 from medshot.evaluation import Protocol, evaluate
-from medshot.imaging import ImageShape, VolumeShape
+from medshot.imaging import ImageInput, VolumeInput
 from medshot.learners import LEARNERS, FewShotClassifier, create, load, load_learner
 from medshot.tasks import Support
 from medshot.training import Engine
@@ -21,7 +21,7 @@ INDUCTIVE = [name for name in NAMES if tiny(name).inductive]
 TRANSDUCTIVE = [name for name in NAMES if name not in INDUCTIVE]
 PIXELS, VOXELS = pytest.param(SHAPE, id="pixels"), pytest.param(VOLUME, id="voxels")
 KINDS = pytest.mark.parametrize("shape", [PIXELS, pytest.param(VOLUME, id="voxels", marks=pytest.mark.slow)])
-Shape = ImageShape | VolumeShape
+Shape = ImageInput | VolumeInput
 
 
 def probabilities(name: str, support: Support, queries: torch.Tensor, **settings) -> torch.Tensor:

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from medshot.errors import InputError, TooFewPatients
 from medshot.evaluation.overlap import refuse_overlap
 from medshot.learners import create
-from medshot.learners.head import BIAS, WEIGHT
+from medshot.learners.features import BIAS, WEIGHT
 from medshot.tasks import Support
 from medshot.training import BatchSettings, Engine, OuterSettings
 
@@ -133,7 +133,7 @@ def test_adapting_stops_for_each_task_by_itself(monkeypatch):
         short, long = few.adapt(flat).adapted[WEIGHT], many.adapt(flat).adapted[WEIGHT]
         assert torch.equal(short[0], long[0]), "a task with nothing to learn went on"
         assert not torch.equal(short[1], long[1]), "a task with much to learn stopped"
-    monkeypatch.setattr("medshot.learners.gradient.inner_loop.CONVERGED", 1e9)
+    monkeypatch.setattr("medshot.learners.gradient.base.CONVERGED", 1e9)
     stopped = tiny("metal", steps=3, max_steps=12).adapt(support)
     trained_for = tiny("metal", steps=3).train().adapt(support)
     assert torch.equal(stopped.adapted[WEIGHT], trained_for.adapted[WEIGHT]), "adapting stopped before `steps`"

@@ -6,8 +6,8 @@ from featuring import of_features, support_of, vectors
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medshot.learners.neural.blocks import block_sums
-from medshot.learners.neural.film import describe
+from medshot.learners.closed_form.ridge import block_sums
+from medshot.learners.in_context import describe
 
 
 @given(factor=st.floats(0.01, 100), shuffle=st.randoms(use_true_random=False), ways=st.integers(2, 5))

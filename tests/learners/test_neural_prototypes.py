@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestCentroid
 
 from medshot.errors import InputError
-from medshot.learners.prototypes import class_means, memberships, squared_distances
+from medshot.learners.features import class_means, memberships, squared_distances
 
 
 def test_an_untrained_prototype_network_is_scikit_learn_on_the_same_features():

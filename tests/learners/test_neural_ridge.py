@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import linear_model
 from sklearn.utils.class_weight import compute_sample_weight
 
-from medshot.learners.neural.ridge import solve
+from medshot.learners.closed_form.ridge import solve
 
 
 @pytest.mark.parametrize("blocks", [(2, 1), (20, 30)], ids=["fewer features", "more features"])

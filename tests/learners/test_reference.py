@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from medshot.errors import InputError
-from medshot.imaging import ImageShape
+from medshot.imaging import ImageInput
 from medshot.learners import FewShotClassifier, create
 
 
 def test_it_takes_the_published_images_only():
     with pytest.raises(InputError, match="224×224×3"):
-        create("metal", preset="reference", shape=ImageShape(channels=1, size=64))
+        create("metal", preset="reference", shape=ImageInput(channels=1, size=64))
 
 
 @pytest.mark.slow

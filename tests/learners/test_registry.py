@@ -7,11 +7,11 @@ import pytest
 import medshot
 from medshot.errors import InputError, StorageError
 from medshot.learners import LEARNERS, Learner, create, load_learner, register
-from medshot.learners.baselines.logistic import Logistic
+from medshot.learners.baselines.linear import Logistic
 from medshot.learners.registry import BUILT_IN, FACTS, Registry
 
 STRANGER = """
-from medshot.learners.baselines.logistic import Logistic
+from medshot.learners.baselines.linear import Logistic
 
 class {name}(Logistic):
     name = "{name}".lower()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.svm import SVC, LinearSVC
 
 from medshot.learners.svm.dual import crammer_singer, dual_objective
-from medshot.learners.svm.kernels import mixed_kernel
+from medshot.learners.svm.meta_svm import mixed_kernel
 
 PRECISIONS = [torch.float64, torch.float32]
 STEPS = 400

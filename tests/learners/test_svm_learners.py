@@ -9,13 +9,13 @@ from learning import episodes, tiny
 from making import textured
 from sklearn.svm import LinearSVC
 
-from medshot.imaging import FeatureShape
+from medshot.imaging import FeatureInput
 from medshot.learners import FewShotClassifier, Learner, create
-from medshot.learners.content import canonical_labels
+from medshot.learners.seeding import canonical_labels
 from medshot.tasks import Support
 
 NAMES = ["meta-svm", "svm-prior", "svm"]
-VECTORS = FeatureShape((6, 4))
+VECTORS = FeatureInput((6, 4))
 
 
 def vectors(seed: int, shots: list[int], signal: float = 1.0) -> Support:

@@ -6,7 +6,7 @@ import torch
 from featuring import BLOCKS, support_of, vectors
 from learning import SMALL
 
-from medshot.imaging import ArrayImages, FeatureShape
+from medshot.imaging import ArrayImages, FeatureInput
 from medshot.learners import FewShotClassifier, create
 
 WAYS, PER_CLASS = 2, 40
@@ -23,7 +23,7 @@ def problem(seed: int) -> tuple:
 def recalls(counts: tuple[int, int]) -> tuple[float, float]:
     """Balanced accuracy over many problems with that many queries of each class, of each alone and of all together."""
     found = []
-    learner = create("transductive-prototypes", shape=FeatureShape(BLOCKS)).double().eval()
+    learner = create("transductive-prototypes", shape=FeatureInput(BLOCKS)).double().eval()
     for seed in range(30):
         support, clouds = problem(seed)
         queries = torch.cat([cloud[:count] for cloud, count in zip(clouds, counts, strict=True)])

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
+from medshot.encoders.bags import DROPPED
+from medshot.encoders.encoder import Encoder
 from medshot.errors import InputError
-from medshot.imaging import CUTS, MISSING, ArrayImages, Cut, ImageShape, SeveralImages, fingerprints
-from medshot.networks.bag_network import AttentionPooling, BagShape, mean_of_present, weights
-from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape
-from medshot.networks.encoders.bags import DROPPED
-from medshot.networks.encoders.encoder import Encoder
+from medshot.imaging import CUTS, MISSING, ArrayImages, Cut, ImageInput, SeveralImages, fingerprints
+from medshot.networks.bag_network import AttentionPooling, BagInput, mean_of_present, weights
 
-PIXELS = ImageShape(channels=3, size=16)
-SHAPE = BagShape(blocks=(4, 3), kinds=("overview", "patch", "patch", "patch"))
+PIXELS = ImageInput(channels=3, size=16)
+SHAPE = BagInput(blocks=(4, 3), kinds=("overview", "patch", "patch", "patch"))
 
 
 class Corners(nn.Module):
@@ -35,7 +35,7 @@ def halves(image: np.ndarray) -> list[np.ndarray]:
 HALVES = Cut(
     name="halves",
     version=1,
-    shape=ImageShape(1, 16),
+    shape=ImageInput(1, 16),
     kinds=("half", "half"),
     weights=(1.0, 1.0),
     pooled=True,
@@ -63,7 +63,7 @@ def two_sequences() -> SeveralImages:
     return SeveralImages({"flair": pictures(4), "post": pictures(4, seed=1)}, rows)
 
 
-def random_bags(samples: int, shape: BagShape = SHAPE, seed: int = 0, share: float = 0.7) -> Tensor:
+def random_bags(samples: int, shape: BagInput = SHAPE, seed: int = 0, share: float = 0.7) -> Tensor:
     """Bags of which every one has an instance, and content also where none is."""
     generator = torch.Generator().manual_seed(seed)
     bags = torch.randn(samples, *shape.dimensions, generator=generator, dtype=torch.float64)
@@ -139,7 +139,7 @@ def test_padding_has_finite_gradients():
 
 @pytest.mark.parametrize("cut", ["whole", "halves"])
 def test_a_bag_holds_what_embedding_each_picture_by_itself_gives(cut):
-    images, shape = two_sequences(), EncodedBagShape("corners", cut=cut, images=2)
+    images, shape = two_sequences(), EncodedBagInput("corners", cut=cut, images=2)
     bags = shape.read(images, np.arange(5))
     assert bags.shape == (5, *shape.dimensions)
     cuts = {"whole": lambda image: [image], "halves": lambda image: halves(image[None])}
@@ -151,23 +151,23 @@ def test_a_bag_holds_what_embedding_each_picture_by_itself_gives(cut):
                     expected.append(np.zeros(6))
                     continue
                 picture = cuts[cut](images.sources[name].array[place])[number]
-                features = EncodedShape("corners").read(ArrayImages(picture[None]), np.array([0]))[0]
+                features = EncodedInput("corners").read(ArrayImages(picture[None]), np.array([0]))[0]
                 expected.append(np.concatenate([[1], features]))
         np.testing.assert_allclose(bags[sample], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_one_image_a_sample_leaves_the_other_places_empty():
     images = pictures(4)
-    bags = EncodedBagShape("corners", images=3).read(images, np.array([2, 0]))
+    bags = EncodedBagInput("corners", images=3).read(images, np.array([2, 0]))
     assert bags[..., 0].tolist() == [[1, 0, 0]] * 2
     assert not bags[:, 1:].any()
-    np.testing.assert_array_equal(bags[:, 0, 1:], EncodedShape("corners").read(images, np.array([2, 0])))
+    np.testing.assert_array_equal(bags[:, 0, 1:], EncodedInput("corners").read(images, np.array([2, 0])))
 
 
 def test_rows_none_of_which_has_the_image_can_be_read():
-    bags = EncodedBagShape("corners", images=2).read(two_sequences(), np.array([2]))
+    bags = EncodedBagInput("corners", images=2).read(two_sequences(), np.array([2]))
     assert bags[..., 0].tolist() == [[0, 1]]
-    assert EncodedBagShape("corners", images=2).read(two_sequences(), np.empty(0, dtype=np.int64)).shape == (0, 2, 6)
+    assert EncodedBagInput("corners", images=2).read(two_sequences(), np.empty(0, dtype=np.int64)).shape == (0, 2, 6)
 
 
 def test_the_order_of_the_names_changes_no_prediction():
@@ -176,7 +176,7 @@ def test_the_order_of_the_names_changes_no_prediction():
     turned = SeveralImages(
         {name: images.sources[name] for name in names}, dict(zip(names, images.rows.T[::-1], strict=True))
     )
-    shape = EncodedBagShape("corners", images=2)
+    shape = EncodedBagInput("corners", images=2)
     assert shape.kinds == ("whole", "whole")
     one, other = (shape.read(each, np.arange(5)) for each in (images, turned))
     torch.testing.assert_close(one, other.flip(1))
@@ -184,28 +184,28 @@ def test_the_order_of_the_names_changes_no_prediction():
 
 def test_more_images_than_are_taken_are_refused():
     with pytest.raises(InputError, match=r"2 images \(flair, post\).*takes 1.*--images 2") as caught:
-        EncodedBagShape("corners").prepare(two_sequences())
+        EncodedBagInput("corners").prepare(two_sequences())
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("wrong", [{"encoder": "none"}, {"cut": "pieces"}, {"images": 0}])
 def test_a_shape_that_cannot_be_is_refused(wrong):
     with pytest.raises(InputError):
-        EncodedBagShape(**wrong)
+        EncodedBagInput(**wrong)
 
 
 def test_a_sample_is_known_by_its_first_image_that_is_there():
-    images, shape = two_sequences(), EncodedBagShape("corners", images=2)
+    images, shape = two_sequences(), EncodedBagInput("corners", images=2)
     flair, post = (fingerprints(images.sources[name].pixels(PIXELS)) for name in images.names)
     np.testing.assert_array_equal(shape.fingerprints(images), [flair[0], flair[1], post[0], flair[2], flair[3]])
-    measured = {name: EncodedShape("corners").measures(images.sources[name]) for name in images.names}
+    measured = {name: EncodedInput("corners").measures(images.sources[name]) for name in images.names}
     brightness = [measured["flair"]["brightness"][row] for row in (0, 1, 2, 3)]
     brightness.insert(2, measured["post"]["brightness"][0])
     np.testing.assert_allclose(shape.measures(images)["brightness"], brightness)
 
 
 def test_fingerprints_of_cut_images_differ_where_the_images_do():
-    shape = EncodedBagShape("corners", cut="halves")
+    shape = EncodedBagInput("corners", cut="halves")
     prints = shape.fingerprints(pictures(6))
     assert prints.shape == (6, 32)
     assert len(np.unique(prints, axis=0)) == 6
@@ -213,7 +213,7 @@ def test_fingerprints_of_cut_images_differ_where_the_images_do():
 
 def dropped(images: int, there: Tensor, seed: int, cut: str = "whole") -> Tensor:
     """Which pictures are there after dropout, of those that were before."""
-    shape = EncodedBagShape("corners", cut=cut, images=images)
+    shape = EncodedBagInput("corners", cut=cut, images=images)
     bags = torch.ones(len(there), *shape.dimensions)
     bags *= there.repeat_interleave(len(shape.kinds) // images, 1)[..., None]
     kept = shape.dropped(bags, torch.Generator().manual_seed(seed))

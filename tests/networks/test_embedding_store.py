@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from medshot.encoders import ENCODERS, EncodedInput, embedding
+from medshot.encoders.embedding import Embeddings, EmbeddingStore
+from medshot.encoders.encoder import Encoder
+from medshot.encoders.inputs import normalised
 from medshot.errors import InputError, StorageError
-from medshot.imaging import ArrayImages, FileImages, ImageShape, Vectors, cache
-from medshot.networks.encoders import ENCODERS, EncodedShape, embedding
-from medshot.networks.encoders.encoded import normalised
-from medshot.networks.encoders.encoder import Encoder
-from medshot.networks.encoders.store import Embeddings, EmbeddingStore
+from medshot.imaging import ArrayImages, FileImages, ImageInput, Vectors, cache
 
-PIXELS = ImageShape(channels=3, size=16)
+PIXELS = ImageInput(channels=3, size=16)
 
 
 class Corners(nn.Module):
@@ -45,8 +45,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def shape(folder: Path) -> EncodedShape:
-    return EncodedShape("corners")
+def shape(folder: Path) -> EncodedInput:
+    return EncodedInput("corners")
 
 
 @pytest.fixture
@@ -80,13 +80,13 @@ def expected(source: ArrayImages | FileImages) -> np.ndarray:
     return normalised(features.numpy(), CORNERS.blocks)
 
 
-def whole(shape: EncodedShape, source: ArrayImages | FileImages) -> np.ndarray:
+def whole(shape: EncodedInput, source: ArrayImages | FileImages) -> np.ndarray:
     return shape.read(source, np.arange(len(source))).numpy()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_any_rows_of_files_and_of_arrays_are_read_as_the_encoder_sees_them(
-    tmp_path: Path, shape: EncodedShape, dtype: type
+    tmp_path: Path, shape: EncodedInput, dtype: type
 ) -> None:
     images = random_images(30, dtype=dtype)
     rows = np.random.default_rng(1).integers(0, 30, 50)
@@ -96,7 +96,7 @@ def test_any_rows_of_files_and_of_arrays_are_read_as_the_encoder_sees_them(
         np.testing.assert_allclose(features.numpy(), expected(source)[rows], rtol=1e-4, atol=1e-5)
 
 
-def test_8_and_16_bits_of_one_picture_have_the_same_features(tmp_path: Path, shape: EncodedShape) -> None:
+def test_8_and_16_bits_of_one_picture_have_the_same_features(tmp_path: Path, shape: EncodedInput) -> None:
     shallow = random_images(6) // 128 * np.uint8(255)  # black and white: the window of 16-bit images leaves them alone
     deep = shallow[:3].astype(np.uint16) * np.uint16(257)
     (tmp_path / "deep").mkdir()
@@ -106,7 +106,7 @@ def test_8_and_16_bits_of_one_picture_have_the_same_features(tmp_path: Path, sha
     assert len(np.unique(features[:6].round(3), axis=0)) == 6
 
 
-def test_fingerprints_and_measures_are_those_of_the_pixels(shape: EncodedShape) -> None:
+def test_fingerprints_and_measures_are_those_of_the_pixels(shape: EncodedInput) -> None:
     source = ArrayImages(random_images(20))
     np.testing.assert_array_equal(shape.fingerprints(source), PIXELS.fingerprints(source))
     found, measured = shape.measures(source), PIXELS.measures(source)
@@ -115,7 +115,7 @@ def test_fingerprints_and_measures_are_those_of_the_pixels(shape: EncodedShape) 
         np.testing.assert_allclose(found[name], values, rtol=1e-6)
 
 
-def test_a_second_run_touches_no_pixel(tmp_path: Path, shape: EncodedShape, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_run_touches_no_pixel(tmp_path: Path, shape: EncodedInput, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = write_images(tmp_path, random_images(5))
     first = whole(shape, FileImages(paths))
     moved = [path.rename(path.with_stem(f"moved {path.stem}")) for path in paths][::-1]
@@ -133,7 +133,7 @@ def test_a_second_run_touches_no_pixel(tmp_path: Path, shape: EncodedShape, monk
         shape.prepare(FileImages(moved))
 
 
-def test_each_image_is_embedded_once(shape: EncodedShape, folder: Path, encoded: list[int]) -> None:
+def test_each_image_is_embedded_once(shape: EncodedInput, folder: Path, encoded: list[int]) -> None:
     images = random_images(20)
     source = ArrayImages(images[[0, 1, 0, 2, 1, 0]])
     np.testing.assert_allclose(whole(shape, source), expected(source), rtol=1e-4, atol=1e-5)
@@ -149,7 +149,7 @@ def test_each_image_is_embedded_once(shape: EncodedShape, folder: Path, encoded:
 
 
 def test_what_another_process_has_done_meanwhile_is_not_done_again(
-    shape: EncodedShape, encoded: list[int], monkeypatch: pytest.MonkeyPatch
+    shape: EncodedInput, encoded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = random_images(8)
     monkeypatch.setattr(embedding, "_CHUNK", 2)
@@ -167,7 +167,7 @@ def test_what_another_process_has_done_meanwhile_is_not_done_again(
 
 
 def test_a_cache_that_is_emptied_in_the_middle_is_told(
-    shape: EncodedShape, folder: Path, monkeypatch: pytest.MonkeyPatch
+    shape: EncodedInput, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = ArrayImages(random_images(3))
     with monkeypatch.context() as patch:
@@ -185,7 +185,7 @@ FILES = ("features.f32", "fingerprints.u8", "measures.f32", "hashes.u8")
 def test_whatever_is_torn_off_or_left_over_is_mended(
     folder: Path, kept: Sequence[float], excess: Sequence[int], missing: bool
 ) -> None:
-    shape, images = EncodedShape("corners"), random_images(12)
+    shape, images = EncodedInput("corners"), random_images(12)
     shutil.rmtree(folder, ignore_errors=True)
     whole(shape, ArrayImages(images[:9]))
     for name, share, more in zip(FILES, kept, excess, strict=True):
@@ -198,7 +198,7 @@ def test_whatever_is_torn_off_or_left_over_is_mended(
     assert {(folder / name).stat().st_size / width for name, width in zip(FILES, (20, 32, 12, 32), strict=True)} == {12}
 
 
-def test_a_killed_writer_leaves_what_counted_before(shape: EncodedShape, folder: Path) -> None:
+def test_a_killed_writer_leaves_what_counted_before(shape: EncodedInput, folder: Path) -> None:
     images = random_images(9)
     whole(shape, ArrayImages(images[:4]))
     reader = ArrayImages(images[:4])
@@ -212,7 +212,7 @@ def test_a_killed_writer_leaves_what_counted_before(shape: EncodedShape, folder:
     np.testing.assert_array_equal(whole(shape, reader), before)
 
 
-def test_a_cache_that_was_emptied_is_filled_again(shape: EncodedShape, folder: Path) -> None:
+def test_a_cache_that_was_emptied_is_filled_again(shape: EncodedInput, folder: Path) -> None:
     source = ArrayImages(random_images(4))
     first = whole(shape, source)
     store = EmbeddingStore(folder, features=5, measures=3)
@@ -261,7 +261,7 @@ def test_processes_that_write_at_once_give_one_whole_store(folder: Path) -> None
 
 
 def test_an_unreadable_image_is_named_and_the_others_stay(
-    tmp_path: Path, shape: EncodedShape, encoded: list[int], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shape: EncodedInput, encoded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedding, "_CHUNK", 2)
     monkeypatch.setattr(embedding, "SystemRandom", lambda: Random(0))  # the damaged image does not come first
@@ -277,7 +277,7 @@ def test_an_unreadable_image_is_named_and_the_others_stay(
     assert sum(encoded) == 6
 
 
-def test_vectors_and_volumes_are_refused(shape: EncodedShape) -> None:
+def test_vectors_and_volumes_are_refused(shape: EncodedInput) -> None:
     for use in (shape.prepare, shape.fingerprints, shape.measures, lambda source: shape.read(source, np.arange(1))):
         with pytest.raises(InputError, match="feature vectors"):
             use(Vectors(np.ones((2, 5))))
@@ -286,7 +286,7 @@ def test_vectors_and_volumes_are_refused(shape: EncodedShape) -> None:
 
 
 def test_a_cache_that_cannot_be_written_to_is_named_before_the_work(
-    tmp_path: Path, shape: EncodedShape, encoded: list[int], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shape: EncodedInput, encoded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_bytes(b"in the way")
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "file" / "cache"))
@@ -296,7 +296,7 @@ def test_a_cache_that_cannot_be_written_to_is_named_before_the_work(
 
 
 def test_a_store_of_someone_else_is_refused_before_the_work(
-    shape: EncodedShape, folder: Path, encoded: list[int], monkeypatch: pytest.MonkeyPatch
+    shape: EncodedInput, folder: Path, encoded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forbidden(_: Path) -> None:
         raise PermissionError(13, "Permission denied")
@@ -308,7 +308,7 @@ def test_a_store_of_someone_else_is_refused_before_the_work(
 
 
 def test_a_full_disk_is_told_and_nothing_half_written_counts(
-    shape: EncodedShape, monkeypatch: pytest.MonkeyPatch
+    shape: EncodedInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = ArrayImages(random_images(3))
     shape.prepare(ArrayImages(random_images(1, seed=1)))
@@ -324,7 +324,7 @@ def test_a_full_disk_is_told_and_nothing_half_written_counts(
 
 
 def test_memory_does_not_grow_with_the_number_of_images(
-    tmp_path: Path, shape: EncodedShape, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shape: EncodedInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedding, "_CHUNK", 32)
     shape.prepare(ArrayImages(random_images(1)))
@@ -366,7 +366,7 @@ def test_threads_keep_the_order_and_stay_a_few_items_ahead(count: int, threads: 
 
 
 def test_progress_is_shown_when_it_takes_long(
-    shape: EncodedShape, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shape: EncodedInput, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shape.prepare(ArrayImages(random_images(3)))
     captured = capsys.readouterr()

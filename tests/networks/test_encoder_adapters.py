@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from medshot.encoders import ENCODERS, EncodedInput, encoders_of
+from medshot.encoders import encoder as running
+from medshot.encoders.encoder import load_encoder
+from medshot.encoders.external import Foreign, Normalised, encoder_of
+from medshot.encoders.libraries import ADAPTERS, adapted
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages
 from medshot.learners import create, load_learner
-from medshot.networks.encoders import ENCODERS, EncodedShape, encoders_of
-from medshot.networks.encoders import encoder as running
-from medshot.networks.encoders.adapters import ADAPTERS, adapted
-from medshot.networks.encoders.adapters.foreign import Foreign, Normalised, encoder_of
-from medshot.networks.encoders.encoder import load_encoder
 
 CPU = torch.device("cpu")
 MEAN, DEVIATION = [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]
@@ -49,9 +49,9 @@ def held_to(name: str, expected: torch.Tensor, tmp_path: Path, monkeypatch: pyte
     found = load_encoder.__wrapped__(encoder, CPU)(pixels())
     np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
     assert "in torch" not in capfd.readouterr().err
-    assert EncodedShape(f"lite0+{name}").blocks == ENCODERS["lite0"].blocks + encoder.blocks
+    assert EncodedInput(f"lite0+{name}").blocks == ENCODERS["lite0"].blocks + encoder.blocks
     assert adapted.__wrapped__(*name.split(":")).sha256 == encoder.sha256
-    create("logistic", shape=EncodedShape(name)).save(tmp_path / "run")
+    create("logistic", shape=EncodedInput(name)).save(tmp_path / "run")
     assert load_learner(tmp_path / "run").shape.sha256 == encoder.sha256
 
 
@@ -154,7 +154,7 @@ def test_a_library_that_is_missing_or_broken_is_named_with_what_to_do(prefix, mo
     package, load = ADAPTERS[prefix]
     monkeypatch.setitem(ADAPTERS, prefix, (f"no_{package}", load))
     with pytest.raises(InputError, match=rf"needs no_{package}; pip install \"medshot\[{prefix}\]\""):
-        EncodedShape(f"{prefix}:missing-{prefix}")
+        EncodedInput(f"{prefix}:missing-{prefix}")
 
 
 class Channels(nn.Module):
@@ -224,5 +224,5 @@ def test_a_foreign_encoder_is_embedded_like_any_other(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
     monkeypatch.setitem(ENCODERS, "channels", encoder_of(Foreign(Channels(), SIZE, MEAN, DEVIATION, {})))
     images = ArrayImages(np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8))
-    features = EncodedShape("channels").read(images, np.arange(4))
+    features = EncodedInput("channels").read(images, np.arange(4))
     torch.testing.assert_close(features.norm(dim=1), torch.full((4,), 4.0))

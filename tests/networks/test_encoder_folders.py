@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 
+from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, encoders_of, write_encoder
+from medshot.encoders.folder import packaged
+from medshot.encoders.lite0 import LITE0, imagenet_weights
 from medshot.errors import InputError, StorageError
-from medshot.imaging import ImageShape
+from medshot.imaging import ImageInput
 from medshot.learners import create, load_learner
-from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape, encoders_of, write_encoder
-from medshot.networks.encoders.folder import packaged
-from medshot.networks.encoders.lite0 import LITE0, imagenet_weights
+from medshot.simulated import simulate
 from medshot.storage import write_arrays
 from medshot.tasks import training_images
-from medshot.tasks.simulated import simulate
 
-PIXELS = ImageShape(channels=3, size=224)
+PIXELS = ImageInput(channels=3, size=224)
 SEEN = simulate("chest", seed=1, patients=3, size=96)
 
 
@@ -85,7 +85,7 @@ def test_a_record_that_is_not_one_is_refused(moved: Path, change: dict[str, obje
     path = moved / "encoder.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError, match=r"cannot be taken: .*encoder\.json") as caught:
-        EncodedShape(str(moved))
+        EncodedInput(str(moved))
     assert "\n" not in str(caught.value)
 
 
@@ -112,34 +112,34 @@ def test_encoders_that_come_along_are_known_by_their_folders_names(folder: Path)
 
 @pytest.mark.parametrize("name", ["lite9", "lite0+lite9", "", "lite0+", "none", "x" * 5000, "a\0b"])
 def test_a_name_that_is_none_is_refused_and_the_known_ones_named(name: str) -> None:
-    for shape in (EncodedShape, EncodedBagShape):
+    for shape in (EncodedInput, EncodedBagInput):
         with pytest.raises(InputError, match=r"must be one of lite0.*folder.*joined by \+"):
             shape(name)
 
 
 def test_an_encoder_named_twice_and_a_folder_without_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="names one encoder twice"):
-        EncodedShape("lite0+lite0")
+        EncodedInput("lite0+lite0")
     for name in (str(tmp_path), str(tmp_path / "none"), "a/\0"):
         with pytest.raises(InputError, match=r"no encoder\.json; check the path"):
-            EncodedShape(name)
+            EncodedInput(name)
 
 
 def test_a_run_remembers_the_folder_wherever_it_is_read_from(
     moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    create("logistic", shape=EncodedShape("moved+lite0")).save("run")
+    create("logistic", shape=EncodedInput("moved+lite0")).save("run")
     monkeypatch.chdir("/")
     shape = load_learner(tmp_path / "run").shape
-    assert shape == EncodedShape(f"{moved}+lite0")
+    assert shape == EncodedInput(f"{moved}+lite0")
     assert shape.sha256 not in {encoder.sha256 for encoder in encoders_of(shape.encoder)}
     elsewhere = moved.rename(tmp_path / "elsewhere")
     with pytest.raises(StorageError, match=r"moved.*no encoder\.json.*put back, or its new path written as"):
         load_learner(tmp_path / "run")
     record = tmp_path / "run" / "run.json"
     record.write_text(record.read_text().replace(str(moved), str(elsewhere)))
-    assert load_learner(tmp_path / "run").shape == EncodedShape(f"{elsewhere}+lite0")
+    assert load_learner(tmp_path / "run").shape == EncodedInput(f"{elsewhere}+lite0")
     path = elsewhere / "encoder.json"
     changed = json.loads(path.read_text())
     changed["arrays"]["encoder.safetensors"] = "0" * 64
@@ -150,4 +150,4 @@ def test_a_run_remembers_the_folder_wherever_it_is_read_from(
 
 def test_only_what_the_record_names_is_read(moved: Path) -> None:
     write_arrays(moved / "more.safetensors", {"x": np.zeros(3)})
-    assert EncodedShape(str(moved)).sha256 == encoders_of(str(moved))[0].sha256
+    assert EncodedInput(str(moved)).sha256 == encoders_of(str(moved))[0].sha256

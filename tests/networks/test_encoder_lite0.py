@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from medshot.encoders import ENCODERS, EncodedInput
+from medshot.encoders.encoder import _in_torch, load_encoder
+from medshot.encoders.inputs import normalised
+from medshot.encoders.lite0 import LITE0, Lite0, imagenet_weights
 from medshot.errors import InputError, StorageError
-from medshot.networks.encoders import ENCODERS, EncodedShape
-from medshot.networks.encoders.encoded import normalised
-from medshot.networks.encoders.encoder import _in_torch, load_encoder
-from medshot.networks.encoders.lite0 import LITE0, Lite0, imagenet_weights
 
 CPU = torch.device("cpu")
 
@@ -81,11 +81,11 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_unknown_encoder_is_refused_and_the_known_ones_named() -> None:
-    assert EncodedShape() == EncodedShape("lite0")
-    assert EncodedShape().dimensions == (2816,)
-    assert EncodedShape().sha256 == ENCODERS["lite0"].sha256
+    assert EncodedInput() == EncodedInput("lite0")
+    assert EncodedInput().dimensions == (2816,)
+    assert EncodedInput().sha256 == ENCODERS["lite0"].sha256
     with pytest.raises(InputError, match=r"'lite1'.*lite0"):
-        EncodedShape("lite1")
+        EncodedInput("lite1")
 
 
 BLOCKS = (4, 1, 3)

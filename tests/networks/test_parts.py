@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from medshot.cli.making import input_shape
+from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
+from medshot.encoders.encoder import load_encoder
+from medshot.encoders.inputs import identity, normalised
 from medshot.errors import InputError
-from medshot.imaging import CUTS, ArrayImages, CutImages, ImageShape
+from medshot.imaging import CUTS, ArrayImages, CutImages, ImageInput
 from medshot.imaging.ecg import PAGE_PICTURES
-from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape
-from medshot.networks.encoders.encoded import identity, normalised
-from medshot.networks.encoders.encoder import load_encoder
 
 
 def page(seed: int = 0) -> np.ndarray:
@@ -28,7 +28,7 @@ def test_a_page_becomes_its_leads_row_by_row():
     assert PAGE_PICTURES[-2:] == ("strip", "beats")
     cut = CutImages(ArrayImages(page()[None]), CUTS["leads"])
     assert len(cut) == len(PAGE_PICTURES) == 14
-    pictures = cut.pixels(ImageShape(3, 64))
+    pictures = cut.pixels(ImageInput(3, 64))
     assert pictures.shape == (14, 3, 64, 64)
     assert pictures.any(axis=(1, 2, 3)).all()
 
@@ -36,17 +36,17 @@ def test_a_page_becomes_its_leads_row_by_row():
 def test_the_hash_follows_the_cut():
     assert identity("lite0", "whole") == ENCODERS["lite0"].sha256
     assert len({identity("lite0", cut) for cut in ("whole", *CUTS)}) == 1 + len(CUTS)
-    assert EncodedBagShape(cut="slices").sha256 != EncodedBagShape().sha256 == EncodedShape().sha256
+    assert EncodedBagInput(cut="slices").sha256 != EncodedBagInput().sha256 == EncodedInput().sha256
 
 
 def test_what_is_pooled_and_what_stands_side_by_side_are_not_taken_for_each_other():
     with pytest.raises(InputError, match="cut is 'slices', but must be one of: whole, leads"):
-        EncodedShape(cut="slices")
+        EncodedInput(cut="slices")
     with pytest.raises(InputError, match="cut is 'leads', but must be one of: whole, slices, patches"):
-        EncodedBagShape(cut="leads")
-    assert input_shape(cut="leads") == EncodedShape(cut="leads")
-    assert input_shape(cut="slices") == EncodedBagShape(cut="slices")
-    assert input_shape(cut="whole") == input_shape() == EncodedShape()
+        EncodedBagInput(cut="leads")
+    assert input_shape(cut="leads") == EncodedInput(cut="leads")
+    assert input_shape(cut="slices") == EncodedBagInput(cut="slices")
+    assert input_shape(cut="whole") == input_shape() == EncodedInput()
     with pytest.raises(InputError, match="cut is 'leads'"):
         input_shape(cut="leads", images=2)
 
@@ -54,7 +54,7 @@ def test_what_is_pooled_and_what_stands_side_by_side_are_not_taken_for_each_othe
 @pytest.mark.slow
 def test_pages_are_encoded_lead_by_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
-    images, shape = ArrayImages(np.stack([page(seed) for seed in range(3)])), EncodedShape(cut="leads")
+    images, shape = ArrayImages(np.stack([page(seed) for seed in range(3)])), EncodedInput(cut="leads")
     read = shape.read(images, np.array([2, 0])).numpy()
     assert read.shape == (2, 14 * sum(ENCODERS["lite0"].blocks))
     np.testing.assert_allclose(np.linalg.norm(read, axis=1), 4, atol=1e-3)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from medshot.networks.piecewise import linear_pieces
+from medshot.networks.meta_network import linear_pieces
 
 Parameters = list[Tensor]
 

@@ -14,8 +14,7 @@ from PIL import Image
 from medshot.errors import StorageError
 from medshot.evaluation.results import Results
 from medshot.reporting.examples import SIDE, gallery, picture
-from medshot.reporting.figures import FAINT, INK, forest_plot, learner_colours
-from medshot.reporting.html import report_html, write_report
+from medshot.reporting.html import FAINT, INK, forest_plot, learner_colours, report_html, write_report
 from medshot.reporting.wording import COLUMNS, DISCLAIMER, decimal, headline
 
 REACHING_OUT = {"script", "link", "iframe", "object", "embed", "base", "form"}

@@ -5,7 +5,7 @@ from making import SHAPE, textured
 
 from medshot.imaging import ArrayImages
 from medshot.learners import FewShotClassifier, create
-from medshot.selection.labelling import Pool, standardised
+from medshot.selection.active_learning import Pool, standardised
 
 CLASSES = 3
 

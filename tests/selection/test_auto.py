@@ -7,10 +7,10 @@ import pytest
 import torch
 from test_choosing import outcome
 
-from medshot.imaging import ArrayImages, FeatureShape
+from medshot.encoders import ENCODERS, EncodedInput, write_encoder
+from medshot.encoders.lite0 import imagenet_weights
+from medshot.imaging import ArrayImages, FeatureInput
 from medshot.learners import FewShotClassifier, load_learner
-from medshot.networks.encoders import ENCODERS, EncodedShape, write_encoder
-from medshot.networks.encoders.lite0 import imagenet_weights
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import last_view, views_of
 from medshot.tasks import Support
@@ -38,7 +38,7 @@ def cross_entropy(log_probabilities: torch.Tensor, labels: torch.Tensor) -> floa
 @pytest.mark.parametrize("shots", [1, 5])
 def test_it_is_never_worse_than_its_worst_candidate(signal: float, shots: int):
     """In cross-entropy, by convexity, whatever the labels: those of noise too."""
-    auto = Auto(FeatureShape(BLOCKS)).double().eval()
+    auto = Auto(FeatureInput(BLOCKS)).double().eval()
     for seed in range(4):
         rng = np.random.default_rng(seed)
         images, labels = drawn(rng, shots, 3, signal)
@@ -54,7 +54,7 @@ def test_it_is_never_worse_than_its_worst_candidate(signal: float, shots: int):
 
 
 def test_of_noise_it_says_that_it_found_nothing():
-    auto = Auto(FeatureShape(BLOCKS)).double().eval()
+    auto = Auto(FeatureInput(BLOCKS)).double().eval()
     said = []
     for seed in range(20):
         images, labels = drawn(np.random.default_rng(seed), 5, 2, 0.0)
@@ -65,14 +65,14 @@ def test_of_noise_it_says_that_it_found_nothing():
 
 
 def test_with_one_label_per_class_past_tasks_decide():
-    keys = Auto(FeatureShape(BLOCKS)).keys
+    keys = Auto(FeatureInput(BLOCKS)).keys
     for favoured in keys:
         outcomes = [
             outcome(key, 0.3 if key == favoured else 0.9, source=source, shots=1)
             for key in keys
             for source in ("one", "two", "three", "four")
         ]
-        auto = Auto(FeatureShape(BLOCKS), outcomes=outcomes).double().eval()
+        auto = Auto(FeatureInput(BLOCKS), outcomes=outcomes).double().eval()
         images, labels = drawn(np.random.default_rng(0), 1, 2, 2.0)
         found = adapted(auto, images, labels, 2).adapted
         assert auto.keys[int(found["weights"][0].argmax())] == favoured
@@ -80,7 +80,7 @@ def test_with_one_label_per_class_past_tasks_decide():
 
 
 def test_each_encoder_alone_is_seen_as_it_is_by_itself():
-    alone, both = EncodedShape("lite0"), views_of(EncodedShape("lite0"))
+    alone, both = EncodedInput("lite0"), views_of(EncodedInput("lite0"))
     assert [view.name for view in both] == ["lite0"]
     assert both[0].shape.blocks == alone.blocks
     assert both[0].scale == 1
@@ -88,7 +88,7 @@ def test_each_encoder_alone_is_seen_as_it_is_by_itself():
 
 def test_images_of_one_patient_are_one_voice():
     """Every image given several times, by the same patient, changes neither what is found nor what is said."""
-    auto = Auto(FeatureShape(BLOCKS), outcomes=[]).double().eval()
+    auto = Auto(FeatureInput(BLOCKS), outcomes=[]).double().eval()
     images, labels = drawn(np.random.default_rng(3), 5, 2, 0.3)
     once = adapted(auto, images, labels, 2)
     times = torch.arange(len(labels)).repeat(3)
@@ -100,7 +100,7 @@ def test_images_of_one_patient_are_one_voice():
 
 
 def test_a_frequent_class_is_what_guessing_gets():
-    auto = Auto(FeatureShape(BLOCKS), outcomes=[]).double().eval()
+    auto = Auto(FeatureInput(BLOCKS), outcomes=[]).double().eval()
     rng = np.random.default_rng(0)
     images, labels = torch.from_numpy(rng.normal(size=(45, sum(BLOCKS)))), torch.tensor([0] * 40 + [1] * 5)
     found = adapted(auto, images, labels, 2).adapted
@@ -109,8 +109,8 @@ def test_a_frequent_class_is_what_guessing_gets():
 
 
 def test_a_saved_one_keeps_the_outcomes_it_was_given(tmp_path):
-    keys = Auto(FeatureShape(BLOCKS)).keys
-    auto = Auto(FeatureShape(BLOCKS), outcomes=[outcome(key, 0.5) for key in keys]).eval()
+    keys = Auto(FeatureInput(BLOCKS)).keys
+    auto = Auto(FeatureInput(BLOCKS), outcomes=[outcome(key, 0.5) for key in keys]).eval()
     auto.save(tmp_path / "run")
     loaded = load_learner(tmp_path / "run")
     assert loaded.outcomes == auto.outcomes
@@ -130,12 +130,12 @@ def test_one_of_several_encoders_is_seen_as_it_is_alone(cut: str, tmp_path: Path
     )
     pages = ArrayImages(np.random.default_rng(0).integers(0, 256, (2, 60, 90, 3), dtype=np.uint8))
     rows = np.arange(2)
-    both = EncodedShape(f"lite0+{second}", cut)
+    both = EncodedInput(f"lite0+{second}", cut)
     first, other, whole = views_of(both)
     read = both.read(pages, rows)
     assert torch.equal(whole.of(read), read)
     for view, encoder in ((first, "lite0"), (other, str(second))):
-        alone = EncodedShape(encoder, cut)
+        alone = EncodedInput(encoder, cut)
         assert view.shape.blocks == alone.blocks
         torch.testing.assert_close(view.of(read), alone.read(pages, rows))
 
@@ -143,7 +143,7 @@ def test_one_of_several_encoders_is_seen_as_it_is_alone(cut: str, tmp_path: Path
 @pytest.mark.parametrize("cut", ["whole", "leads"])
 def test_the_last_features_are_those_before_the_classifier(cut: str):
     pages = ArrayImages(np.random.default_rng(0).integers(0, 256, (2, 60, 90, 3), dtype=np.uint8))
-    shape = EncodedShape("lite0", cut)
+    shape = EncodedInput("lite0", cut)
     view, read = last_view(shape), shape.read(pages, np.arange(2))
     pictures = len(shape.blocks) // len(ENCODERS["lite0"].blocks)
     assert view.shape.blocks == (ENCODERS["lite0"].blocks[0],) * pictures

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medshot.selection.choosing import UNKNOWN, Belief, evidence, prior
+from medshot.selection.auto import UNKNOWN, Belief, evidence, prior
 from medshot.selection.outcomes import Outcome
-from medshot.selection.traits import Traits
+from medshot.selection.support_features import Traits
 
 KEYS = [("ridge", "a"), ("logistic", "a"), ("logistic", "b")]
 HERE = Traits(ways=2, shots=5.0, spread=0.5)

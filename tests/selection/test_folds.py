@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medshot.selection.folds import FOLDS, left_out_folds
+from medshot.selection.support_features import FOLDS, left_out_folds
 from medshot.tasks import Support
 
 

@@ -9,13 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import labelled, textured
 
+from medshot.encoders import EncodedInput
 from medshot.errors import TooFewPatients
 from medshot.learners import create
-from medshot.networks.encoders import EncodedShape
-from medshot.selection.forecasting import MORE, Curve, Forecaster, Signs, read_curves, signs_of
-from medshot.selection.forecasting.curves import STORE, write_curves
-from medshot.selection.forecasting.forecaster import quantile
-from medshot.selection.forecasting.regression import as_accuracy, over_chance
+from medshot.selection.forecasting import (
+    MORE,
+    STORE,
+    Curve,
+    Forecaster,
+    as_accuracy,
+    over_chance,
+    quantile,
+    read_curves,
+    write_curves,
+)
+from medshot.selection.task_features import Signs, signs_of
 
 HAS_STORE = pytest.mark.skipif(not STORE.exists(), reason="no curves: run benchmarks/forecast_curves.py")
 
@@ -129,6 +137,6 @@ def test_a_real_task_is_forecast(shared_data):
     images = few.images.take(few.rows)  # so that only these are embedded
     few = type(few)("few", images, few.labels, few.classes, few.patients)
     now, *_, last = Forecaster(read_curves())(
-        signs_of(few, create("logistic", shape=EncodedShape()), np.random.default_rng(0))
+        signs_of(few, create("logistic", shape=EncodedInput()), np.random.default_rng(0))
     )
     assert 0.5 < now.accuracy < last.accuracy

@@ -8,7 +8,7 @@ from pools import model, unlabelled
 
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages
-from medshot.selection.labelling import STRATEGIES, suggest
+from medshot.selection.active_learning import STRATEGIES, suggest
 
 MODEL = model()
 IMAGES = unlabelled()
@@ -82,7 +82,7 @@ def test_what_cannot_be_asked_for_is_refused(wrong, sentence):
 
 
 def test_of_many_patients_some_are_drawn_whatever_their_order(monkeypatch):
-    monkeypatch.setattr("medshot.selection.labelling.pool.CANDIDATES", 6)
+    monkeypatch.setattr("medshot.selection.active_learning.pool.CANDIDATES", 6)
     expected = listed(IMAGES, strategy="coverage", count=100)
     assert len(expected) == 6
     assert listed(IMAGES.take(np.arange(len(IMAGES))[::-1]), strategy="coverage", count=100) == expected

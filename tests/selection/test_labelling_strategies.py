@@ -14,10 +14,10 @@ from skactiveml.utils import MISSING_LABEL
 from sklearn.linear_model import LogisticRegression
 
 from medshot.errors import StorageError
-from medshot.selection.labelling import STRATEGIES, Pool, shipped, standardised
-from medshot.selection.labelling.learned import SHIPPED, choose_greedily, read_coefficients
-from medshot.selection.labelling.quantities import QUANTITIES, Quantities, margins, shares
-from medshot.selection.labelling.reasons import LESS, MORE, PLAIN, reasons
+from medshot.selection.active_learning import STRATEGIES, Pool, shipped, standardised
+from medshot.selection.active_learning.pool import QUANTITIES, Quantities, margins, shares
+from medshot.selection.active_learning.strategies import SHIPPED, choose_greedily, read_coefficients
+from medshot.selection.active_learning.suggesting import LESS, MORE, PLAIN, reasons
 from medshot.storage import read_json, write_json
 
 SEEDS = st.integers(0, 1000)

@@ -8,17 +8,18 @@ import torch
 from PIL import Image
 
 from medshot.cli.making import make_ready
+from medshot.encoders import ENCODERS, EncodedInput
+from medshot.encoders import folder as encoders_folder
 from medshot.errors import InputError
 from medshot.evaluation import refuse_overlap
-from medshot.imaging import FeatureShape
+from medshot.imaging import FeatureInput
 from medshot.learners import create
-from medshot.networks.encoders import ENCODERS, EncodedShape
-from medshot.networks.encoders import folder as encoders_folder
 from medshot.selection import candidates
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import shipped_prior
 from medshot.selection.outcomes import SHIPPED, known_outcomes
-from medshot.tasks import load_tasks, simulate, training_images
+from medshot.simulated import simulate
+from medshot.tasks import load_tasks, training_images
 
 LARGEST = 20 * 2**20
 
@@ -29,7 +30,7 @@ LEARNED = ("depth-ridge", "even-ridge")
 @pytest.mark.parametrize("name", LEARNED)
 def test_what_learners_start_from_was_learned(name: str):
     prior = shipped_prior(name)
-    fresh = create(name, shape=FeatureShape((4,) * len(prior["log_weights"]))).state_dict()
+    fresh = create(name, shape=FeatureInput((4,) * len(prior["log_weights"]))).state_dict()
     assert all(not torch.equal(value, fresh[key]) for key, value in prior.items())
 
 
@@ -37,7 +38,7 @@ def test_there_are_outcomes_for_every_candidate_of_auto():
     assert SHIPPED.stat().st_size
     tried = {(row.learner, row.takes) for row in known_outcomes()}
     for encoder in ("lite0", "+".join(ENCODERS)):
-        assert set(Auto(EncodedShape(encoder)).keys) <= tried
+        assert set(Auto(EncodedInput(encoder)).keys) <= tried
 
 
 def test_the_encoder_is_small_and_has_its_licence_and_its_card():
@@ -60,7 +61,7 @@ def test_nor_is_a_smaller_copy_of_it(cut: str, tmp_path: Path, monkeypatch: pyte
         Image.fromarray(picture.transpose(1, 2, 0)).resize((180, 180)).save(folder / f"{number}.png")
     (copies,) = load_tasks(tmp_path / "copies")
     with pytest.raises(InputError, match="0 identical, the others near-duplicates"):
-        refuse_overlap(make_ready("depth-ridge", EncodedShape("lite0", cut)), [copies])
+        refuse_overlap(make_ready("depth-ridge", EncodedInput("lite0", cut)), [copies])
 
 
 @pytest.mark.parametrize("name", ["auto", *LEARNED])
@@ -68,7 +69,7 @@ def test_nor_is_a_smaller_copy_of_it(cut: str, tmp_path: Path, monkeypatch: pyte
 def test_what_the_start_was_learned_from_is_no_test_of_it(name: str, cut: str, monkeypatch: pytest.MonkeyPatch):
     learned_from = simulate("brain", seed=1, patients=3, size=40)
     monkeypatch.setattr(candidates, "shipped_images", lambda: training_images([learned_from], ENCODERS["lite0"].shape))
-    learner = make_ready(name, EncodedShape("lite0", cut))
+    learner = make_ready(name, EncodedInput("lite0", cut))
     with pytest.raises(InputError, match=f"shares {len(learned_from)} of its {len(learned_from)} images"):
         refuse_overlap(learner, [replace(learned_from, name="another", source="another")])
     refuse_overlap(learner, [simulate("chest", seed=2, patients=3, size=40)])

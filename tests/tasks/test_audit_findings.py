@@ -9,12 +9,11 @@ import pytest
 from auditing import found, harms, named, smooth, two, write_data
 from PIL import Image
 
+from medshot.audit import audit
+from medshot.audit.decoding import of_array
+from medshot.audit.facts import FACTS, FactStore, keys, measure
 from medshot.errors import InputError
-from medshot.tasks import FAMILIES, simulate
-from medshot.tasks.audit import audit
-from medshot.tasks.audit.decoding import of_array
-from medshot.tasks.audit.facts import FACTS, measure
-from medshot.tasks.audit.store import FactStore, keys
+from medshot.simulated import FAMILIES, simulate
 
 
 @pytest.fixture
@@ -293,7 +292,7 @@ def test_what_is_known_is_not_measured_again(tmp_path, clean, monkeypatch):
     Image.fromarray(clean[0][::-1]).save(folder / "0001.png")
     decoded = []
     monkeypatch.setattr(
-        "medshot.tasks.audit.measuring.measure", lambda image, *rest: decoded.append(1) or measure(image, *rest)
+        "medshot.audit.measuring.measure", lambda image, *rest: decoded.append(1) or measure(image, *rest)
     )
     found(folder)
     assert len(decoded) == 1

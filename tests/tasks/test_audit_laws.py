@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from medshot.audit import audit
+from medshot.audit.neighbours import near_pairs
+from medshot.audit.shortcuts import predictability
 from medshot.errors import InputError
-from medshot.tasks.audit import audit
-from medshot.tasks.audit.neighbours import near_pairs
-from medshot.tasks.audit.predictability import predictability
 
 quick = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

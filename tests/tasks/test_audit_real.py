@@ -8,7 +8,7 @@ import pytest
 from auditing import found, harms
 from making import write_manifest
 
-from medshot.tasks.audit import audit
+from medshot.audit import audit
 
 pytestmark = pytest.mark.slow
 

@@ -5,11 +5,11 @@ import pytest
 from making import VOLUME
 
 from medshot.evaluation import Protocol, evaluate
-from medshot.imaging import VolumeShape, fingerprints, near_duplicates
+from medshot.imaging import VolumeInput, fingerprints, near_duplicates
 from medshot.learners import FewShotClassifier, create
 from medshot.tasks import Task, load_tasks
 
-SHAPE = VolumeShape(size=32)
+SHAPE = VolumeInput(size=32)
 LGG = "lgg_mri_genomics/volumes.csv"
 
 
@@ -41,7 +41,7 @@ def test_brain_volumes_load_with_their_published_counts(shared_data, label, clas
 def test_brain_volumes_are_told_apart_and_known_at_another_size(shared_data):
     (task,) = load_tasks(shared_data / LGG, label="grade")
     some = np.arange(40)
-    prints = [np.stack(list(task.images.stream(VolumeShape(size=size), some))) for size in (32, 48)]
+    prints = [np.stack(list(task.images.stream(VolumeInput(size=size), some))) for size in (32, 48)]
     small, large = (fingerprints(pixels) for pixels in prints)
     pairs = near_duplicates(small, large)
     assert np.array_equal(pairs[:, 0], pairs[:, 1])

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation
 
-from medshot.tasks.simulated import brain, chest
-from medshot.tasks.simulated.rendered import Rendered
+from medshot.simulated import brain, chest
+from medshot.simulated.rendered import Rendered
 
 FAMILIES = [chest, brain]
 families = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.NAME)

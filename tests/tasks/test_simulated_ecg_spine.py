@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medshot.tasks.simulated import ecg, electrocardiogram, spine_mri, spine_xray, trunk, vertebrae
-from medshot.tasks.simulated.electrocardiogram import LEADS, TERRITORIES, Hearts
-from medshot.tasks.simulated.findings import centroids
-from medshot.tasks.simulated.rendered import Rendered
+from medshot.simulated import ecg, electrocardiogram, spine_mri, spine_xray, trunk, vertebrae
+from medshot.simulated.electrocardiogram import LEADS, TERRITORIES, Hearts
+from medshot.simulated.rendered import Rendered, centroids
 
 FAMILIES = (ecg, spine_xray, spine_mri)
 each_family = pytest.mark.parametrize("family", FAMILIES, ids=[family.NAME for family in FAMILIES])

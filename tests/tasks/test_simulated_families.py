@@ -3,7 +3,7 @@
 import pytest
 
 from medshot.errors import InputError
-from medshot.tasks import simulate
+from medshot.simulated import simulate
 
 
 @pytest.mark.parametrize(

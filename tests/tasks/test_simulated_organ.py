@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation
 
 from medshot.errors import InputError
-from medshot.tasks import simulate
-from medshot.tasks.simulated import organ, solids
-from medshot.tasks.simulated.rendered import Rendered
+from medshot.simulated import abdomen as solids
+from medshot.simulated import organ, simulate
+from medshot.simulated.rendered import Rendered
 
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=2, deadline=None)

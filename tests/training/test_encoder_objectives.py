@@ -10,8 +10,8 @@ from hypothesis import strategies as some
 from making import labelled
 
 from medshot.tasks import Episode, draw_episode
-from medshot.training.encoders import OBJECTIVES
-from medshot.training.encoders.objectives import TEMPERATURE, Episodic, SelfSupervised, Supervised
+from medshot.training.pretraining import OBJECTIVES
+from medshot.training.pretraining.objectives import TEMPERATURE, Episodic, SelfSupervised, Supervised
 
 TASKS = [labelled(np.repeat(np.arange(classes), 6), range(6 * classes), f"of {classes}") for classes in (2, 4, 3)]
 FEATURES = 5

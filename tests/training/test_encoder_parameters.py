@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from medshot.networks.encoders.folder import WEIGHTS
-from medshot.networks.encoders.lite0 import Lite0, imagenet_weights
+from medshot.encoders.folder import WEIGHTS
+from medshot.encoders.lite0 import Lite0, imagenet_weights
+from medshot.simulated import simulate
 from medshot.storage import read_arrays
-from medshot.tasks import simulate
-from medshot.training.encoders import PARAMETERS, EncoderSettings, train_encoder_into
-from medshot.training.encoders.parameters import fold
+from medshot.training.pretraining import PARAMETERS, EncoderSettings, train_encoder_into
+from medshot.training.pretraining.settings import fold
 
 TASKS = [simulate(family, seed=seed, patients=4, size=40) for seed, family in enumerate(("chest", "brain"), 1)]
 SMALL = EncoderSettings(steps=3, tasks=2, shots=1, queries=1, size=32, head_rate=0.01, kept=0.0)

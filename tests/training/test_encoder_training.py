@@ -14,22 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as some
 from making import labelled, textured
 
+from medshot.encoders import EncodedInput, encoders_of
+from medshot.encoders.folder import WEIGHTS, read_record
+from medshot.encoders.lite0 import ARCHITECTURE, Lite0, imagenet_weights
 from medshot.errors import InputError, Interrupted, MedshotError, StorageError, TooFewPatients
-from medshot.networks.encoders import EncodedShape, encoders_of
-from medshot.networks.encoders.folder import WEIGHTS, read_record
-from medshot.networks.encoders.lite0 import ARCHITECTURE, Lite0, imagenet_weights
+from medshot.simulated import simulate
 from medshot.storage import read_arrays, read_metadata, write_arrays
-from medshot.tasks import load_tasks, simulate, training_images
+from medshot.tasks import load_tasks, training_images
 from medshot.training import CHECKPOINT
-from medshot.training.encoders import (
-    OBJECTIVES,
-    EncoderSettings,
-    averaged,
-    loop,
-    train_encoder,
-    train_encoder_into,
-)
-from medshot.training.encoders.drawing import draw_episodes, draw_pictures
+from medshot.training.pretraining import OBJECTIVES, EncoderSettings, averaged, loop, train_encoder, train_encoder_into
+from medshot.training.pretraining.loop import draw_episodes, draw_pictures
 
 TASKS = [simulate(family, seed=seed, patients=4, size=40) for seed, family in enumerate(("chest", "brain"), 1)]
 SMALL = EncoderSettings(steps=3, tasks=2, shots=1, queries=1, size=32, checkpoint_every=2, head_rate=0.01)
@@ -92,7 +86,7 @@ def test_stopped_and_resumed_it_ends_with_the_same_bits(tmp_path, monkeypatch, w
 def test_what_was_trained_to_the_end_but_not_written_is_written(tmp_path, monkeypatch, whole):
     folder = tmp_path / "supervised"
     with monkeypatch.context() as patch:
-        patch.setattr("medshot.training.encoders.folder.write_encoder", lambda *_: kill())
+        patch.setattr("medshot.training.pretraining.folder.write_encoder", lambda *_: kill())
         with pytest.raises(Killed):
             train_encoder_into(folder, TASKS, SMALL)
     monkeypatch.setattr(loop, "draw_pictures", lambda *_: pytest.fail("it trained on"))
@@ -148,8 +142,8 @@ def test_the_folder_says_how_it_was_made_and_is_an_encoder(whole):
     weights = read_arrays(folder / "encoder.safetensors")
     assert not any(name.startswith("_fc") for name in weights)
     assert {array.dtype.name for array in weights.values()} == {"float16", "int64"}
-    features = EncodedShape(str(folder)).read(TASKS[0].images, np.arange(2))
-    assert not torch.allclose(features, EncodedShape("lite0").read(TASKS[0].images, np.arange(2)), atol=1e-4)
+    features = EncodedInput(str(folder)).read(TASKS[0].images, np.arange(2))
+    assert not torch.allclose(features, EncodedInput("lite0").read(TASKS[0].images, np.arange(2)), atol=1e-4)
 
 
 def test_evaluate_refuses_what_the_encoder_was_trained_on_and_takes_what_it_was_not(tmp_path, capsys):
@@ -307,7 +301,7 @@ def test_settings_out_of_range_are_refused_by_name(wrong):
 
 
 def test_importing_it_warns_of_nothing_and_brings_no_torchvision():
-    code = "import sys, medshot.training.encoders; print('torchvision' in sys.modules)"
+    code = "import sys, medshot.training.pretraining; print('torchvision' in sys.modules)"
     ran = subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True)
     assert (ran.stdout.strip(), ran.stderr) == ("False", "")
 

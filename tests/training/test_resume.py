@@ -15,11 +15,11 @@ from learning import SMALL, tiny
 from making import SHAPE, textured, write_images
 
 from medshot.errors import Interrupted, MedshotError, StorageError
-from medshot.imaging import ImageShape
+from medshot.imaging import ImageInput
 from medshot.learners import Learner, create
 from medshot.storage import read_arrays, write_arrays
 from medshot.training import CHECKPOINT, BatchSettings, OuterSettings, outer
-from medshot.training.interrupt import StopRequest
+from medshot.training.checkpoint import StopRequest
 
 TASKS = [textured(seed, patients=4) for seed in range(8)]
 SETTINGS = OuterSettings(
@@ -117,7 +117,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, other):
         train(tmp_path, settings=other, resume=True)
 
 
-@pytest.mark.parametrize("other", [{"max_steps": 9}, {"learning_rate": 0.5}, {"shape": ImageShape(1, 24)}])
+@pytest.mark.parametrize("other", [{"max_steps": 9}, {"learning_rate": 0.5}, {"shape": ImageInput(1, 24)}])
 def test_a_checkpoint_of_another_learner_is_refused_though_its_parameters_fit(tmp_path, other):
     with pytest.raises(Interrupted):
         train(tmp_path, stop_at=2)

@@ -8,10 +8,10 @@ import numpy as np
 
 from medshot.cli.making import CHOOSING, make_ready
 from medshot.cli.options import note
+from medshot.encoders import WHOLE, EncodedInput
 from medshot.errors import InputError
-from medshot.imaging import ArrayImages, FileImages, ImageSource, InputShape, SeveralImages, usual_cut
+from medshot.imaging import ArrayImages, FileImages, ImageSource, InputSpec, SeveralImages, usual_cut
 from medshot.learners import FewShotClassifier, Learner, load_learner
-from medshot.networks.encoders import WHOLE, EncodedShape
 from medshot.storage import read_json, refuse_existing
 from medshot.tasks import Task, draw_episode, load_tasks
 
@@ -24,7 +24,7 @@ def adapt_to(
     preset: str | None,
     shots: int | None,
     *,
-    shape: InputShape,
+    shape: InputSpec,
     label: str,
     keep: Mapping[str, Sequence[str]],
     seed: int,
@@ -62,7 +62,7 @@ def one_task(data: Path, label: str, keep: Mapping[str, Sequence[str]], command:
     return tasks[0]
 
 
-def _learner(run: Path | None, learner: str | None, preset: str | None, shape: InputShape, seed: int) -> Learner:
+def _learner(run: Path | None, learner: str | None, preset: str | None, shape: InputSpec, seed: int) -> Learner:
     if run is not None and learner is None:
         return load_learner(run)
     if learner is not None and run is None:
@@ -73,9 +73,9 @@ def _learner(run: Path | None, learner: str | None, preset: str | None, shape: I
 def _suited(made: Learner, task: Task, seed: int) -> Learner:
     """The same learner for what the images look like, where that says how they are cut."""
     shape = made.shape
-    if isinstance(shape, EncodedShape) and shape.cut == WHOLE and (cut := usual_cut(task.images)):
+    if isinstance(shape, EncodedInput) and shape.cut == WHOLE and (cut := usual_cut(task.images)):
         note(f"These look like ECG pages, so that each is cut into its {cut} (as by --cut {cut}).")
-        return make_ready(CHOOSING, EncodedShape(shape.encoder, cut), seed=seed)
+        return make_ready(CHOOSING, EncodedInput(shape.encoder, cut), seed=seed)
     return made
 
 

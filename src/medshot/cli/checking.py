@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from medshot.audit import Audit, audit
 from medshot.cli.making import DEFAULT_ENCODER, PIXELS
 from medshot.cli.options import note, write_out
+from medshot.encoders import EncodedInput, encoders_of
 from medshot.imaging import ImageSource
-from medshot.networks.encoders import EncodedShape, encoders_of
 from medshot.reporting.data_check import findings_table, write_check
 from medshot.storage import new_folder
-from medshot.tasks.audit import Audit, audit
 
 
 def check_data(
@@ -36,7 +36,7 @@ def check_data(
         encoders_of(encoder, "--encoder")
 
     def embed(images: ImageSource) -> np.ndarray:
-        return EncodedShape(encoder).read(images, np.arange(len(images))).numpy()
+        return EncodedInput(encoder).read(images, np.arange(len(images))).numpy()
 
     return audit(paths, label=label, split=split, keep=keep, embed=None if encoder == PIXELS else embed, seed=seed)
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from medshot.deidentify import deidentify
 from medshot.errors import InputError
-from medshot.imaging.deidentification import deidentify
 
 
 def deidentify_into(paths: Sequence[Path], out: Path) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from rich.console import Console
 
 from medshot.cli.making import make_ready
 from medshot.cli.options import note, write_out
+from medshot.encoders import WHOLE, EncodedInput
 from medshot.errors import InputError, StorageError
 from medshot.evaluation import Cell, Protocol, Results, evaluate
-from medshot.evaluation.remembering import outcomes_of
-from medshot.imaging import InputShape, usual_cut
+from medshot.evaluation.outcome_log import outcomes_of
+from medshot.imaging import InputSpec, usual_cut
 from medshot.learners import Learner, load_learner
-from medshot.networks.encoders import WHOLE, EncodedShape
 from medshot.reporting import results_table, write_evaluation
 from medshot.selection.auto import Auto
 from medshot.selection.outcomes import remember
@@ -29,7 +29,7 @@ def evaluate_paths(
     names: Sequence[str],
     protocol: Protocol,
     *,
-    shape: InputShape,
+    shape: InputSpec,
     label: str,
     keep: Mapping[str, Sequence[str]],
     device: str,
@@ -51,7 +51,7 @@ def evaluate_paths(
     return results, cells, learners
 
 
-def load_learners(runs: Sequence[Path], names: Sequence[str], shape: InputShape) -> dict[str, Learner]:
+def load_learners(runs: Sequence[Path], names: Sequence[str], shape: InputSpec) -> dict[str, Learner]:
     """The learners by name; those that are named take what the first run takes, or `shape` where there is no run."""
     if not (runs or names):
         raise InputError("There is nothing to evaluate; give --learners, --from RUN, or both.")
@@ -75,7 +75,7 @@ def _apart(name: str, learners: Mapping[str, Learner]) -> str:
 def _point_to_cut(learners: Mapping[str, Learner], tasks: Sequence[Task]) -> None:
     """Say where `adapt` would have cut a task's images for `auto`, which here takes what all learners take."""
     shapes = [learner.shape for learner in learners.values() if isinstance(learner, Auto)]
-    if any(isinstance(shape, EncodedShape) and shape.cut == WHOLE for shape in shapes):
+    if any(isinstance(shape, EncodedInput) and shape.cut == WHOLE for shape in shapes):
         for task in tasks:
             if cut := usual_cut(task.images):
                 note(f"Task '{task.name}' looks like ECG pages; medshot adapt would cut them for auto: --cut {cut}.")

@@ -13,14 +13,15 @@ from rich.table import Table
 from medshot.cli.adapting import one_task
 from medshot.cli.making import make_ready
 from medshot.cli.options import note, write_out
+from medshot.encoders import EncodedInput
 from medshot.errors import InputError
 from medshot.evaluation import refuse_overlap
-from medshot.evaluation.unknowing import unknowing
-from medshot.imaging import InputShape
+from medshot.evaluation.protocol import unknowing
+from medshot.imaging import InputSpec
 from medshot.learners import load_learner
-from medshot.networks.encoders import EncodedShape
-from medshot.reporting.forecast import learning_curve
-from medshot.selection.forecasting import COVERAGE, Expected, Forecaster, read_curves, signs_of
+from medshot.reporting.data_check import learning_curve
+from medshot.selection.forecasting import COVERAGE, Expected, Forecaster, read_curves
+from medshot.selection.task_features import signs_of
 from medshot.storage import new_folder, refuse_existing, write_bytes, write_json
 
 LEARNER = "logistic"
@@ -33,7 +34,7 @@ def forecast_for(
     learner: str | None,
     out: Path | None,
     *,
-    shape: InputShape,
+    shape: InputSpec,
     label: str,
     keep: Mapping[str, Sequence[str]],
     seed: int,
@@ -58,7 +59,7 @@ def forecast_for(
             f"Task '{task.name}' has {shots} {UNIT}, and past curves begin at {forecaster.least} to {forecaster.most}; "
             "so many can be split and measured: see medshot evaluate."
         )
-    if made.name != LEARNER or made.shape != EncodedShape():
+    if made.name != LEARNER or made.shape != EncodedInput():
         note(f"Past curves are of {LEARNER} on features of lite0; intervals of anything else were not tested.")
     with unknowing([made], [task]):
         signs = signs_of(task, made, np.random.default_rng(seed))

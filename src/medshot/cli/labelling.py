@@ -5,7 +5,7 @@ from pathlib import Path
 from medshot.cli.options import note
 from medshot.cli.predicting import Row, samples
 from medshot.learners import FewShotClassifier
-from medshot.selection.labelling import suggest
+from medshot.selection.active_learning import suggest
 from medshot.storage import shown
 from medshot.tasks import MANIFEST_SUFFIXES, read_patients
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
+from medshot.encoders import ENCODERS, WHOLE, EncodedBagInput, EncodedInput, encoders_of
 from medshot.errors import InputError
-from medshot.imaging import CUTS, ImageShape, InputShape, VolumeShape
+from medshot.imaging import CUTS, ImageInput, InputSpec, VolumeInput
 from medshot.learners import Learner, create
-from medshot.learners.neural.depth_ridge import DepthRidge
-from medshot.networks.encoders import ENCODERS, WHOLE, EncodedBagShape, EncodedShape, encoders_of
+from medshot.learners.closed_form.depth_ridge import DepthRidge
 from medshot.selection.candidates import ready
 
 PIXELS = "none"
@@ -14,7 +14,7 @@ DEFAULT_ENCODER = "lite0"
 CHOOSING, ALL_ENCODERS = "auto", "+".join(ENCODERS)
 """The learner that chooses between encoders too, and what it chooses from."""
 REFERENCE = "metal-reference"
-SHAPES: dict[int, tuple[type[ImageShape | VolumeShape], int]] = {2: (ImageShape, 64), 3: (VolumeShape, 32)}
+SHAPES: dict[int, tuple[type[ImageInput | VolumeInput], int]] = {2: (ImageInput, 64), 3: (VolumeInput, 32)}
 """What is taken of pictures and of volumes, and the size where none is given."""
 
 
@@ -27,7 +27,7 @@ def input_shape(
     images: int | None = None,
     *,
     learner: str | None = None,
-) -> InputShape:
+) -> InputSpec:
     """What a learner takes: features of the encoder or encoders, or pixels where it is "none" or their size is given.
 
     Where nothing is given that is Lite0, and for the learner that chooses between encoders all that come with medshot.
@@ -51,13 +51,13 @@ def input_shape(
     return shape(channels=1 if channels is None else channels, size=side if size is None else size)
 
 
-def _encoded(encoder: str, cut: str | None, images: int | None) -> InputShape:
+def _encoded(encoder: str, cut: str | None, images: int | None) -> InputSpec:
     """Bags where pictures are pooled, one vector an image where they are not."""
     if cut in (None, WHOLE) and images is None:
-        return EncodedShape(encoder)
+        return EncodedInput(encoder)
     if cut in CUTS and not CUTS[cut].pooled and images is None:
-        return EncodedShape(encoder, cut)
-    return EncodedBagShape(encoder, cut or WHOLE, 1 if images is None else images)
+        return EncodedInput(encoder, cut)
+    return EncodedBagInput(encoder, cut or WHOLE, 1 if images is None else images)
 
 
 def _given(options: Mapping[str, object]) -> bool:
@@ -71,17 +71,17 @@ def _refuse(options: Mapping[str, object], reason: str) -> None:
         raise InputError(f"{', '.join(others)} and {last} {reason}.")
 
 
-def make(name: str, shape: InputShape, *, preset: str | None = None, seed: int = 0) -> Learner:
+def make(name: str, shape: InputSpec, *, preset: str | None = None, seed: int = 0) -> Learner:
     """A new learner for that input; METAL's reference program has an input of its own."""
     if REFERENCE in (name, f"{name}-{preset}"):
         return create(name, preset=preset, seed=seed)
     return create(name, preset=preset, seed=seed, shape=shape)
 
 
-def make_ready(name: str, shape: InputShape, *, preset: str | None = None, seed: int = 0) -> Learner:
+def make_ready(name: str, shape: InputSpec, *, preset: str | None = None, seed: int = 0) -> Learner:
     """A new learner that needs no meta-training, or comes with what it learned; InputError for any other."""
     made = make(name, shape, preset=preset, seed=seed)
-    if isinstance(made, DepthRidge) and type(shape) is EncodedShape:
+    if isinstance(made, DepthRidge) and type(shape) is EncodedInput:
         return ready(made)
     if made.gradient is not None:
         raise InputError(f"Learner '{name}' must be meta-trained first; give --from RUN (see medshot meta-train).")

@@ -8,7 +8,7 @@ from medshot.cli.options import note
 from medshot.errors import InputError
 from medshot.imaging import FileImages, SeveralImages, all_image_paths
 from medshot.learners import FewShotClassifier
-from medshot.reporting.spreadsheet import csv_text
+from medshot.reporting.markdown import csv_text
 from medshot.storage import refuse_existing, shown, write_bytes
 from medshot.tasks import MANIFEST_SUFFIXES, read_images, sample_images
 

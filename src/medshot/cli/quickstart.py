@@ -12,16 +12,17 @@ from rich.console import Console
 from medshot.cli.options import note, write_out
 from medshot.cli.predicting import predict_files, write_rows
 from medshot.evaluation import Protocol, Results, compare, evaluate
-from medshot.imaging import ImageShape
+from medshot.imaging import ImageInput
 from medshot.learners import FewShotClassifier, Learner, create
 from medshot.learners.runs import meta_train_into
 from medshot.reporting import results_table, write_evaluation
 from medshot.reporting.wording import write_difference
+from medshot.simulated import simulate
 from medshot.storage import new_folder
-from medshot.tasks import Task, draw_episode, simulate
+from medshot.tasks import Task, draw_episode
 from medshot.training import BatchSettings, OuterSettings, resolve_device
 
-SHAPE = ImageShape(channels=1, size=32)
+SHAPE = ImageInput(channels=1, size=32)
 WIDTH = 24
 TRAINED = ("brain", "spine_mri")
 UNSEEN = "spine_xray"

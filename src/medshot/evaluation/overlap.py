@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool
 
+from medshot.encoders import WHOLE, EncodedBagInput, EncodedInput, encoders_of
 from medshot.errors import InputError
-from medshot.imaging import InputShape, near_duplicates
+from medshot.imaging import InputSpec, near_duplicates
 from medshot.learners import Learner
-from medshot.networks.encoders import WHOLE, EncodedBagShape, EncodedShape, encoders_of
 from medshot.tasks import Task
 
 
@@ -32,17 +32,17 @@ def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
                 prints = shape.fingerprints(task.images)[task.rows]
                 similar[near_duplicates(prints, learner.seen["fingerprints"])[:, 0]] = True
             _refuse(task, identical, similar, f"'{learner.name}' was meta-trained on", "meta-train without them")
-    if isinstance(learner.shape, EncodedShape | EncodedBagShape):
+    if isinstance(learner.shape, EncodedInput | EncodedBagInput):
         for task in tasks:
             for seen in learner.shape.seen(task.images):
                 what = f"encoder '{seen.encoder}' of '{learner.name}' was trained on"
                 _refuse(task, seen.identical[task.rows], seen.similar[task.rows], what, "take another encoder")
 
 
-def _shapes_of_prints(learner: Learner, task: Task) -> list[InputShape]:
+def _shapes_of_prints(learner: Learner, task: Task) -> list[InputSpec]:
     """How it may have seen images: as it takes them, and whole, as those that its start was learned from are known."""
     shape = learner.shape
-    if isinstance(shape, EncodedShape) and shape.cut != WHOLE and task.images.axes == 2:
+    if isinstance(shape, EncodedInput) and shape.cut != WHOLE and task.images.axes == 2:
         return [shape, encoders_of(shape.encoder)[0].shape]
     return [shape]
 

@@ -3,7 +3,8 @@
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,10 +18,26 @@ from medshot.errors import InputError
 from medshot.evaluation.overlap import refuse_overlap
 from medshot.evaluation.predictions import EpisodePredictions
 from medshot.evaluation.results import Measurement, Metadata, Results, collect, measure
-from medshot.evaluation.unknowing import unknowing
 from medshot.learners import Learner
+from medshot.selection.auto import Auto
+from medshot.selection.outcomes import known_outcomes, without
 from medshot.tasks import Episode, Task, collate, draw_episode
 from medshot.training.engine import synchronize
+
+
+@contextmanager
+def unknowing(learners: Iterable[Learner], tasks: Sequence[Task]) -> Iterator[None]:
+    """Within it, each `auto` among the learners knows nothing of how any learner did on these tasks' data sets."""
+    every = [learner for learner in learners if isinstance(learner, Auto)]
+    before = [each.outcomes for each in every]
+    try:
+        for each, outcomes in zip(every, before, strict=True):
+            each.outcomes = without(known_outcomes() if outcomes is None else outcomes, tasks)
+        yield
+    finally:
+        for each, outcomes in zip(every, before, strict=True):
+            each.outcomes = outcomes
+
 
 BATCH = 10
 

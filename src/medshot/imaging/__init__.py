@@ -5,19 +5,24 @@ from medshot.imaging.cache import cache_folder
 from medshot.imaging.cuts import CUTS, Cut, CutImages, usual_cut
 from medshot.imaging.decoding import all_image_paths, image_paths, patient_of
 from medshot.imaging.display import display
-from medshot.imaging.film_shape import FilmShape
 from medshot.imaging.fingerprint import fingerprints, near_duplicates
+from medshot.imaging.inputs import (
+    FeatureInput,
+    FilmInput,
+    GridInput,
+    ImageInput,
+    ImageSource,
+    InputSpec,
+    Vectors,
+    VolumeInput,
+)
 from medshot.imaging.intensity import percentile_window, window
-from medshot.imaging.medmnist import read_medmnist
-from medshot.imaging.npz_volume import parted, read_volume
+from medshot.imaging.npz import parted, read_medmnist, read_volume
 from medshot.imaging.opening import read
 from medshot.imaging.reading import read_image
 from medshot.imaging.resizing import fit, fit_cube
 from medshot.imaging.scan import Scan
-from medshot.imaging.several import MISSING, SeveralImages, hashes_of_each
-from medshot.imaging.shape import FeatureShape, GridShape, ImageShape, ImageSource, InputShape, Vectors
-from medshot.imaging.sources import ArrayImages, FileImages
-from medshot.imaging.volume_shape import VolumeShape
+from medshot.imaging.sources import MISSING, ArrayImages, FileImages, SeveralImages, hashes_of_each
 
 __all__ = [
     "CUTS",
@@ -26,17 +31,17 @@ __all__ = [
     "Augmentation",
     "Cut",
     "CutImages",
-    "FeatureShape",
+    "FeatureInput",
     "FileImages",
-    "FilmShape",
-    "GridShape",
-    "ImageShape",
+    "FilmInput",
+    "GridInput",
+    "ImageInput",
     "ImageSource",
-    "InputShape",
+    "InputSpec",
     "Scan",
     "SeveralImages",
     "Vectors",
-    "VolumeShape",
+    "VolumeInput",
     "all_image_paths",
     "augment",
     "cache_folder",

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from medshot.errors import StorageError
-from medshot.imaging.arrays import FittedImage, Pixels
 from medshot.imaging.decoding import decoded
+from medshot.imaging.inputs import GridInput
 from medshot.imaging.resizing import prepare
-from medshot.imaging.shape import GridShape
+from medshot.imaging.scan import FittedImage, Pixels
 
 FORMAT_VERSION = 1
 _AHEAD = 4  # items in work for each thread, whatever their number
@@ -41,7 +41,7 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else platformdirs.user_cache_path("medshot", appauthor=False)
 
 
-def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: GridShape) -> Pixels:
+def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: GridInput) -> Pixels:
     """The pixels of image files, decoded once and then mapped into memory, read-only.
 
     The cache file is named by the files' contents, so a changed file is decoded anew and a moved one is not.
@@ -70,7 +70,7 @@ def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: GridShape
         return np.load(place, mmap_mode="r", allow_pickle=False)
 
 
-def decoded_files(paths: Iterable[Path], shape: GridShape, dtype: np.dtype | None = None) -> Iterator[FittedImage]:
+def decoded_files(paths: Iterable[Path], shape: GridInput, dtype: np.dtype | None = None) -> Iterator[FittedImage]:
     """The pixels of image files in order, decoded by threads a little ahead of whoever takes them.
 
     Args:
@@ -155,7 +155,7 @@ def _open(place: Path, expected: tuple[int, ...]) -> Pixels | None:
     return pixels if whole and place.stat().st_size == pixels.offset + pixels.nbytes else None
 
 
-def _build(place: Path, paths: Sequence[Path], shape: GridShape) -> None:
+def _build(place: Path, paths: Sequence[Path], shape: GridInput) -> None:
     dtype = decoded(paths[0], shape).dtype
     file = tempfile.NamedTemporaryFile(suffix=".part", dir=place.parent, delete=False)  # noqa: SIM115
     temporary = Path(file.name)
@@ -173,7 +173,7 @@ def _build(place: Path, paths: Sequence[Path], shape: GridShape) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _write(file: IO[bytes], paths: Sequence[Path], shape: GridShape, dtype: np.dtype) -> None:
+def _write(file: IO[bytes], paths: Sequence[Path], shape: GridInput, dtype: np.dtype) -> None:
     """Write the .npy header, then image after image: a full disk is then an error and kills no process."""
     header = {
         "descr": np.lib.format.dtype_to_descr(dtype),
@@ -187,7 +187,7 @@ def _write(file: IO[bytes], paths: Sequence[Path], shape: GridShape, dtype: np.d
             advance(1)
 
 
-def _decode(path: Path, shape: GridShape, dtype: np.dtype | None) -> FittedImage:
+def _decode(path: Path, shape: GridInput, dtype: np.dtype | None) -> FittedImage:
     image = decoded(path, shape)
     if dtype is not None and image.dtype.itemsize > dtype.itemsize:
         raise _SixteenBits

@@ -8,16 +8,75 @@ from itertools import groupby
 
 import cv2
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float32, Int
 
-from medshot.imaging.arrays import FittedImage
 from medshot.imaging.cache import in_threads
 from medshot.imaging.ecg import PAGE_PICTURES, is_page, page_pictures
-from medshot.imaging.film_shape import FilmShape
-from medshot.imaging.patches import PATCHES, patches
+from medshot.imaging.inputs import FilmInput, GridInput, ImageInput, ImageSource, VolumeInput
 from medshot.imaging.resizing import prepare
-from medshot.imaging.shape import GridShape, ImageShape, ImageSource
-from medshot.imaging.volume_shape import VolumeShape
+from medshot.imaging.scan import FittedImage, Image
+
+OVERVIEW = 224  # pixels per side of what an encoder sees of the whole film
+FINER = 4  # pixels of the map of lost detail in each pixel of the overview, along a side
+PARTS = 8  # sides of a patch in the side of the film
+PATCHES = 8
+NARROW, WIDE = 2.5, 7.5  # of the map: the detail between the two is as large as a pixel of the overview
+FLOOR = 0.5  # grey levels of 255: smaller swings are none
+
+Place = tuple[slice, slice]
+
+
+def patches(film: FittedImage) -> list[np.ndarray]:
+    """The whole film, then its patches, from what stands out most to least.
+
+    Args:
+        film: `(1, side, side)` grey or `(3, side, side)` RGB.
+
+    Returns:
+        Views of the film, grey `(height, width)` or RGB `(height, width, 3)`.
+    """
+    whole = film[0] if len(film) == 1 else film.transpose(1, 2, 0)
+    return [whole, *(whole[place] for place in places(whole))]
+
+
+def places(whole: Image) -> list[Place]:
+    """Rows and columns of each patch; patches may overlap by half, and each has its peak in the middle.
+
+    Args:
+        whole: a square film.
+    """
+    standing_out = lost_detail(whole)
+    side = len(whole)
+    patch, reach = max(1, side // PARTS), OVERVIEW * FINER // PARTS // 2
+    found = []
+    for _ in range(PATCHES):
+        peak = np.unravel_index(standing_out.argmax(), standing_out.shape)
+        first = [_within(int(at) * side // len(standing_out) - patch // 2, side - patch) for at in peak]
+        found.append((slice(first[0], first[0] + patch), slice(first[1], first[1] + patch)))
+        row, column = (max(int(at) - reach, 0) for at in peak)
+        standing_out[row : int(peak[0]) + reach, column : int(peak[1]) + reach] = -1
+    return found
+
+
+def _within(first: int, last: int) -> int:
+    return min(max(first, 0), last)
+
+
+def lost_detail(whole: Image) -> Float32[np.ndarray, "map map"]:
+    """How far the detail at each place stands out from its surroundings, in root mean squares of the detail there.
+
+    Detail is the difference of two Gaussian blurs (Marr & Hildreth, Theory of edge detection, 1980), of the size that
+    an overview of 224 pixels loses; the surroundings are as large as a patch.
+    """
+    grey = whole if whole.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(whole), cv2.COLOR_RGB2GRAY)
+    side = OVERVIEW * FINER
+    method = cv2.INTER_AREA if len(grey) > side else cv2.INTER_LINEAR
+    levels = cv2.resize(np.ascontiguousarray(grey), (side, side), interpolation=method).astype(np.float32)
+    levels *= 255 / np.iinfo(grey.dtype).max
+    detail = cv2.GaussianBlur(levels, (0, 0), NARROW) - cv2.GaussianBlur(levels, (0, 0), WIDE)
+    around = cv2.blur(detail * detail, (side // PARTS, side // PARTS), borderType=cv2.BORDER_REFLECT)
+    return np.abs(detail) / (np.sqrt(around) + FLOOR)
+
 
 PLANES = ("axial", "coronal", "sagittal")
 SLICES, SLICED = 8, 128  # slices in each plane, of a cube of so many voxels a side
@@ -43,7 +102,7 @@ class Cut:
 
     name: str
     version: int
-    shape: GridShape
+    shape: GridInput
     kinds: tuple[str, ...]
     weights: tuple[float, ...]
     pooled: bool
@@ -83,11 +142,11 @@ class CutImages:
             for number in range(len(self.cut))
         ]
 
-    def pixels(self, shape: GridShape) -> np.ndarray:
+    def pixels(self, shape: GridInput) -> np.ndarray:
         """All pictures in memory."""
         return np.stack(list(self.stream(shape, np.arange(len(self)))))
 
-    def stream(self, shape: GridShape, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
+    def stream(self, shape: GridInput, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
         """The pictures of these rows in order; each image is decoded once for all of its pictures that follow it."""
         wanted = [
             (image, [row % len(self.cut) for row in of_image])
@@ -96,7 +155,7 @@ class CutImages:
         for pictures in in_threads(partial(self._pictures, shape), wanted, cv2.getNumberOfCPUs()):
             yield from pictures
 
-    def _pictures(self, shape: GridShape, wanted: tuple[int, list[int]]) -> list[FittedImage]:
+    def _pictures(self, shape: GridInput, wanted: tuple[int, list[int]]) -> list[FittedImage]:
         image, numbers = wanted
         (whole,) = self.images.stream(self.cut.shape, np.array([image]))
         pictures = self.cut.pictures(whole)
@@ -162,7 +221,7 @@ def _as_picture(page: FittedImage) -> np.ndarray:
 SLICED_VOLUME = Cut(
     name="slices",
     version=1,
-    shape=VolumeShape(size=SLICED),
+    shape=VolumeInput(size=SLICED),
     kinds=tuple(plane for plane in PLANES for _ in range(SLICES)),
     weights=(1.0,) * len(PLANES) * SLICES,
     pooled=True,
@@ -172,7 +231,7 @@ SLICED_VOLUME = Cut(
 PATCHED_FILM = Cut(
     name="patches",
     version=2,
-    shape=FilmShape(),
+    shape=FilmInput(),
     kinds=("overview", *(f"patch {rank}" for rank in range(1, PATCHES + 1))),
     weights=(1.0, *(rank**-2 for rank in range(1, PATCHES + 1))),
     pooled=True,
@@ -182,7 +241,7 @@ PATCHED_FILM = Cut(
 LEADS_OF_PAGE = Cut(
     name="leads",
     version=2,
-    shape=ImageShape(channels=3, size=PAGE),
+    shape=ImageInput(channels=3, size=PAGE),
     kinds=PAGE_PICTURES,
     weights=(*[1.0] * (len(PAGE_PICTURES) - 1), len(PAGE_PICTURES) - 1.0),  # beats tell as much as all leads together
     pooled=False,

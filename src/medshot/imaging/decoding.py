@@ -8,17 +8,15 @@ from pathlib import Path
 from pydicom import dcmread
 
 from medshot.errors import InputError
-from medshot.imaging.arrays import Image, Volume
-from medshot.imaging.dicom.headers import quiet
-from medshot.imaging.dicom.subject import keys
+from medshot.imaging.dicom.header import keys, quiet
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
-from medshot.imaging.geometry import fit_volume
-from medshot.imaging.npz_volume import NPZ_SUFFIXES, parted, read_volume
+from medshot.imaging.inputs import GridInput
+from medshot.imaging.npz import NPZ_SUFFIXES, parted, read_volume
 from medshot.imaging.opening import read
 from medshot.imaging.reading import read_content, read_image
-from medshot.imaging.scan import Scan
-from medshot.imaging.shape import GridShape
+from medshot.imaging.resampling import fit_volume
+from medshot.imaging.scan import Image, Scan, Volume
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 VOLUME_NAMES = (".nii", ".nii.gz", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd", ".npz")
@@ -27,7 +25,7 @@ _STACKS = (".tif", ".tiff")
 _DETACHED = (".hdr", ".nhdr", ".mhd")
 
 
-def decoded(path: Path, shape: GridShape) -> Image | Volume:
+def decoded(path: Path, shape: GridInput) -> Image | Volume:
     """The picture or the volume of a path, whichever `shape` takes.
 
     A scan comes as `display` shows it, a volume isotropic and turned to slices from the feet up where its place is

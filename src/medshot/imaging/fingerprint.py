@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from scipy.fft import dctn
 
-from medshot.imaging.arrays import Pixels
+from medshot.imaging.scan import Pixels
 
 THRESHOLD = 22
 _THUMBNAIL = 32

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from medshot.errors import InputError
-from medshot.imaging.arrays import Image, Pixels, Volume
+from medshot.imaging.scan import Image, Pixels, Volume
 
 
 def window(image: Image | Volume, low: float, high: float) -> Image | Volume:

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64, UInt8, UInt16
 
 from medshot.errors import InputError
+from medshot.imaging.scan import Volume
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -57,3 +59,158 @@ def read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) ->
 
 def _damaged(path: Path, member: zipfile.ZipInfo, error: Exception) -> InputError:
     return InputError(f"{path} holds a damaged array {member.filename} ({error}); download the file again.")
+
+
+NPZ_SUFFIXES = frozenset({".npz"})
+VOXEL_LIMIT = 400_000_000
+_MASK = "mask"
+
+
+def parted(path: Path) -> tuple[Path, str]:
+    """The file of an image, and the name of the array within it: of `scan.npz#flair`, `scan.npz` and "flair".
+
+    The name is empty where none is given. A "#" in the name of any other kind of file belongs to that name.
+    """
+    file, mark, array = path.name.rpartition("#")
+    if mark and Path(file).suffix.lower() in NPZ_SUFFIXES:
+        return path.with_name(file), array
+    return path, ""
+
+
+def read_volume(path: Path | str) -> Volume:
+    """The voxels of a volume, in the values that its file stores.
+
+    An `.npz` archive holds one array of three axes, or several of which the path names one (`scan.npz#flair`). Arrays
+    whose name ends in "mask" are outlines and no images: they are taken only where they are named.
+
+    Args:
+        path: a file, or a file and the name of an array in it.
+
+    Returns:
+        `(depth, height, width)`, uint8 or uint16.
+
+    Raises:
+        InputError: the file is missing or damaged, holds no such array, more than one, other numbers than uint8 or
+            uint16, a colour picture, or more than 400 million voxels.
+    """
+    file, name = parted(Path(path))
+    with opened(file) as archive:
+        member = _chosen(file, name, archive)
+        shape, dtype = read_header(file, archive, member)
+        if len(shape) != 3 or 0 in shape or shape[-1] == 3:
+            raise InputError(
+                f"{path} holds an array of shape {shape}, which is no volume; give (depth, height, width), none of "
+                "them 0 and a width of more than 3."
+            )
+        if dtype not in (np.uint8, np.uint16):
+            raise InputError(f"{path} holds {dtype} values; convert them to uint8 or uint16.")
+        if np.prod(shape, dtype=object) > VOXEL_LIMIT:
+            raise InputError(f"{path} has {shape} voxels, more than {VOXEL_LIMIT:,} in all; make it smaller.")
+        return np.ascontiguousarray(read_array(file, archive, member))
+
+
+def _chosen(file: Path, name: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """The array that is named, or the one that may be meant."""
+    arrays = members(archive)
+    listed = ", ".join(arrays) or "none"
+    if name:
+        if name not in arrays:
+            raise InputError(f"{file} holds no array '{name}'; choose one of: {listed}.")
+        return arrays[name]
+    images = [
+        array
+        for array, member in arrays.items()
+        if not array.lower().endswith(_MASK) and len(read_header(file, archive, member)[0]) == 3
+    ]
+    if len(images) != 1:
+        raise InputError(
+            f"{file} holds {len(images)} arrays that may be the volume (of: {listed}); name one, as in "
+            f"{file.name}#{images[0] if images else 'array'}."
+        )
+    return arrays[images[0]]
+
+
+SIZE_LIMIT = 8_000_000_000  # bytes once unpacked
+_SPLITS = ("train", "val", "test")
+
+StackedImages = UInt8[np.ndarray, "images *shape"] | UInt16[np.ndarray, "images *shape"]
+
+
+def read_medmnist(path: Path | str) -> tuple[StackedImages, Int64[np.ndarray, " images"]]:
+    """Read all splits of a MedMNIST archive, train, val and test in this order.
+
+    The published splits are not by patient, so they are joined here and images are dealt out anew by whoever
+    splits them.
+
+    Args:
+        path: an .npz file with `train_images`, `train_labels` and so on; splits may be missing. Images are
+            uint8 or uint16, or floats in 0..1, which are rounded to uint8 steps.
+
+    Returns:
+        Images, grey `(images, height, width)`, RGB `(images, height, width, 3)` or volumes
+        `(images, depth, height, width)`, a last axis of 3 meaning RGB; and one label per image.
+
+    Raises:
+        InputError: not such an archive, damaged, larger than 8 GB unpacked, pickled objects inside, float
+            images outside 0..1 or NaN, splits that do not fit each other, or several labels per image.
+    """
+    images, labels = zip(*read_medmnist_splits(path).values(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def read_medmnist_splits(path: Path | str) -> dict[str, tuple[StackedImages, Int64[np.ndarray, " images"]]]:
+    """The splits of a MedMNIST archive by name, each with its images and labels; raises as `read_medmnist` does."""
+    path = Path(path)
+    with opened(path) as archive:
+        arrays = _read_arrays(path, archive)
+    splits = [split for split in _SPLITS if f"{split}_images" in arrays]
+    if not splits:
+        raise InputError(f"{path} holds no train_images, val_images or test_images; give a MedMNIST archive.")
+    images = [_checked_images(path, f"{split}_images", arrays[f"{split}_images"]) for split in splits]
+    labels = [_checked_labels(path, f"{split}_labels", arrays.get(f"{split}_labels")) for split in splits]
+    for split, some_images, some_labels in zip(splits, images, labels, strict=True):
+        if len(some_images) != len(some_labels):
+            raise InputError(
+                f"{path} holds {len(some_images)} {split}_images but {len(some_labels)} {split}_labels; "
+                "download it again."
+            )
+        if some_images.shape[1:] != images[0].shape[1:] or some_images.dtype != images[0].dtype:
+            raise InputError(f"{path} holds {split}_images of another shape or type; make the splits alike.")
+    return dict(zip(splits, zip(images, labels, strict=True), strict=True))
+
+
+def _read_arrays(path: Path, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > SIZE_LIMIT:
+        raise InputError(
+            f"{path} would unpack to {unpacked / 1e9:.1f} GB, more than {SIZE_LIMIT / 1e9:.0f} GB; split it."
+        )
+    wanted = {f"{split}_{kind}" for split in _SPLITS for kind in ("images", "labels")}
+    return {name: read_array(path, archive, member) for name, member in members(archive).items() if name in wanted}
+
+
+def _checked_images(path: Path, name: str, images: np.ndarray) -> np.ndarray:
+    if images.ndim not in (3, 4) or 0 in images.shape:
+        raise InputError(f"{path} holds {name} of shape {images.shape}; give 2D or 3D images, at least one.")
+    if images.dtype in (np.uint8, np.uint16):
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise InputError(f"{path} holds {name} of type {images.dtype}; convert them to uint8 or uint16.")
+    if not (images.min() >= 0 and images.max() <= 1):  # false for NaN
+        raise InputError(f"{path} holds {name} that are NaN or outside 0 to 1; convert them to uint8.")
+    return np.rint(images * 255).astype(np.uint8)
+
+
+def _checked_labels(path: Path, name: str, labels: np.ndarray | None) -> Int64[np.ndarray, " images"]:
+    if labels is None:
+        raise InputError(f"{path} holds images without {name}; give a MedMNIST archive with labels.")
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise InputError(
+            f"{path} holds {labels.shape[1]} labels per image in {name}; "
+            "keep one of the columns, for a task has one label per image."
+        )
+    if labels.ndim not in (1, 2) or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"{path} holds {name} of shape {labels.shape} and type {labels.dtype}; give one integer per image."
+        )
+    return labels.reshape(len(labels)).astype(np.int64)

@@ -23,7 +23,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from medshot.errors import InputError
-from medshot.imaging.arrays import Image
+from medshot.imaging.scan import Image
 
 PIXEL_LIMIT = 100_000_000
 

@@ -3,14 +3,12 @@
 import cv2
 import numpy as np
 
-from medshot.imaging.arrays import FittedImage, Image, Volume
-from medshot.imaging.film_shape import FilmShape
+from medshot.imaging.inputs import FilmInput, GridInput, ImageInput, VolumeInput
 from medshot.imaging.intensity import percentile_window
-from medshot.imaging.shape import GridShape, ImageShape
-from medshot.imaging.volume_shape import VolumeShape
+from medshot.imaging.scan import FittedImage, Image, Volume
 
 
-def fit(image: Image, shape: ImageShape) -> FittedImage:
+def fit(image: Image, shape: ImageInput) -> FittedImage:
     """Resize an image so that its longer side has `shape.size` pixels, and centre it on black.
 
     The aspect ratio is kept. Shrinking averages over the area of each new pixel, growing interpolates
@@ -35,7 +33,7 @@ def fit(image: Image, shape: ImageShape) -> FittedImage:
     return fitted
 
 
-def fit_cube(volume: Volume, shape: VolumeShape) -> FittedImage:
+def fit_cube(volume: Volume, shape: VolumeInput) -> FittedImage:
     """Resize a volume so that its longest side has `shape.size` voxels, and centre it in zeros.
 
     The proportions are kept. Shrinking averages over the space of each new voxel, growing interpolates linearly.
@@ -61,7 +59,7 @@ def fit_cube(volume: Volume, shape: VolumeShape) -> FittedImage:
     return fitted
 
 
-def prepare(image: Image | Volume, shape: GridShape, dtype: np.dtype) -> FittedImage:
+def prepare(image: Image | Volume, shape: GridInput, dtype: np.dtype) -> FittedImage:
     """The pixels that every network sees: 16-bit images windowed to their percentiles, fitted, as `dtype`.
 
     Args:
@@ -72,11 +70,11 @@ def prepare(image: Image | Volume, shape: GridShape, dtype: np.dtype) -> FittedI
     """
     image = percentile_window(image) if image.dtype == np.uint16 else image
     match shape:
-        case ImageShape():
+        case ImageInput():
             fitted = fit(image, shape)
-        case FilmShape():
+        case FilmInput():
             fitted = fit(image, shape.of(image))
-        case VolumeShape():
+        case VolumeInput():
             fitted = fit_cube(image, shape)
         case _:
             raise TypeError(f"{type(shape).__name__} is neither a square, a film nor a cube")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Shaped, UInt8, UInt16
 
 Kind = Literal["picture", "volume", "frames", "waveform"]
 
@@ -50,3 +50,14 @@ class Scan:
     burnt_in: bool | None = None
     leads: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
+
+
+Image = (
+    UInt8[np.ndarray, "height width"]
+    | UInt16[np.ndarray, "height width"]
+    | UInt8[np.ndarray, "height width 3"]
+    | UInt16[np.ndarray, "height width 3"]
+)
+Volume = UInt8[np.ndarray, "depth height width"] | UInt16[np.ndarray, "depth height width"]
+FittedImage = UInt8[np.ndarray, "channels *sides"] | UInt16[np.ndarray, "channels *sides"]
+Pixels = UInt8[np.ndarray, "images channels *sides"] | UInt16[np.ndarray, "images channels *sides"]

@@ -3,14 +3,21 @@
 All that a learner in a file of its own needs is here; docs/your-own-learner.md makes one.
 """
 
-from medshot.imaging import FeatureShape, ImageShape, InputShape, VolumeShape
+from medshot.imaging import FeatureInput, ImageInput, InputSpec, VolumeInput
 from medshot.learners.base import Adapted, Classifier, Learner
-from medshot.learners.content import Drawn
 from medshot.learners.estimator import FewShotClassifier
-from medshot.learners.head import apply_head, new_head
-from medshot.learners.losses import weighted_cross_entropy, weighted_mean
-from medshot.learners.prototypes import class_means, log_frequencies, memberships, squared_distances
+from medshot.learners.features import (
+    apply_head,
+    class_means,
+    log_frequencies,
+    memberships,
+    new_head,
+    squared_distances,
+    weighted_cross_entropy,
+    weighted_mean,
+)
 from medshot.learners.registry import LEARNERS, create, load_learner, register
+from medshot.learners.seeding import Drawn
 from medshot.networks import base_network
 from medshot.tasks import Support
 
@@ -21,13 +28,13 @@ __all__ = [
     "Adapted",
     "Classifier",
     "Drawn",
-    "FeatureShape",
+    "FeatureInput",
     "FewShotClassifier",
-    "ImageShape",
-    "InputShape",
+    "ImageInput",
+    "InputSpec",
     "Learner",
     "Support",
-    "VolumeShape",
+    "VolumeInput",
     "apply_head",
     "base_network",
     "class_means",

@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from medshot.imaging import InputShape
-from medshot.learners.content import Drawn, draw_by_content, order_by_content
-from medshot.learners.losses import weighted_cross_entropy, weighted_mean
+from medshot.imaging import InputSpec
+from medshot.learners.features import weighted_cross_entropy, weighted_mean
 from medshot.learners.meta_training import train_and_record
-from medshot.learners.record import (
+from medshot.learners.seeding import Drawn, draw_by_content, order_by_content
+from medshot.learners.serialization import (
     IMAGES,
     LEARNER,
     LearnerRecord,
@@ -55,7 +55,7 @@ class Learner(nn.Module, ABC):
         batchable: whether `adapt_one` and `predict_one` may run under vmap.
         cross_validated: whether it is trained on METAL's L_cv folds rather than on plain episodes.
         relabels: whether any number of classes works and relabelling the support relabels the output.
-        shape: what it takes of each image: an `ImageShape` for pixels, a `VolumeShape` for voxels, an `EncodedShape`
+        shape: what it takes of each image: an `ImageInput` for pixels, a `VolumeInput` for voxels, an `EncodedInput`
             for features of an encoder.
     """
 
@@ -71,7 +71,7 @@ class Learner(nn.Module, ABC):
     cross_validated: ClassVar[bool] = False
     relabels: ClassVar[bool] = True
 
-    def __init__(self, shape: InputShape) -> None:
+    def __init__(self, shape: InputSpec) -> None:
         super().__init__()
         self.shape = shape
         self.engine = Engine("vmap")

@@ -12,36 +12,29 @@ from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from medshot.encoders import WHOLE, EncodedBagInput
 from medshot.errors import InputError, StorageError
 from medshot.imaging import (
     ArrayImages,
-    FeatureShape,
-    ImageShape,
+    FeatureInput,
+    ImageInput,
     ImageSource,
-    InputShape,
+    InputSpec,
     SeveralImages,
     Vectors,
-    VolumeShape,
+    VolumeInput,
 )
 from medshot.learners.base import Classifier, Learner
-from medshot.learners.inputs import Standardisation, as_source, checked
-from medshot.learners.record import (
-    LEARNER,
-    ModelRecord,
-    parameters_of,
-    read_checked,
-    read_folder,
-    write_folder,
-)
+from medshot.learners.preprocessing import Standardisation, as_source, checked
 from medshot.learners.registry import LEARNERS, create, load_learner, rebuild
-from medshot.networks.encoders import WHOLE, EncodedBagShape
+from medshot.learners.serialization import LEARNER, ModelRecord, parameters_of, read_checked, read_folder, write_folder
 from medshot.storage import new_folder
 from medshot.tasks import Support
 
 ADAPTED = "adapted.safetensors"
 STANDARDISATION = "standardisation.safetensors"
 BATCH = 64
-MEASURES = ImageShape(channels=1, size=8).measures(ArrayImages(np.zeros((1, 8, 8), dtype=np.uint8))).keys()
+MEASURES = ImageInput(channels=1, size=8).measures(ArrayImages(np.zeros((1, 8, 8), dtype=np.uint8))).keys()
 """Of images, in whatever form a learner takes them; a table has none."""
 
 
@@ -185,7 +178,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         folder = Path(folder)
         record = read_folder(folder, "model")
         learner, model = rebuild(folder, record), record.model
-        takes_table = type(learner.shape) is FeatureShape
+        takes_table = type(learner.shape) is FeatureInput
         if model is None or model.intensity.keys() != (set() if takes_table else MEASURES):
             raise StorageError(f"{folder}/model.json does not describe a model; it was changed, make it anew.")
         classifier = FewShotClassifier(learner)
@@ -242,15 +235,15 @@ def _learner(learner: str | Path | Learner, source: ImageSource) -> Learner:
     return made
 
 
-def _shape_of(source: ImageSource) -> InputShape | None:
+def _shape_of(source: ImageSource) -> InputSpec | None:
     """What a learner takes for which it is made; None where the source holds pictures, one a sample."""
     match source:
         case Vectors():
-            return FeatureShape(source.array.shape[1:])
+            return FeatureInput(source.array.shape[1:])
         case SeveralImages():
-            return EncodedBagShape(cut="slices" if source.axes == 3 else WHOLE, images=len(source.names))
+            return EncodedBagInput(cut="slices" if source.axes == 3 else WHOLE, images=len(source.names))
         case _:
-            return VolumeShape() if source.axes == 3 else None
+            return VolumeInput() if source.axes == 3 else None
 
 
 def _read(

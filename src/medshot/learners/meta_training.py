@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from medshot.learners.record import TrainingRecord
+from medshot.learners.serialization import TrainingRecord
 from medshot.tasks import Task, draw_folds, task_records
 from medshot.training import OuterSettings, Report, Reporter, Trainable, meta_train, split_tasks, to_tensors
 

@@ -11,32 +11,22 @@ import torch
 
 from medshot.errors import InputError, StorageError
 from medshot.learners.base import Learner
-from medshot.learners.baselines.boosting import Boosting
-from medshot.learners.baselines.finetune import Finetune, FinetuneLast
-from medshot.learners.baselines.forest import Forest
-from medshot.learners.baselines.linear_svm import LinearSVM
-from medshot.learners.baselines.logistic import Logistic
-from medshot.learners.baselines.neighbours import Neighbours
-from medshot.learners.baselines.scratch import Scratch
-from medshot.learners.baselines.transductive import TransductivePrototypes
+from medshot.learners.baselines.linear import LinearSVM, Logistic
+from medshot.learners.baselines.networks import Finetune, FinetuneLast, Scratch
+from medshot.learners.baselines.prototypes import Neighbours, TransductivePrototypes
+from medshot.learners.baselines.trees import Boosting, Forest
+from medshot.learners.closed_form.depth_ridge import DepthRidge, EvenRidge
+from medshot.learners.closed_form.ridge import Ridge
 from medshot.learners.forest.meta_forest import MetaForest
 from medshot.learners.gradient.imaml import Imaml
-from medshot.learners.gradient.maml import Anil, Fomaml, Maml, MetaSgd
+from medshot.learners.gradient.maml import Anil, Fomaml, Maml, MetaSgd, ProtoMaml
 from medshot.learners.gradient.metal import Metal
 from medshot.learners.gradient.metal_reference import MetalReference
-from medshot.learners.gradient.proto_maml import ProtoMaml
 from medshot.learners.gradient.reptile import Reptile
-from medshot.learners.neural.context import Context
-from medshot.learners.neural.depth_ridge import DepthRidge
-from medshot.learners.neural.even_ridge import EvenRidge
-from medshot.learners.neural.film import Film
-from medshot.learners.neural.matching import MatchingNetwork
-from medshot.learners.neural.protonet import ProtoNet
-from medshot.learners.neural.relation import RelationNetwork
-from medshot.learners.neural.ridge import Ridge
-from medshot.learners.record import IMAGES, LEARNER, FolderRecord, read_checked, read_folder
-from medshot.learners.svm.meta_svm import MetaSVM
-from medshot.learners.svm.svm_prior import SVMPrior
+from medshot.learners.in_context import Context, Film
+from medshot.learners.metric import MatchingNetwork, ProtoNet, RelationNetwork
+from medshot.learners.serialization import IMAGES, LEARNER, FolderRecord, read_checked, read_folder
+from medshot.learners.svm.meta_svm import MetaSVM, SVMPrior
 
 AnyLearner = TypeVar("AnyLearner", bound=Learner)
 

@@ -1,18 +1,18 @@
 """A base network over bags: several instances of one sample, pooled by attention into one vector of features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from medshot.imaging import FeatureShape
-from medshot.networks.feature_network import FeatureNetwork
-from medshot.networks.modulation import Modulation
+from medshot.imaging import FeatureInput
+from medshot.networks.feature_network import FeatureNetwork, Modulation
 
 
 @dataclass(frozen=True)
-class BagShape(FeatureShape):
+class BagInput(FeatureInput):
     """What a learner of bags declares: `(instances, 1 + features)`.
 
     The first column is how much an instance counts before anything is learned, 0 where it is missing.
@@ -43,7 +43,7 @@ class AttentionPooling(nn.Module):
         width: rows of V.
     """
 
-    def __init__(self, shape: BagShape, width: int = 32) -> None:
+    def __init__(self, shape: BagInput, width: int = 32) -> None:
         super().__init__()
         names = list(dict.fromkeys(shape.kinds))
         self.kinds = [names.index(kind) for kind in shape.kinds]
@@ -76,7 +76,7 @@ class BagNetwork(nn.Module):
         width: units of the bottleneck.
     """
 
-    def __init__(self, shape: BagShape, width: int = 64) -> None:
+    def __init__(self, shape: BagInput, width: int = 64) -> None:
         super().__init__()
         self.shape = shape
         self.pooling = AttentionPooling(shape)
@@ -94,3 +94,29 @@ def mean_of_present(bags: Float[Tensor, "batch instances entries"]) -> Float[Ten
     """The mean of the instances that are there under their first column, for learners that have no network."""
     there, instances = bags[..., 0], bags[..., 1:]
     return (weights(torch.zeros_like(there), there)[..., None] * instances).sum(-2)
+
+
+class SetEncoder(nn.Module):
+    """One hidden layer, then γ and δ of every layer that is modulated (Requeima et al., 2019).
+
+    The last layer starts at zero, so that it begins by modulating nothing.
+
+    Args:
+        inputs: numbers that describe a set.
+        layers: channels of each modulated layer.
+        width: hidden units.
+    """
+
+    def __init__(self, inputs: int, layers: Sequence[int], width: int = 32) -> None:
+        super().__init__()
+        self.sizes = [size for channels in layers for size in (channels, channels)]
+        self.hidden = nn.Linear(inputs, width)
+        self.output = nn.Linear(width, sum(self.sizes))
+        self.activation = nn.GELU()
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, description: Float[Tensor, " inputs"]) -> Modulation:
+        """γ and δ of each layer."""
+        parts = self.output(self.activation(self.hidden(description))).split(self.sizes)
+        return list(zip(parts[::2], parts[1::2], strict=True))

@@ -1,15 +1,19 @@
 """The base network that suits what a learner takes: pixels, voxels, features or bags of features."""
 
+from jaxtyping import Float
+from torch import Tensor, nn
+
 from medshot.errors import InputError
-from medshot.imaging import FeatureShape, GridShape, InputShape
-from medshot.networks.bag_network import BagNetwork, BagShape
+from medshot.imaging import FeatureInput, GridInput, InputSpec
+from medshot.imaging.inputs import ImageInput
+from medshot.networks.bag_network import BagInput, BagNetwork
 from medshot.networks.convolutional import ConvolutionalNetwork
 from medshot.networks.feature_network import FeatureNetwork
 
 BaseNetwork = ConvolutionalNetwork | FeatureNetwork | BagNetwork
 
 
-def base_network(shape: InputShape, width: int) -> BaseNetwork:
+def base_network(shape: InputSpec, width: int) -> BaseNetwork:
     """A new base network.
 
     All kinds have `features`, the number of features they give, and `modulated`, the channels of each layer that
@@ -23,13 +27,45 @@ def base_network(shape: InputShape, width: int) -> BaseNetwork:
         InputError: there is no base network for such input.
     """
     match shape:
-        case GridShape():
+        case GridInput():
             return ConvolutionalNetwork(shape, width)
-        case BagShape():
+        case BagInput():
             return BagNetwork(shape, width)
-        case FeatureShape():
+        case FeatureInput():
             return FeatureNetwork(shape, width)
         case _:
             raise InputError(
-                f"There is no base network for {shape}; give an ImageShape, a VolumeShape or a FeatureShape."
+                f"There is no base network for {shape}; give an ImageInput, a VolumeInput or a FeatureInput."
             )
+
+
+class ReferenceNetwork(nn.Module):
+    """Three 3×3 convolutions with ReLU and max-pooling, then two dense layers, for images of 3×224×224.
+
+    Conv(32)-ReLU-MaxPool-Conv(64)-ReLU-MaxPool-Conv(128)-ReLU-MaxPool-Flatten-Dense(128)-ReLU-Dense(1),
+    unpadded: 11,169,089 parameters, nearly all in the first dense layer. The published network ends in a
+    sigmoid; here `forward` stops before it, because losses on logits are computed without loss of precision:
+    the published output, the probability of class 1, is `sigmoid(forward(images))`.
+    """
+
+    shape = ImageInput(channels=3, size=224)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_block(3, 32),
+            *_block(32, 64),
+            *_block(64, 128),
+            nn.Flatten(),
+            nn.Linear(128 * 26 * 26, 128),
+            nn.ReLU(),
+            nn.Linear(128, 1),
+        )
+
+    def forward(self, images: Float[Tensor, "batch 3 224 224"]) -> Float[Tensor, " batch"]:
+        """One logit for each RGB image with values in [0, 1]; its sigmoid is the probability of class 1."""
+        return self.layers(images)[:, 0]
+
+
+def _block(channels_in: int, channels_out: int) -> tuple[nn.Module, nn.Module, nn.Module]:
+    return nn.Conv2d(channels_in, channels_out, kernel_size=3), nn.ReLU(), nn.MaxPool2d(2)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medshot.errors import InputError
-from medshot.imaging.shape import GridShape
-from medshot.networks.modulation import Modulation, modulate
+from medshot.imaging.inputs import GridInput
+from medshot.networks.feature_network import Modulation, modulate
 
 CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
 LARGE = {2: 48, 3: 24}
@@ -37,7 +37,7 @@ class ConvolutionalNetwork(nn.Module):
         InputError: width or depth is less than 1, or the images are too small for the depth.
     """
 
-    def __init__(self, shape: GridShape, width: int = 32, depth: int | None = None) -> None:
+    def __init__(self, shape: GridInput, width: int = 32, depth: int | None = None) -> None:
         super().__init__()
         depth = DEPTH[shape.axes] if depth is None else depth
         if width < 1 or depth < 1:

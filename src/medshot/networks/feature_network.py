@@ -7,8 +7,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medshot.imaging import FeatureShape
-from medshot.networks.modulation import Modulation, modulate
+from medshot.imaging import FeatureInput
+
+Modulation = Sequence[tuple[Float[Tensor, " _"], Float[Tensor, " _"]]]
+
+
+def modulate(
+    values: Float[Tensor, "batch channels *spatial"], by: tuple[Tensor, Tensor] | None
+) -> Float[Tensor, "batch channels *spatial"]:
+    """(1 + γ) ⊙ values + δ along the channels; the values themselves where `by` is None.
+
+    Args:
+        values: of one layer.
+        by: γ and δ, each `(channels,)`; zeros change nothing.
+    """
+    if by is None:
+        return values
+    scale, shift = (part.view(-1, *[1] * (values.ndim - 2)) for part in by)
+    return values * (1 + scale) + shift
+
 
 WEIGHTS_PACE, BOTTLENECK_PACE = 10.0, 0.03
 """How fast the weights of the blocks and the bottleneck learn beside the rest, by the way they are parametrised.
@@ -29,7 +46,7 @@ class FeatureNetwork(nn.Module):
         width: units of the bottleneck.
     """
 
-    def __init__(self, shape: FeatureShape, width: int = 64) -> None:
+    def __init__(self, shape: FeatureInput, width: int = 64) -> None:
         super().__init__()
         self.shape = shape
         self.features = sum(shape.blocks)

@@ -1,20 +1,25 @@
 """What a check of data found: a table in the terminal, a page with the offending pictures, JSON and CSV."""
 
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
+from medshot.audit import Audit, Example, Finding, Pictures, Verdict
 from medshot.errors import InputError
 from medshot.reporting.examples import picture
-from medshot.reporting.html import environment
-from medshot.reporting.spreadsheet import csv_text
+from medshot.reporting.html import INK, PALETTE, SETTINGS, environment, tidy
+from medshot.reporting.markdown import csv_text
 from medshot.reporting.wording import DISCLAIMER
+from medshot.selection.forecasting import Expected
 from medshot.storage import write_bytes, write_json
-from medshot.tasks.audit import Audit, Example, Finding, Pictures, Verdict
 
 STYLES = {"harmful": "bold red", "doubtful": "yellow", "note": "dim"}
 TITLES = {
@@ -111,3 +116,30 @@ def _shown(example: Example, pictures: dict[str, Pictures]) -> Shown:
         return Shown(example.image, example.caption, picture(image))
     except InputError:  # it was readable when it was measured
         return Shown(example.image, example.caption, None)
+
+
+def learning_curve(expected: Sequence[Expected], chance: float, coverage: float) -> bytes:
+    """An SVG picture of balanced accuracy over labelled patients per class.
+
+    Args:
+        expected: by increasing number of patients.
+        chance: the accuracy of guessing.
+        coverage: of the intervals, from 0 to 1.
+    """
+    shots = [row.shots for row in expected]
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        axes = figure.subplots()
+        ends = ([100 * row.low for row in expected], [100 * row.high for row in expected])
+        axes.fill_between(shots, *ends, color=PALETTE[0], alpha=0.2, linewidth=0, label=f"{coverage:.0%} interval")
+        axes.plot(shots, [100 * row.accuracy for row in expected], "o-", color=PALETTE[0], label="expected")
+        axes.axhline(100 * chance, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), label="chance")
+        axes.set_xticks(shots, [f"{row.shots}\nnow" if row.more == 0 else str(row.shots) for row in expected])
+        axes.set_ylim(0, 100)
+        axes.set_xlabel("labelled patients per class")
+        axes.set_ylabel("balanced accuracy, %")
+        tidy(axes, grid="y")
+        axes.legend(frameon=False, loc="lower right", labelcolor=INK)
+        content = io.BytesIO()
+        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
+    return content.getvalue()

@@ -7,14 +7,14 @@ import numpy as np
 
 from medshot.evaluation import Cell, Results
 from medshot.evaluation.metrics import reliability_curve
-from medshot.imaging import MISSING, ImageShape, ImageSource, SeveralImages, VolumeShape
+from medshot.imaging import MISSING, ImageInput, ImageSource, SeveralImages, VolumeInput
 from medshot.reporting.examples import ExampleEpisode
 from medshot.reporting.html import write_report
 from medshot.reporting.markdown import results_markdown
 from medshot.storage import write_bytes, write_json
 
-PICTURE = ImageShape(channels=3, size=128)
-VOLUME = VolumeShape(channels=1, size=128)
+PICTURE = ImageInput(channels=3, size=128)
+VOLUME = VolumeInput(channels=1, size=128)
 
 
 def write_evaluation(

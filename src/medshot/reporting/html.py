@@ -1,15 +1,21 @@
 """The report: one HTML file with everything in it, for reading in any browser, offline."""
 
-from collections.abc import Mapping, Sequence
+import base64
+import io
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from medshot.evaluation.metrics import ReliabilityCurve
-from medshot.evaluation.results import Results
+from medshot.evaluation.metrics import BINS, ReliabilityCurve
+from medshot.evaluation.results import MeanScore, Results, Score
 from medshot.reporting.examples import SHOWN, ExampleEpisode, Gallery, gallery
-from medshot.reporting.figures import Picture, forest_plot, learner_colours, reliability_plot
 from medshot.reporting.wording import (
     COLUMNS,
     DISCLAIMER,
@@ -25,6 +31,128 @@ from medshot.reporting.wording import (
     write_interval,
 )
 from medshot.storage import write_bytes
+
+# Okabe and Ito's palette, told apart by colour-blind readers; the baseline is grey
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+GREY = "#7d8790"
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: small, sharp, and in the reader's fonts
+    "svg.hashsalt": "medshot",
+    "text.parse_math": False,  # a dollar in a task's name is a dollar
+    "font.size": 9,
+    "font.family": "sans-serif",
+}
+
+
+# letters and lines, and what they become on a dark page; lower case, as matplotlib writes colours
+INK, INK_ON_DARK = "#26323b", "#d7dee4"
+FAINT, FAINT_ON_DARK = "#d5dbe0", "#3d474f"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One plot for both kinds of page, and what it shows for those who cannot see it."""
+
+    light: str
+    dark: str
+    description: str
+
+
+def learner_colours(learners: Sequence[str], baseline: str) -> dict[str, str]:
+    """A colour for each learner, the same in every plot."""
+    others = [name for name in learners if name != baseline]
+    return {baseline: GREY} | {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(others)}
+
+
+def forest_plot(rows: Sequence[Score | MeanScore], colours: Mapping[str, str]) -> Picture:
+    """Balanced accuracy of each learner at each number of shots, with both intervals and chance."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        heights, shots_above, height = [], None, 0.0
+        for row in rows:
+            height += 1.6 if shots_above not in (None, row.shots) else 1.0
+            shots_above = row.shots
+            heights.append(height)
+            _forest_row(axes, row, height, colours[row.learner])
+        chances = {1 / row.ways for row in rows if isinstance(row, Score)}
+        for chance in chances:
+            axes.axvline(100 * chance, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+        axes.set_yticks(heights, [f"{row.learner} · {name_shots(row.shots)}" for row in rows])
+        axes.set_ylim(height + 0.8, 0.2)
+        axes.set_xlabel("balanced accuracy, %" + ("   (dashed: chance)" if chances else ""))
+        tidy(axes, grid="x")
+        axes.tick_params(axis="y", length=0)
+
+    groups = len({row.shots for row in rows})
+    return _picture(
+        draw,
+        size=(7.2, 0.75 + 0.26 * len(rows) + 0.16 * groups),
+        description="Balanced accuracy with 95 % intervals: thin for new patients, thick over episodes.",
+    )
+
+
+def reliability_plot(curve: ReliabilityCurve, colour: str) -> Picture:
+    """How often answers were right at each confidence, above how many queries had that confidence."""
+
+    def draw(figure: Figure) -> None:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        upper.plot([0, 100], [0, 100], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        upper.plot(100 * curve.confidence, 100 * curve.accuracy, "o-", color=colour, markersize=4, linewidth=1.4)
+        upper.set_xlim(0, 100)
+        upper.set_ylim(0, 100)
+        upper.set_ylabel("right, %")
+        width = 100 / BINS
+        lower.bar([(index + 0.5) * width for index in range(BINS)], curve.counts, 0.86 * width, color=colour)
+        lower.set_xlabel("confidence, %")
+        lower.set_ylabel("queries")
+        lower.locator_params(axis="y", nbins=2)
+        for axes in (upper, lower):
+            tidy(axes, grid="y")
+
+    return _picture(
+        draw,
+        size=(3.3, 3.5),
+        description=f"Reliability over {curve.counts.sum()} queries; calibration error {curve.error:.3f}.",
+    )
+
+
+def _forest_row(axes: Axes, row: Score | MeanScore, height: float, colour: str) -> None:
+    score = row.balanced_accuracy
+    if score is None:
+        return
+    for interval, thickness in ((score.new_patients, 1.4), (score.over_episodes, 4.2)):
+        ends = [100 * end for end in interval]
+        axes.plot(ends, [height, height], color=colour, linewidth=thickness, solid_capstyle="butt")
+    axes.plot([100 * score.value], [height], "o", color=colour, markersize=5.5)
+
+
+def tidy(axes: Axes, *, grid: str) -> None:
+    """Quiet axes: no frame, faint grid, everything in ink."""
+    axes.spines[:].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.grid(axis="x" if grid == "x" else "y", color=FAINT, linewidth=0.7)
+    axes.tick_params(colors=INK, length=0)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+
+
+def _picture(draw: Callable[[Figure], None], *, size: tuple[float, float], description: str) -> Picture:
+    content = io.BytesIO()
+    with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
+        # names in scripts that matplotlib's font lacks: the reader's browser has them
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        figure.savefig(content, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    light = content.getvalue().decode()
+    dark = light.replace(INK, INK_ON_DARK).replace(FAINT, FAINT_ON_DARK)
+    return Picture(_data_uri(light), _data_uri(dark), description)
+
+
+def _data_uri(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
 
 # by task and shots, then by learner
 Reliability = Mapping[tuple[str, int], Mapping[str, ReliabilityCurve]]

@@ -1,6 +1,9 @@
 """Results as a Markdown document that can be published as it is."""
 
+import csv
+import io
 import re
+from collections.abc import Mapping, Sequence
 
 from medshot.evaluation.intervals import Estimate
 from medshot.evaluation.results import MeanScore, Results, Score
@@ -87,3 +90,20 @@ def _escape(text: str) -> str:
     """Text that Markdown shows as it is: on one line, without markup, without HTML."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*\[\]|])", r"\\\1", text)
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(rows: Sequence[Mapping[str, str | int | float]], columns: Sequence[str]) -> str:
+    """The rows under a header of the columns, which are the names that every row has."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writerow({name: _harmless(name) for name in columns})
+    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _harmless(value: str | int | float) -> str | int | float:
+    """A file or class name that a spreadsheet would run as a formula becomes plain text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

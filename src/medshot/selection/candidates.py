@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from medshot.imaging import FeatureShape, InputShape
+from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, called, encoders_of
+from medshot.encoders.encoder import Images
+from medshot.imaging import FeatureInput, InputSpec
 from medshot.learners import Adapted, Learner, create
-from medshot.learners.content import Drawn
-from medshot.learners.neural.depth_ridge import DepthRidge
-from medshot.networks.bag_network import BagShape
-from medshot.networks.encoders import ENCODERS, EncodedBagShape, EncodedShape, called, encoders_of
-from medshot.networks.encoders.encoder import Images
+from medshot.learners.closed_form.depth_ridge import DepthRidge
+from medshot.learners.seeding import Drawn
+from medshot.networks.bag_network import BagInput
 from medshot.storage import read_arrays
 from medshot.tasks import Support
 
@@ -42,7 +42,7 @@ class View:
     """
 
     name: str
-    shape: InputShape
+    shape: InputSpec
     columns: tuple[int, ...] = ()
     scale: float = 1.0
 
@@ -69,7 +69,7 @@ class Candidate(Learner):
     randomised = True
     batchable = False
 
-    def __init__(self, shape: InputShape, view: View, learner: Learner) -> None:
+    def __init__(self, shape: InputSpec, view: View, learner: Learner) -> None:
         super().__init__(shape)
         self.view, self.learner = view, learner.requires_grad_(False)
         self.seen = learner.seen
@@ -93,13 +93,13 @@ class Candidate(Learner):
         return self.learner.predict_one(adapted, self.learner.embed(self.view.of(images)))
 
 
-def candidates_of(shape: InputShape) -> list[Candidate]:
+def candidates_of(shape: InputSpec) -> list[Candidate]:
     """Every candidate for what `auto` takes of images.
 
     Of features each view by depth-ridge; all of them by even-ridge too, and the last features of every encoder by
     logistic regression. Of anything else logistic regression and a linear support vector machine.
     """
-    if not isinstance(shape, FeatureShape) or isinstance(shape, BagShape):
+    if not isinstance(shape, FeatureInput) or isinstance(shape, BagInput):
         (view,) = views_of(shape)
         return [Candidate(shape, view, create(name, shape=view.shape)) for name in ("logistic", "svm")]
     views = views_of(shape)
@@ -108,38 +108,38 @@ def candidates_of(shape: InputShape) -> list[Candidate]:
     return [Candidate(shape, view, ready(create(name, shape=view.shape))) for name, view in chosen]
 
 
-def views_of(shape: InputShape) -> list[View]:
+def views_of(shape: InputSpec) -> list[View]:
     """Each encoder alone, then all together; one view where there is one encoder or none."""
     match shape:
-        case EncodedShape(encoder=encoder, blocks=blocks):
+        case EncodedInput(encoder=encoder, blocks=blocks):
             names = called(encoder)
-            whole = View("+".join(names), FeatureShape(blocks))
+            whole = View("+".join(names), FeatureInput(blocks))
             if len(names) == 1:
                 return [whole]
             owners, _ = _origins(shape)
             return [*(_part(shape, name, owners == number) for number, name in enumerate(names)), whole]
-        case EncodedBagShape(encoder=encoder):
+        case EncodedBagInput(encoder=encoder):
             return [View(f"bags of {'+'.join(called(encoder))}", shape)]
-        case BagShape():
+        case BagInput():
             return [View("bags", shape)]
-        case FeatureShape(blocks=blocks):
-            return [View("features", FeatureShape(blocks))]
+        case FeatureInput(blocks=blocks):
+            return [View("features", FeatureInput(blocks))]
         case _:
             return [View("voxels" if len(shape.dimensions) == 4 else "pixels", shape)]
 
 
-def last_view(shape: FeatureShape) -> View:
+def last_view(shape: FeatureInput) -> View:
     """What is usually called an encoder's features: the first block, which comes last in the network, of every encoder.
 
     All features where no encoder has several depths, or none is known.
     """
-    if not isinstance(shape, EncodedShape):
+    if not isinstance(shape, EncodedInput):
         return views_of(shape)[-1]
     _, places = _origins(shape)
     return _part(shape, f"{LAST}{'+'.join(called(shape.encoder))}", places == 0)
 
 
-def _origins(shape: EncodedShape) -> tuple[Int[np.ndarray, " blocks"], Int[np.ndarray, " blocks"]]:
+def _origins(shape: EncodedInput) -> tuple[Int[np.ndarray, " blocks"], Int[np.ndarray, " blocks"]]:
     """Of each block the encoder and the place in it; pictures stand side by side, and of each all encoders."""
     depths = [len(encoder.blocks) for encoder in encoders_of(shape.encoder)]
     owners = np.repeat(np.arange(len(depths)), depths)
@@ -147,12 +147,12 @@ def _origins(shape: EncodedShape) -> tuple[Int[np.ndarray, " blocks"], Int[np.nd
     return np.resize(owners, len(shape.blocks)), np.resize(places, len(shape.blocks))
 
 
-def _part(shape: EncodedShape, name: str, chosen: Bool[np.ndarray, " blocks"]) -> View:
+def _part(shape: EncodedInput, name: str, chosen: Bool[np.ndarray, " blocks"]) -> View:
     """Some blocks, as long together as all of them are."""
     sizes = np.array(shape.blocks)
     columns = tuple(np.flatnonzero(np.repeat(chosen, sizes)).tolist())
     blocks = tuple(sizes[chosen].tolist())
-    return View(name, FeatureShape(blocks), columns, (len(sizes) / len(blocks)) ** 0.5)
+    return View(name, FeatureInput(blocks), columns, (len(sizes) / len(blocks)) ** 0.5)
 
 
 def ready(learner: Learner) -> Learner:

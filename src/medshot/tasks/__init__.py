@@ -1,16 +1,13 @@
-"""Tasks, episodes, the patient-disjoint sampler, reading tasks from disk, and simulated tasks."""
+"""Tasks, episodes, the patient-disjoint sampler, and reading tasks from disk."""
 
 from medshot.tasks.episode import Episode, Episodes, Support, collate
 from medshot.tasks.manifest import MANIFEST_SUFFIXES, read_images, read_patients
+from medshot.tasks.provenance import MARKS, TaskRecord, marks_of, task_records, training_images
 from medshot.tasks.reading import load_tasks, sample_images, task_from_files
 from medshot.tasks.sampler import draw_episode, draw_folds, split_patients
-from medshot.tasks.seen import MARKS, TaskRecord, marks_of, task_records, training_images
-from medshot.tasks.simulated import FAMILIES, simulate
-from medshot.tasks.task import Task
-from medshot.tasks.variants import keep_classes, merge_classes, random_variant
+from medshot.tasks.task import Task, keep_classes, merge_classes, random_variant
 
 __all__ = [
-    "FAMILIES",
     "MANIFEST_SUFFIXES",
     "MARKS",
     "Episode",
@@ -29,7 +26,6 @@ __all__ = [
     "read_images",
     "read_patients",
     "sample_images",
-    "simulate",
     "split_patients",
     "task_from_files",
     "task_records",

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from medshot.imaging import InputShape
+from medshot.imaging import InputSpec
 from medshot.tasks.task import Task
 
 
@@ -132,7 +132,7 @@ class Episodes:
         return Support(self.images[side.rows], side.labels, side.weights, self.ways, side.patients)
 
 
-def collate(episodes: Sequence[Episode], shape: InputShape, device: torch.device | str = "cpu") -> Episodes:
+def collate(episodes: Sequence[Episode], shape: InputSpec, device: torch.device | str = "cpu") -> Episodes:
     """The episodes as tensors with a leading axis over tasks; shorter ones are padded with weight 0.
 
     Args:

@@ -10,7 +10,7 @@ from medshot.errors import InputError
 from medshot.imaging import MISSING, ArrayImages, FileImages, ImageSource, SeveralImages, image_paths, read_medmnist
 from medshot.storage import shown
 from medshot.tasks.manifest import MANIFEST_SUFFIXES, is_manifest, read_manifest
-from medshot.tasks.patients import unnamed_patients
+from medshot.tasks.sampler import unnamed_patients
 from medshot.tasks.task import Task
 
 FOLDER_MANIFEST = "task.csv"

@@ -1,5 +1,6 @@
 """A task: one labelled problem with its images, classes and patients."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -8,7 +9,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from medshot.errors import InputError
-from medshot.imaging import ImageSource, InputShape, hashes_of_each
+from medshot.imaging import ImageSource, InputSpec, hashes_of_each
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Task:
             members[label].setdefault(int(patient), []).append(sample)
         return [{patient: np.array(of_one) for patient, of_one in of_class.items()} for of_class in members]
 
-    def batch(self, samples: Int[np.ndarray, " samples"], shape: InputShape) -> Float[Tensor, "samples *dimensions"]:
+    def batch(self, samples: Int[np.ndarray, " samples"], shape: InputSpec) -> Float[Tensor, "samples *dimensions"]:
         """The images of `samples` as a learner of that shape sees them, float32."""
         return shape.read(self.images, self.rows[samples])
 
@@ -112,3 +113,48 @@ class Task:
             patients=self.patients[samples],
             rows=self.rows[samples],
         )
+
+
+def keep_classes(task: Task, classes: Sequence[int]) -> Task:
+    """The task with only these classes, in this order."""
+    return merge_classes(task, [[c] for c in classes])
+
+
+def merge_classes(task: Task, groups: Sequence[Sequence[int]]) -> Task:
+    """The task whose classes are these groups of the old ones; classes in no group are left out.
+
+    Raises:
+        InputError: a class stands in two groups.
+    """
+    members = [c for group in groups for c in group]
+    if len(set(members)) < len(members):
+        raise InputError(f"Groups {list(map(list, groups))} of task '{task.name}' share a class; name each class once.")
+    new_label = np.full(len(task.classes), -1)
+    for label, group in enumerate(groups):
+        new_label[list(group)] = label
+    kept = np.flatnonzero(new_label[task.labels] >= 0)
+    names = tuple(" or ".join(task.classes[c] for c in group) for group in groups)
+    return replace(
+        task,
+        name=f"{task.name} ({' vs '.join(names)})",
+        labels=new_label[task.labels[kept]],
+        classes=names,
+        patients=task.patients[kept],
+        rows=task.rows[kept],
+    )
+
+
+def random_variant(task: Task, ways: int, rng: np.random.Generator) -> Task:
+    """A task of `ways` classes made from `task`: half the time a random sub-set, half the time a random merge of all.
+
+    Raises:
+        InputError: `task` has fewer than `ways` classes.
+    """
+    count = len(task.classes)
+    if ways > count:
+        raise InputError(f"Task '{task.name}' has {count} classes; {ways} cannot be made from them.")
+    order = rng.permutation(count)
+    if ways == count or rng.random() < 0.5:
+        return keep_classes(task, order[:ways].tolist())
+    cuts = np.sort(rng.choice(np.arange(1, count), ways - 1, replace=False))
+    return merge_classes(task, [group.tolist() for group in np.split(order, cuts)])

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from medshot.encoders import EncodedBagInput
 from medshot.errors import InputError, TooFewPatients
-from medshot.imaging import Augmentation, GridShape, InputShape, augment
-from medshot.networks.encoders import EncodedBagShape
+from medshot.imaging import Augmentation, GridInput, InputSpec, augment
 from medshot.tasks import Episode, Episodes, Task, collate, draw_episode, draw_folds, random_variant
 
 ATTEMPTS = 50
@@ -90,7 +90,7 @@ def task_shares(episodes: Sequence[Episode]) -> Float[Tensor, " episodes"]:
 
 def to_tensors(
     episodes: Sequence[Episode],
-    shape: InputShape,
+    shape: InputSpec,
     device: torch.device,
     augmentation: Augmentation | None = None,
     seed: int = 0,
@@ -101,9 +101,9 @@ def to_tensors(
     """
     batch = collate(episodes, shape, device)
     generator = torch.Generator(device).manual_seed(seed)
-    if augmentation is not None and isinstance(shape, EncodedBagShape):
+    if augmentation is not None and isinstance(shape, EncodedBagInput):
         return replace(batch, images=shape.dropped(batch.images, generator))
-    if augmentation is None or not isinstance(shape, GridShape):
+    if augmentation is None or not isinstance(shape, GridInput):
         return batch
     mirrored = torch.zeros(len(batch.images), dtype=torch.bool)
     for side in (batch.support_side, batch.query_side):

@@ -1,14 +1,21 @@
 """The state of meta-training as one file: everything needed to go on and end bit for bit the same."""
 
 import json
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
 
 import numpy as np
 import torch
 
 from medshot.errors import StorageError
-from medshot.storage import read_arrays, read_metadata, write_arrays
+from medshot.storage import read_arrays, read_metadata, refuse_existing, write_arrays
 from medshot.training.trainable import Trainable
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -101,3 +108,69 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, arrays: dict[str, torch.
 
 def _under(prefix: str, arrays: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+
+def check_unfinished(folder: Path, record: str, *, resume: bool) -> None:
+    """See to it that there is nothing at `folder`, or, to resume, unfinished training alone.
+
+    Args:
+        folder: where training is to go.
+        record: the JSON file that is written last, named by what it describes: run.json, encoder.json.
+        resume: whether unfinished training is gone on with.
+
+    Raises:
+        StorageError: `folder` exists (without `resume`), is finished, or holds nothing to go on with.
+    """
+    what = Path(record).stem
+    if not resume:
+        refuse_existing(folder)
+    elif (folder / record).exists():
+        raise StorageError(f"{folder} is a finished {what}; leave --resume out and choose another folder.")
+    elif not (folder / CHECKPOINT).exists():
+        raise StorageError(f"{folder} holds no unfinished {what} to go on with; leave --resume out.")
+
+
+@contextmanager
+def unfinished(folder: Path, *, resume: bool) -> Iterator[None]:
+    """Make the folder that the block fills, and remove the checkpoint when it ends well.
+
+    A block that fails leaves the folder for `resume`, or no folder where there was no checkpoint yet.
+
+    Raises:
+        StorageError: the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=resume)
+    except OSError as error:
+        raise StorageError(f"{folder} could not be created ({error.strerror}); choose another place.") from error
+    try:
+        yield
+    except BaseException:
+        if not (folder / CHECKPOINT).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    (folder / CHECKPOINT).unlink()
+
+
+class StopRequest:
+    """While this context lasts, the first Ctrl-C sets `requested`; a second one interrupts at once, as usual."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: Any = None
+
+    def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._request)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True

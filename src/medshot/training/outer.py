@@ -17,9 +17,8 @@ from medshot.errors import InputError, Interrupted, MedshotError
 from medshot.imaging import Augmentation
 from medshot.tasks import Episode, Episodes, Task
 from medshot.training.batches import BatchSettings, draw_batch, task_shares, to_tensors
-from medshot.training.checkpoint import CHECKPOINT, Progress, load_checkpoint, save_checkpoint
+from medshot.training.checkpoint import CHECKPOINT, Progress, StopRequest, load_checkpoint, save_checkpoint
 from medshot.training.engine import Engine, fastest_engine, parse_engine
-from medshot.training.interrupt import StopRequest
 from medshot.training.split import TaskSplit
 from medshot.training.trainable import Trainable
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from medshot.imaging import InputShape
+from medshot.imaging import InputSpec
 from medshot.tasks import Episodes
 from medshot.training.engine import Engine
 
@@ -15,7 +15,7 @@ from medshot.training.engine import Engine
 class Trainable(Protocol):
     """A learner as the outer loop sees it."""
 
-    shape: InputShape
+    shape: InputSpec
     engine: Engine
     cross_validated: ClassVar[bool]
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from secret_making import FEW, PYDICOM, made_dicom, read, saved, secrets
 
-from medshot.imaging.dicom.cleaning import clean_dicom
+from medshot.deidentify.dicom import clean_dicom
 from medshot.imaging.dicom.identity import identifying_elements
-from medshot.imaging.secrecy import CannotClean, Pseudonyms
+from medshot.imaging.pseudonyms import CannotClean, Pseudonyms
 
 
 @FEW

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from secret_making import FEW, MADE, made_dicom, made_png, saved, secrets
 
+from medshot.deidentify import deidentify, identifying, identifying_name
+from medshot.deidentify.formats import format_of
 from medshot.errors import InputError, StorageError
-from medshot.imaging.deidentification import deidentify, identifying, identifying_name
-from medshot.imaging.deidentification.formats import format_of
-from medshot.imaging.secrecy import CannotClean, Pseudonyms
+from medshot.imaging.pseudonyms import CannotClean, Pseudonyms
 
 
 @pytest.mark.parametrize("suffix", MADE)

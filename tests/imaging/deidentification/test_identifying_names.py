@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medshot.imaging.deidentification import identifying_name
+from medshot.deidentify import identifying_name
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_a_deflated_bomb(tmp_path, monkeypatch):
     made.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     path = write(tmp_path / "a.dcm", made)
     assert path.stat().st_size < 20_000
-    monkeypatch.setattr("medshot.imaging.dicom.headers.BYTE_LIMIT", 1_000_000)
+    monkeypatch.setattr("medshot.imaging.dicom.header.BYTE_LIMIT", 1_000_000)
     refused(path, "inflates")
 
 

@@ -10,7 +10,7 @@ from command import medshot
 from dicom_making import film, magnetic, write
 
 from medshot.errors import InputError
-from medshot.imaging import FileImages, ImageShape, VolumeShape
+from medshot.imaging import FileImages, ImageInput, VolumeInput
 from medshot.imaging.decoding import all_image_paths, content_hash, is_series
 from medshot.tasks import load_tasks
 
@@ -48,7 +48,7 @@ def test_films_in_class_folders_have_the_patients_of_their_headers(tmp_path):
     assert task.classes == ("across", "down")
     assert len(task) == 24
     assert len(set(task.patients)) == 12
-    pixels = task.images.pixels(ImageShape(1, 24))
+    pixels = task.images.pixels(ImageInput(1, 24))
     assert pixels.dtype == np.uint8
     assert pixels.std() > 30
 
@@ -68,7 +68,7 @@ def test_a_folder_of_one_series_is_one_image_whatever_its_files_are_called(tmp_p
     other = series(tmp_path / "b" / "one", [10, 20, 30, 40], ["d", "c", "b", "a"])
     assert is_series(one)
     assert all_image_paths(tmp_path) == [one, other]
-    cubes = FileImages([one, other]).pixels(VolumeShape(size=8))
+    cubes = FileImages([one, other]).pixels(VolumeInput(size=8))
     np.testing.assert_array_equal(cubes[0], cubes[1])
     middle = cubes[0, 0, :, 4, 4].astype(int)
     assert (np.diff(middle[middle > 0]) >= 0).all(), "from the feet up"
@@ -93,9 +93,9 @@ def test_a_manifest_names_series_and_volumes_alike(tmp_path):
     (tmp_path / "task.csv").write_text("\n".join(rows) + "\n")
     (task,) = load_tasks(tmp_path)
     assert task.images.axes == 3
-    assert task.images.pixels(VolumeShape(size=8)).shape == (8, 1, 8, 8, 8)
+    assert task.images.pixels(VolumeInput(size=8)).shape == (8, 1, 8, 8, 8)
     with pytest.raises(InputError, match="--cut slices, or --dimensions 3"):
-        task.images.pixels(ImageShape(1, 8))
+        task.images.pixels(ImageInput(1, 8))
 
 
 def test_anisotropic_voxels_keep_their_proportions(tmp_path):
@@ -103,7 +103,7 @@ def test_anisotropic_voxels_keep_their_proportions(tmp_path):
     content = np.full((8, 8, 2), 50, np.int16)
     content[0] = 10
     nibabel.save(nibabel.Nifti1Image(content, np.diag([1.0, 1, 4, 1])), tmp_path / "v.nii")
-    (cube,) = FileImages([tmp_path / "v.nii"]).pixels(VolumeShape(size=8))[0]
+    (cube,) = FileImages([tmp_path / "v.nii"]).pixels(VolumeInput(size=8))[0]
     assert (cube.reshape(8, -1).max(1) > 0).all(), "two slices of 4 mm are as tall as eight voxels of 1 mm are wide"
 
 

@@ -28,7 +28,8 @@ from volume_making import (
 )
 
 from medshot.errors import InputError
-from medshot.imaging.volumes import content, read_volume_file
+from medshot.imaging.volumes import read_volume_file
+from medshot.imaging.volumes import volume as content
 
 
 @small

@@ -111,9 +111,9 @@ def train_encoder(
 
     Example: medshot train-encoder tasks/ --out encoder
     """
-    from medshot.networks.encoders.folder import read_record
+    from medshot.encoders.folder import read_record
     from medshot.tasks import load_tasks
-    from medshot.training.encoders import EncoderSettings, train_encoder_into
+    from medshot.training.pretraining import EncoderSettings, train_encoder_into
 
     settings = EncoderSettings(objective=objective, parameters=parameters, steps=steps, seed=seed)
     loaded = [task for path in tasks for task in load_tasks(path, label=label, keep=kept(keep))]

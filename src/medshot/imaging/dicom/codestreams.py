@@ -4,7 +4,7 @@ import struct
 
 from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
-from medshot.imaging.dicom.headers import Unsuitable
+from medshot.imaging.dicom.header import Unsuitable
 
 _HIGH_THROUGHPUT = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
 _END = b"\xff\xd9"

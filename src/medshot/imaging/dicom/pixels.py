@@ -1,12 +1,15 @@
 """Stored pixels: what the header claims is judged first, then one decoder for each transfer syntax does the work."""
 
 import math
+import os
+import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Shaped, UInt16
 from pydicom.dataset import FileDataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
@@ -27,10 +30,45 @@ from pydicom.uid import (
 )
 
 from medshot.imaging.dicom.codestreams import judge_codestream, precision
-from medshot.imaging.dicom.decoders import complaints, decode_twelve_bits
-from medshot.imaging.dicom.headers import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, transfer_syntax
+from medshot.imaging.dicom.header import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, transfer_syntax
 from medshot.imaging.dicom.values import span_of
 from medshot.imaging.reading import PIXEL_LIMIT
+
+_stderr_lock = threading.Lock()
+
+
+def decode_twelve_bits(frames: list[bytes]) -> UInt16[np.ndarray, "*frames rows columns"]:
+    """JPEG frames of 12 bits, which neither Pillow nor GDCM decodes."""
+    try:
+        from imagecodecs import jpeg8_decode
+    except ImportError:
+        raise ImportError("JPEG of 12 bits needs the package imagecodecs, which is not installed") from None
+    decoded = [jpeg8_decode(frame) for frame in frames]
+    return decoded[0] if len(decoded) == 1 else np.stack(decoded)
+
+
+@contextmanager
+def complaints() -> Iterator[list[str]]:
+    """Collect what C libraries print on stderr while they decode.
+
+    GDCM's libjpeg prints that data are corrupt, and returns what is left of them as if nothing had happened.
+    """
+    said: list[str] = []
+    with _stderr_lock, tempfile.TemporaryFile() as file:
+        try:
+            kept = os.dup(2)
+        except OSError:  # there is no stderr
+            yield said
+            return
+        os.dup2(file.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            said += [line.strip() for line in file.read(10_000).decode(errors="replace").splitlines() if line.strip()]
+
 
 Stored = Shaped[np.ndarray, "frames rows columns *colours"]
 

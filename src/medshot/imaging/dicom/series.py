@@ -10,10 +10,9 @@ from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
 from medshot.errors import InputError
-from medshot.imaging.dicom.headers import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, open_dataset, quiet
-from medshot.imaging.dicom.picture import Picture, picture_of
-from medshot.imaging.dicom.places import Place, repeated, stack
-from medshot.imaging.dicom.reading import damage, described, modality_of, read_dicom, with_remarks
+from medshot.imaging.dicom.geometry import Place, repeated, stack
+from medshot.imaging.dicom.header import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, open_dataset, quiet
+from medshot.imaging.dicom.image import Picture, damage, described, modality_of, picture_of, read_dicom, with_remarks
 from medshot.imaging.scan import Scan
 
 _FIRST_GROUPS = (b"\x08\0", b"\x02\0", b"\0\x08")

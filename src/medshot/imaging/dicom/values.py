@@ -1,11 +1,13 @@
 """From stored numbers to values: palette, modality transform, and the direction of brightness (PS3.3 C.11.1)."""
 
+import math
+
 import numpy as np
 from jaxtyping import Num
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.processing import apply_color_lut
 
-from medshot.imaging.dicom.headers import Unsuitable, first_item, number
+from medshot.imaging.dicom.header import Unsuitable, first_item, number
 
 Pixels = Num[np.ndarray, "frames rows columns *colours"]
 
@@ -150,3 +152,92 @@ def to_values(stored: Pixels, dataset: Dataset, modality: str, assumed: list[str
     mirror = sum(ends)
     inverted = mirror - values.astype(np.float64)
     return inverted.astype(values.dtype), mirror
+
+
+def window_of(dataset: Dataset, mirror: float | None, assumed: list[str]) -> tuple[float, float] | None:
+    """The first window of the file, in the values of the scan.
+
+    Args:
+        dataset: the file, or what its functional groups say of a frame.
+        mirror: where values were inverted, the number from which they were subtracted.
+        assumed: what had to be taken is added here.
+    """
+    found = _from_table(dataset, assumed) or _from_numbers(dataset, assumed)
+    if found is None or mirror is None:
+        return found
+    return mirror - found[1], mirror - found[0]
+
+
+def _from_table(dataset: Dataset, assumed: list[str]) -> tuple[float, float] | None:
+    table = first_item(dataset, "VOILUTSequence")
+    if table is None:
+        return None
+    entries, first, _ = (int(value) for value in table.LUTDescriptor)
+    assumed.append("Of a VOI lookup table the range of its entries was taken as the window, not its curve.")
+    return float(first), float(first + (entries or 65_536) - 1)
+
+
+def _from_numbers(dataset: Dataset, assumed: list[str]) -> tuple[float, float] | None:
+    centres, widths = (_listed(dataset.get(keyword)) for keyword in ("WindowCenter", "WindowWidth"))
+    if not centres or not widths:
+        return None
+    if len(centres) > 1:
+        assumed.append(f"The file names {len(centres)} windows; the first was taken.")
+    centre, width = centres[0], widths[0]
+    function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
+    if not math.isfinite(centre) or not math.isfinite(width) or width < (1 if function == "LINEAR" else 1e-12):
+        assumed.append(f"The window of centre {centre:g} and width {width:g} is impossible and was left aside.")
+        return None
+    if function == "LINEAR":  # the standard's equation (C.11.2.1.2.1)
+        return centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
+    if function != "LINEAR_EXACT":
+        assumed.append(f"The window's curve {function} was taken as linear between the same centre and width.")
+    return centre - width / 2, centre + width / 2
+
+
+def _listed(value: object) -> list[float]:
+    if value is None or value == "":
+        return []
+    try:
+        return [float(item) for item in value]  # type: ignore[attr-defined]
+    except TypeError:
+        return [float(value)]  # type: ignore[arg-type]
+
+
+_GROUPS = (
+    "PixelMeasuresSequence",
+    "PlanePositionSequence",
+    "PlaneOrientationSequence",
+    "PixelValueTransformationSequence",
+    "FrameVOILUTSequence",
+)
+_BESIDE = ("PhotometricInterpretation", "BitsStored", "SequenceOfUltrasoundRegions")
+_PARTS = ("StackID", "TemporalPositionIndex", "DimensionIndexValues")
+
+
+def frame_headers(dataset: FileDataset, frames: int) -> list[Dataset]:
+    """For every frame the attributes that hold for it; the file's own, over and over, where it has no groups.
+
+    Raises:
+        Unsuitable: groups for another number of frames.
+    """
+    shared = first_item(dataset, "SharedFunctionalGroupsSequence")
+    each = dataset.get("PerFrameFunctionalGroupsSequence")
+    if shared is None and not each:
+        return [dataset] * frames
+    if each and len(each) != frames:
+        raise Unsuitable(f"has {frames} frames and describes {len(each)}; replace the file")
+    return [_merged(dataset, shared, each[index] if each else None) for index in range(frames)]
+
+
+def _merged(dataset: FileDataset, shared: Dataset | None, own: Dataset | None) -> Dataset:
+    merged = Dataset()
+    for keyword in _BESIDE:
+        if keyword in dataset:
+            merged[keyword] = dataset[keyword]
+    for group in _GROUPS:
+        for source in (shared, own):
+            item = first_item(source, group) if source is not None else None
+            if item is not None:
+                merged.update(item)
+    return merged

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from pydicom.dataset import Dataset
 from pydicom.waveforms.numpy_handler import multiplex_array
 
-from medshot.imaging.dicom.headers import BYTE_LIMIT, Unsuitable, first_item, number
+from medshot.imaging.dicom.header import BYTE_LIMIT, Unsuitable, first_item, number
 
 _MILLIVOLTS = {"uV": 1e-3, "mV": 1.0, "V": 1e3}
 

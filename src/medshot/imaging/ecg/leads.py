@@ -2,14 +2,15 @@
 
 import itertools
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
+from scipy.ndimage import median_filter
 
-from medshot.imaging.arrays import Image
-from medshot.imaging.ecg.ink import Ink, read_ink, read_light
-from medshot.imaging.ecg.page import LAYOUT
+from medshot.imaging.ecg.page import LAYOUT, SECONDS, Ink, read_ink, read_light
+from medshot.imaging.scan import Image
 
 ROWS, COLUMNS = 4, 4  # three rows of four leads, and a strip of one
 PAGE_LEADS = (*itertools.chain(*LAYOUT[:-1]), "strip")
@@ -122,3 +123,146 @@ def _extent(band: Ink) -> tuple[int, int]:
         return 0, width
     longest = int(np.argmax(ends - starts))
     return int(starts[longest]), int(ends[longest])
+
+
+TRACE_REACH = 0.95  # of the distance of rows: how far above and below its base line a trace is looked for
+JUMP, CLIMB = 8, 0.08  # pixels that the path may climb in a column, and what one of them costs
+STRAY = 0.3  # what lying at the far edge of the band costs, and the ink that makes a pixel part of a stroke
+
+
+def follow_traces(ink: Ink, layout: Layout) -> Float[np.ndarray, "traces width"]:
+    """How high each row's trace is above the middle of its band, column by column, in distances of rows.
+
+    The path of most ink and least climbing is found by dynamic programming. In every column the stroke through the path
+    is then taken from end to end, and the trace is at the end that is farther from the path's running median: a spike
+    is one stroke up and down.
+
+    Args:
+        ink: of the page, without upright bars.
+        layout: where its rows are.
+    """
+    bands = np.stack([cut(ink, layout, row, 0, 1, TRACE_REACH) for row in range(ROWS)])
+    height, width = bands.shape[1:]
+    path = _path(bands)
+    base = median_filter(path.astype(float), size=(1, max(3, width // 12 | 1)), mode="nearest")
+    solid = bands > STRAY
+    top, bottom = _stroke(solid, path)
+    near = np.take_along_axis(solid, path[:, None], 1)[:, 0]
+    thick = np.array(
+        [[np.median(size[on])] if on.any() else [0.0] for size, on in zip(bottom - top, near, strict=True)]
+    )
+    end = np.where(base - top > bottom - base, top + thick / 2, bottom - thick / 2)
+    return (height / 2 - np.where(bottom - top > 2 * thick + 1, end, (top + bottom) / 2)) / layout.spacing
+
+
+def _path(bands: Float[np.ndarray, "traces height width"]) -> Int[np.ndarray, "traces width"]:
+    """The row of pixels in every column of the cheapest way through each band."""
+    height, width = bands.shape[1:]
+    stray = STRAY * np.abs(np.arange(height) - height / 2) / height
+    cost = np.moveaxis(1 - bands, 2, 0) + stray
+    steps = np.arange(-JUMP, JUMP + 1)
+    total, came = cost[0], np.zeros((width, len(bands), height), int)
+    for column in range(1, width):
+        padded = np.pad(total, ((0, 0), (JUMP, JUMP)), constant_values=np.inf)
+        options = np.lib.stride_tricks.sliding_window_view(padded, len(steps), axis=1) + CLIMB * np.abs(steps)
+        came[column] = options.argmin(axis=2)
+        total = np.take_along_axis(options, came[column][..., None], 2)[..., 0] + cost[column]
+    path = np.empty((len(bands), width), int)
+    path[:, -1] = total.argmin(axis=1)
+    rows = np.arange(len(bands))
+    for column in range(width - 1, 0, -1):
+        path[:, column - 1] = path[:, column] + steps[came[column, rows, path[:, column]]]
+    return path
+
+
+def _stroke(
+    solid: Bool[np.ndarray, "traces height width"], path: Int[np.ndarray, "traces width"]
+) -> tuple[Int[np.ndarray, "traces width"], Int[np.ndarray, "traces width"]]:
+    """First and last pixel of the stroke through the path; the path itself where there is no ink."""
+    height = solid.shape[1]
+    index = np.arange(height)[:, None]
+    above = np.maximum.accumulate(np.where(solid, -1, index), axis=1)
+    below = np.minimum.accumulate(np.where(solid, height, index)[:, ::-1], axis=1)[:, ::-1]
+    at = path[:, None]
+    near = np.take_along_axis(solid, at, 1)[:, 0]
+    top = np.where(near, np.take_along_axis(above, at, 1)[:, 0] + 1, path)
+    bottom = np.where(near, np.take_along_axis(below, at, 1)[:, 0] - 1, path)
+    return top, bottom
+
+
+BEFORE, AFTER = 0.3, 0.5  # seconds around R
+SAMPLES = 64
+REFRACTORY = 0.33  # seconds: beats are at least so far apart
+SIDE = 448  # pixels of the picture
+FULL = 0.6  # distances of rows that reach from a curve's middle to its edge
+PEN = 2  # pixels
+
+
+def find_beats(traces: Float[np.ndarray, "traces width"]) -> Int[np.ndarray, " beats"]:
+    """The columns of the R peaks: where all rows together change fastest; the middle where nothing changes.
+
+    Args:
+        traces: as `follow_traces` finds them: three rows of four leads in turn, and a strip of one.
+    """
+    from scipy.signal import find_peaks  # takes a second to import, and only pages need it
+
+    width = traces.shape[1]
+    per_second = width / SECONDS
+    speed = np.abs(np.diff(traces, axis=1, prepend=traces[:, :1]))
+    for change in _edges(width)[1:-1]:
+        speed[: ROWS - 1, max(0, change - 3) : change + 4] = 0
+    window = np.hanning(max(3, round(0.1 * per_second) | 1))
+    energy = np.convolve(np.sqrt(speed).sum(axis=0), window, "same")
+    quarters = np.array_split(energy, COLUMNS)  # leads of one are taller than those of another
+    energy = np.concatenate([quarter / max(float(np.percentile(quarter, 97)), 1e-6) for quarter in quarters])
+    peaks, _ = find_peaks(energy, distance=max(1, round(REFRACTORY * per_second)))
+    return peaks[energy[peaks] > 0.5] if len(peaks) else np.array([width // 2])
+
+
+def median_beats(traces: Float[np.ndarray, "traces width"]) -> Float[np.ndarray, "leads samples"]:
+    """The median beat of each of the twelve leads, from 0.3 s before R to 0.5 s after it.
+
+    Every beat is first moved so that its own median is 0.
+
+    Args:
+        traces: see `find_beats`.
+    """
+    width = traces.shape[1]
+    peaks, edges = find_beats(traces), _edges(width)
+    time = np.linspace(-BEFORE, AFTER, SAMPLES) * width / SECONDS
+    found = []
+    for row in range(ROWS - 1):
+        for first, last in pairwise(edges):
+            whole = peaks[(peaks + time[0] >= first) & (peaks + time[-1] <= last)]
+            some = peaks[(peaks >= first) & (peaks < last)]
+            inside = next((each for each in (whole, some) if len(each)), np.array([(first + last) / 2]))
+            at = np.clip(inside[:, None] + time, first, last - 1)
+            beats = np.interp(at.ravel(), np.arange(width), traces[row]).reshape(at.shape)
+            found.append(np.median(beats - np.median(beats, axis=1, keepdims=True), axis=0))
+    return np.stack(found)
+
+
+def draw_beats(beats: Float[np.ndarray, "leads samples"]) -> UInt8[np.ndarray, "side side"]:
+    """The beats white on black, leads recorded at the same time in one row: four rows of three."""
+    sheet = np.zeros((SIDE, SIDE), np.uint8)
+    rows, columns = (np.linspace(0, SIDE, count + 1).astype(int) for count in (COLUMNS, ROWS - 1))
+    for number, beat in enumerate(beats):
+        column, row = divmod(number, COLUMNS)
+        place = sheet[rows[row] : rows[row + 1], columns[column] : columns[column + 1]]
+        place[:] = draw_curve(beat, *place.shape)
+    return sheet
+
+
+def draw_curve(values: Float[np.ndarray, " samples"], height: int, width: int) -> UInt8[np.ndarray, "height width"]:
+    """One curve from side to side, white on black, its median in the middle; what reaches beyond is cut off."""
+    x = np.linspace(0, width - 1, len(values))
+    y = (height - 1) * (0.5 - np.clip((values - np.median(values)) / (2 * FULL), -0.5, 0.5))
+    points = np.rint(16 * np.stack([x, y], axis=1)).astype(np.int32)
+    picture = np.zeros((height, width), np.uint8)
+    cv2.polylines(picture, [points], False, 255, PEN, cv2.LINE_AA, 4)
+    return picture
+
+
+def _edges(width: int) -> Int[np.ndarray, " edges"]:
+    """Columns where leads begin, and the one after the last."""
+    return np.linspace(0, width, COLUMNS + 1).round().astype(int)

@@ -3,11 +3,9 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from medshot.imaging.arrays import Image
-from medshot.imaging.ecg.beats import draw_beats, median_beats
-from medshot.imaging.ecg.ink import read_ink, without_bars
-from medshot.imaging.ecg.leads import PAGE_LEADS, cut_leads, find_layout
-from medshot.imaging.ecg.traces import follow_traces
+from medshot.imaging.ecg.leads import PAGE_LEADS, cut_leads, draw_beats, find_layout, follow_traces, median_beats
+from medshot.imaging.ecg.page import read_ink, without_bars
+from medshot.imaging.scan import Image
 
 PAGE_PICTURES = (*PAGE_LEADS, "beats")
 

@@ -1,5 +1,5 @@
 """Formats of volumes: what each header says, judged before memory is taken for what it promises."""
 
-from medshot.imaging.volumes.opening import read_volume_file
+from medshot.imaging.volumes.volume_file import read_volume_file
 
 __all__ = ["read_volume_file"]

@@ -11,10 +11,18 @@ import numpy as np
 
 from medshot.errors import InputError
 from medshot.imaging.scan import Scan
-from medshot.imaging.volumes.content import Compression, beside
-from medshot.imaging.volumes.place import LPS_TO_RAS, Place, place_of, refuse_spacing, unplaced
-from medshot.imaging.volumes.text import add_field, head, need, numbers, whole_numbers
-from medshot.imaging.volumes.voxels import raw_voxels, scan_of
+from medshot.imaging.volumes.text_header import add_field, head, need, numbers, whole_numbers
+from medshot.imaging.volumes.volume import (
+    LPS_TO_RAS,
+    Compression,
+    Place,
+    beside,
+    place_of,
+    raw_voxels,
+    refuse_spacing,
+    scan_of,
+    unplaced,
+)
 
 DTYPES = {
     "MET_CHAR": "int8",

@@ -16,9 +16,19 @@ from nibabel.spatialimages import HeaderDataError
 
 from medshot.errors import InputError
 from medshot.imaging.scan import Scan
-from medshot.imaging.volumes.content import companion, is_gzip, refuse_large, take, voxel_bytes
-from medshot.imaging.volumes.place import Affine, Place, place_of, refuse_spacing, unplaced
-from medshot.imaging.volumes.voxels import scan_of
+from medshot.imaging.volumes.volume import (
+    Affine,
+    Place,
+    companion,
+    is_gzip,
+    place_of,
+    refuse_large,
+    refuse_spacing,
+    scan_of,
+    take,
+    unplaced,
+    voxel_bytes,
+)
 
 Header = Nifti1Header | Nifti1PairHeader
 

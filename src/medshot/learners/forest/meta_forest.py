@@ -9,15 +9,31 @@ from jaxtyping import Float, Int
 from sklearn.tree import BaseDecisionTree
 from torch import Tensor, nn
 
-from medshot.imaging import ImageShape, InputShape
+from medshot.imaging import ImageInput, InputSpec
 from medshot.learners.base import Adapted, Learner
-from medshot.learners.content import Drawn, canonical_labels
-from medshot.learners.forest.calibration import calibrated
-from medshot.learners.forest.settings import SettingsSpace, joint
-from medshot.learners.forest.trees import class_values, leaf_values, tree_tensors
+from medshot.learners.features import as_vectors
+from medshot.learners.forest.trees import SettingsSpace, class_values, joint, leaf_values, tree_tensors
 from medshot.learners.meta_features import META_FEATURES, meta_features
-from medshot.learners.vectors import as_vectors
+from medshot.learners.seeding import Drawn, canonical_labels
 from medshot.tasks import Support
+
+
+def calibrated(
+    probabilities: Float[Tensor, "queries ways"], temperature: Float[Tensor, ""], smoothing: Float[Tensor, ""]
+) -> Float[Tensor, "queries ways"]:
+    """Logits τ log((p + ε) / (1 + K ε)) of the K classes.
+
+    The order of the classes stays as it is. ε keeps a class that no tree has voted for from being impossible; the
+    larger it is, the nearer are all classes to 1 / K. τ above 1 makes up for averaging, which leaves a forest less sure
+    than it should be (Niculescu-Mizil and Caruana, ICML 2005).
+
+    Args:
+        probabilities: of every query.
+        temperature: τ, positive.
+        smoothing: ε, positive.
+    """
+    return temperature * ((probabilities + smoothing) / (1 + probabilities.shape[1] * smoothing)).log()
+
 
 TEMPERATURE, SMOOTHING = 2.0, 0.05
 SPREAD = 0.01
@@ -60,7 +76,7 @@ class MetaForest(Learner):
 
     def __init__(
         self,
-        shape: InputShape = ImageShape(channels=1, size=64),
+        shape: InputSpec = ImageInput(channels=1, size=64),
         *,
         pixels: int = 16,
         trees: int = 240,

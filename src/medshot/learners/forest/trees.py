@@ -1,12 +1,16 @@
 """scikit-learn's fitted trees as tensors: they predict the same, and are saved without pickle."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import BaseDecisionTree
 from torch import Tensor
+
+from medshot.imaging import FeatureInput, InputSpec
 
 CHILDREN, FEATURES, THRESHOLDS, VALUES = "trees.children", "trees.features", "trees.thresholds", "trees.values"
 
@@ -89,3 +93,115 @@ def _rounded_down(thresholds: Float[np.ndarray, " nodes"]) -> Float[np.ndarray, 
     """The largest float32 numbers that are not above these."""
     rounded = thresholds.astype(np.float32)
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+
+
+Forest: TypeAlias = RandomForestClassifier | ExtraTreesClassifier
+Value = str | int | float | None
+AXES: Mapping[str, Mapping[Value, float]] = {
+    "splits": {"best": 0.5, "random": 0.5},
+    "sampling": {"all": 0.9, "bootstrap": 0.05, "balanced bootstrap": 0.05},
+    "candidates": {"log2": 0.4, "sqrt": 0.4, 0.2: 0.2},
+    "leaf": {1: 0.95, 3: 0.05},
+    "depth": {None: 0.9, 2: 0.1},
+}
+"""What can be set beside the features a tree sees, and the share that each value starts with."""
+
+
+class SettingsSpace:
+    """All settings of a forest: one value on each of six axes, each axis with probabilities of its own.
+
+    ==========  =====================================================================================================
+    blocks      the features a tree sees: all, the first block, or a third of the other blocks
+    splits      "best" thresholds (`RandomForestClassifier`) or "random" ones (`ExtraTreesClassifier`)
+    sampling    a tree grows on all samples, on a bootstrap of them, or on one whose classes are weighted to be equal
+    candidates  how many features a split chooses from (scikit-learn's `max_features`)
+    leaf        samples in the smallest leaf
+    depth       the most splits above a leaf
+    ==========  =====================================================================================================
+
+    A forest's settings are a row of six numbers: which value it has on each axis.
+
+    Args:
+        shape: what the learner takes of an image.
+    """
+
+    def __init__(self, shape: InputSpec) -> None:
+        self.blocks = blocks_of(shape)
+        self.axes: dict[str, Mapping[Value, float]] = {
+            "blocks": dict.fromkeys(self.blocks, 1 / len(self.blocks)),
+            **AXES,
+        }
+
+    @property
+    def start(self) -> Float[Tensor, " values"]:
+        """The log-probability that each value starts with, axis after axis."""
+        return torch.tensor([share for axis in self.axes.values() for share in axis.values()]).log()
+
+    def log_probabilities(self, logits: Float[Tensor, " values"]) -> dict[str, Float[Tensor, " of_axis"]]:
+        """The log-probabilities of each axis' values."""
+        parts = logits.split([len(axis) for axis in self.axes.values()])
+        return {name: part.log_softmax(0) for name, part in zip(self.axes, parts, strict=True)}
+
+    def trials(self, count: int, generator: torch.Generator) -> Int[Tensor, "count axes"]:
+        """Random settings in which each value occurs as often as the share that it starts with, up to rounding."""
+        columns = []
+        for axis in self.axes.values():
+            offset = torch.rand((), generator=generator, dtype=torch.float64)
+            values = _dealt(torch.tensor(list(axis.values())), count, offset)
+            columns.append(values[torch.randperm(count, generator=generator)])
+        return torch.stack(columns, 1)
+
+    def shares(self, log_probabilities: Mapping[str, Tensor], trees: int) -> Int[Tensor, "trees axes"]:
+        """The settings of each of `trees` trees, so that settings have trees in proportion to their probability."""
+        every = torch.cartesian_prod(*(torch.arange(len(axis)) for axis in self.axes.values()))
+        cpu = {name: axis.detach().cpu() for name, axis in log_probabilities.items()}
+        return every[_dealt(joint(cpu, every).exp(), trees, 0.5)]
+
+    def grow(
+        self,
+        settings: Sequence[int],
+        vectors: Float[np.ndarray, "support features"],
+        labels: Int[np.ndarray, " support"],
+        *,
+        trees: int,
+        seed: int,
+    ) -> tuple[Forest, Int[np.ndarray, " seen"]]:
+        """A forest with these settings, and the columns of the vectors that it sees."""
+        chosen = {name: list(axis)[value] for (name, axis), value in zip(self.axes.items(), settings, strict=True)}
+        columns = np.arange(vectors.shape[1])[self.blocks[str(chosen["blocks"])]]
+        kind: type[Forest] = RandomForestClassifier if chosen["splits"] == "best" else ExtraTreesClassifier
+        forest = kind(
+            trees,
+            bootstrap=chosen["sampling"] != "all",
+            class_weight="balanced_subsample" if chosen["sampling"] == "balanced bootstrap" else None,
+            max_features=chosen["candidates"],
+            min_samples_leaf=chosen["leaf"],
+            max_depth=chosen["depth"],
+            random_state=seed,
+        )
+        return forest.fit(vectors[:, columns], labels), columns
+
+
+def joint(log_probabilities: Mapping[str, Tensor], settings: Int[Tensor, "count axes"]) -> Float[Tensor, " count"]:
+    """The log-probability of each setting: the sum over its axes."""
+    return torch.stack([axis[values] for axis, values in zip(log_probabilities.values(), settings.T, strict=True)]).sum(
+        0
+    )
+
+
+def _dealt(shares: Float[Tensor, " values"], count: int, offset: Tensor | float) -> Int[Tensor, " count"]:
+    """`count` values in proportion to their shares, each rounded up or down (systematic resampling, Kitagawa, 1996)."""
+    cumulative = shares.double().cumsum(0)
+    steps = (torch.arange(count) + offset) / count
+    return torch.searchsorted(cumulative, steps * cumulative[-1])
+
+
+def blocks_of(shape: InputSpec) -> dict[str, slice]:
+    """Where all features stand, those of the first block, and those of up to three runs of the other blocks."""
+    every = {"all": slice(None)}
+    if not isinstance(shape, FeatureInput) or len(shape.blocks) == 1:
+        return every
+    ends = np.cumsum([0, *shape.blocks]).tolist()
+    others = np.arange(1, len(shape.blocks))
+    runs = [np.array([0]), *np.array_split(others, min(3, len(others)))]
+    return every | {f"{run[0]}-{run[-1]}": slice(ends[run[0]], ends[run[-1] + 1]) for run in runs}

@@ -4,15 +4,23 @@ from collections.abc import Collection
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from medshot.imaging import ImageShape, InputShape
+from medshot.imaging import ImageInput, InputSpec
 from medshot.learners.base import Adapted, Gradient
-from medshot.learners.content import Drawn
-from medshot.learners.gradient.base import HEAD, GradientLearner
-from medshot.learners.gradient.inner_loop import Parameters, inner_loop
-from medshot.learners.gradient.rates import first_rates, key, learned_logarithms
-from medshot.learners.head import WEIGHT
+from medshot.learners.features import BIAS, WEIGHT, class_means
+from medshot.learners.gradient.base import (
+    HEAD,
+    GradientLearner,
+    Parameters,
+    first_rates,
+    inner_loop,
+    key,
+    learned_logarithms,
+    mean_feature,
+)
+from medshot.learners.seeding import Drawn
 from medshot.tasks import Support
 
 
@@ -42,7 +50,7 @@ class Maml(GradientLearner):
 
     def __init__(
         self,
-        shape: InputShape = ImageShape(channels=1, size=64),
+        shape: InputSpec = ImageInput(channels=1, size=64),
         *,
         width: int = 64,
         steps: int = 5,
@@ -123,3 +131,38 @@ class MetaSgd(Maml):
     def rate(self, name: str) -> Tensor:
         """α of the parameter tensor of that name; of the head's weight one for each feature."""
         return self.first_rates[name] * self.rates[key(name)]
+
+
+def prototype_head(
+    features: Float[Tensor, "samples features"], support: Support
+) -> dict[str, Float[Tensor, "ways *features"]]:
+    """Weight 2 μ_c and bias −|μ_c|² (Snell et al., 2017, equation 8; Triantafillou et al., 2020, section 3).
+
+    With them the logit of x is −|x − μ_c|² but for |x|², which all classes have in common.
+
+    Args:
+        features: of the support's images.
+        support: their labels and weights.
+    """
+    means = class_means(features, support.labels, support.weights, support.ways)
+    return {WEIGHT: 2 * means, BIAS: -means.square().sum(1)}
+
+
+class ProtoMaml(Maml):
+    """Proto-MAML (Triantafillou et al., 2020, section 3): the head starts at weight 2 μ_c and bias −|μ_c|².
+
+    μ_c is the mean of class c's support features under θ₀, less the mean of all. The meta-gradient goes through that
+    start as through the inner loop, whose rates are learned as in `Maml`. Inductive; `adapt` costs one forward pass
+    more than MAML's.
+    """
+
+    name = "proto-maml"
+    summary = "MAML whose head starts at the class means"
+    paper = "Triantafillou et al., ICLR 2020"
+    first = None
+
+    def start(self, support: Support) -> Parameters:
+        """θ₀ and the head of a prototypical network."""
+        start = self.adapting()
+        features = self.features(start, support.images)
+        return start | prototype_head(features - mean_feature(features, support), support)

@@ -7,13 +7,11 @@ import torch
 from torch import nn
 
 from medshot.errors import InputError
-from medshot.imaging import ImageShape, InputShape
+from medshot.imaging import ImageInput, InputSpec
 from medshot.learners.base import Adapted
-from medshot.learners.content import Drawn
-from medshot.learners.gradient.base import GradientLearner
-from medshot.learners.gradient.inner_loop import Parameters, inner_loop
-from medshot.learners.gradient.rates import first_rates, key, learned_logarithms
+from medshot.learners.gradient.base import GradientLearner, Parameters, first_rates, inner_loop, key, learned_logarithms
 from medshot.learners.meta_training import update_on
+from medshot.learners.seeding import Drawn
 from medshot.networks import MetaNetwork
 from medshot.tasks import Support, Task
 
@@ -63,7 +61,7 @@ class Metal(GradientLearner):
 
     def __init__(
         self,
-        shape: InputShape = ImageShape(channels=1, size=64),
+        shape: InputSpec = ImageInput(channels=1, size=64),
         *,
         width: int = 64,
         steps: int = 5,

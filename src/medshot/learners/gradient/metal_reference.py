@@ -12,9 +12,9 @@ from torch.func import functional_call
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from medshot.errors import InputError
-from medshot.imaging import ImageShape
+from medshot.imaging import ImageInput
 from medshot.learners.base import Adapted, Learner
-from medshot.learners.content import Drawn
+from medshot.learners.seeding import Drawn
 from medshot.networks import MetaNetwork, ReferenceNetwork
 from medshot.tasks import Support
 
@@ -54,7 +54,7 @@ class MetalReference(Learner):
 
     def __init__(
         self,
-        shape: ImageShape = ReferenceNetwork.shape,
+        shape: ImageInput = ReferenceNetwork.shape,
         *,
         epochs: int = 10,
         batch: int = 32,

@@ -6,12 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from medshot.imaging import ImageShape, InputShape
+from medshot.imaging import ImageInput, InputSpec
 from medshot.learners.base import Adapted
-from medshot.learners.content import Drawn
-from medshot.learners.gradient.base import HEAD, GradientLearner
-from medshot.learners.gradient.inner_loop import Parameters, inner_loop
-from medshot.learners.gradient.rates import first_rates
+from medshot.learners.gradient.base import HEAD, GradientLearner, Parameters, first_rates, inner_loop
+from medshot.learners.seeding import Drawn
 from medshot.tasks import Episodes, Support
 
 
@@ -40,7 +38,7 @@ class Reptile(GradientLearner):
 
     def __init__(
         self,
-        shape: InputShape = ImageShape(channels=1, size=64),
+        shape: InputSpec = ImageInput(channels=1, size=64),
         *,
         width: int = 64,
         steps: int = 5,

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from medshot.learners.prototypes import memberships
+from medshot.learners.features import memberships
 
 STEPS = 200
 SQUARINGS = 5

@@ -1,0 +1,131 @@
+"""The audit: one pass over all images, then every part of it, then a verdict."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from medshot.audit.balance import balance_findings
+from medshot.audit.cues import Pictures
+from medshot.audit.duplicates import duplicate_findings
+from medshot.audit.facts import FactStore
+from medshot.audit.findings import Counts, Finding, Verdict, sorted_by_harm
+from medshot.audit.groups import CROP_WORK, Groups, grouped
+from medshot.audit.label_noise import label_findings, mixture_findings
+from medshot.audit.listing import Listing, Problem, listings, unusable_findings
+from medshot.audit.measuring import measure_all
+from medshot.audit.odd_images import odd_findings
+from medshot.audit.privacy import privacy_findings
+from medshot.audit.sample import Examined
+from medshot.audit.shortcuts import shortcut_findings
+from medshot.audit.splits import split_findings
+from medshot.errors import InputError
+from medshot.imaging import ImageSource
+from medshot.storage import shown
+
+ENCODED = 20_000  # images that an encoder is asked for at most
+
+Embed = Callable[[ImageSource], Float[np.ndarray, "images features"]]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A verdict with what it was made from, for showing pictures."""
+
+    verdict: Verdict
+    tasks: Mapping[str, Examined]
+
+
+def audit(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    label: str = "label",
+    split: str = "split",
+    keep: Mapping[str, Sequence[str]] | None = None,
+    embed: Embed | None = None,
+    seed: int = 0,
+) -> Audit:
+    """Find what is wrong with labelled data before anything is trained on it; nothing of it is changed.
+
+    Args:
+        paths: what `load_tasks` takes, or several of these, which are then compared with each other.
+        label: the manifest column to take labels from.
+        split: the manifest column to take a given split from; a MedMNIST archive has its own.
+        keep: for a manifest column, the values whose rows are kept.
+        embed: features of images, for suspecting labels; nothing is said of labels where it is left out.
+        seed: of folds and permutations.
+
+    Raises:
+        InputError: there is no task at a path, none of its images can be read, or a manifest is no table at all.
+        StorageError: the cache folder cannot be written to.
+    """
+    places = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    named, store = ", ".join(map(shown, places)), FactStore()
+    listed = _named_apart([one for path in places for one in listings(path, label=label, split=split, keep=keep)])
+    tasks, findings, counts = list[Examined](), list[Finding](), list[Counts]()
+    for listing in listed:
+        measured = measure_all(listing, store)
+        readable = np.flatnonzero(measured.rows >= 0)
+        findings += unusable_findings(listing, measured.problems)
+        counts.append(_counts(listing, measured.problems))
+        if len(readable):
+            tasks.append(Examined(listing, readable, measured.rows[readable], store))
+    if not tasks:
+        first = next((finding for finding in findings if finding.examples), None)
+        why = f" ({first.examples[0].image}: {first.examples[0].caption})" if first else ""
+        raise InputError(f"{named} holds no image that can be read{why}; check the path and the files.")
+    groups = grouped(tasks)
+    findings += duplicate_findings(groups)
+    for task in tasks:
+        findings += _of_task(task, embed if sum(map(len, tasks)) <= ENCODED else None, seed)
+    left_out = list(_left_out(groups, embed, sum(map(len, tasks))))
+    verdict = Verdict(named, counts, sorted_by_harm(findings), left_out)
+    return Audit(verdict, {task.name: task for task in tasks})
+
+
+def _of_task(task: Examined, embed: Embed | None, seed: int) -> Iterator[Finding]:
+    yield from split_findings(task)
+    yield from balance_findings(task)
+    yield from shortcut_findings(task, seed)
+    yield from odd_findings(task)
+    yield from mixture_findings(task)
+    yield from privacy_findings(task)
+    if embed is not None:
+        yield from label_findings(task, embed(Pictures(task)), seed)
+
+
+def _left_out(groups: Groups, embed: Embed | None, images: int) -> Iterator[str]:
+    """What was not looked for, and why."""
+    if embed is None:
+        yield "Suspect labels were not looked for: no encoder was asked for."
+    elif images > ENCODED:
+        yield f"Suspect labels were not looked for: there are more than {ENCODED:,} images."
+    if not groups.crops:
+        yield f"Crops were not looked for: there are more than {int(CROP_WORK**0.5):,} different images."
+
+
+def _counts(listing: Listing, unreadable: Sequence[Problem]) -> Counts:
+    def by_name(codes: np.ndarray, names: Sequence[str]) -> dict[str, int]:
+        return dict(zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True))
+
+    return Counts(
+        task=listing.name,
+        images=len(listing),
+        unreadable=len(unreadable),
+        patients=len(listing.patients.names) if listing.patients else None,
+        classes=by_name(listing.labels.codes, listing.labels.names),
+        splits=by_name(listing.splits.codes, listing.splits.names) if listing.splits else {},
+    )
+
+
+def _named_apart(listed: Sequence[Listing]) -> list[Listing]:
+    """The listings, of which no two have one name."""
+    names: dict[str, int] = {}
+    apart = []
+    for listing in listed:
+        names[listing.name] = names.get(listing.name, 0) + 1
+        number = names[listing.name]
+        apart.append(replace(listing, name=f"{listing.name} ({number})") if number > 1 else listing)
+    return apart

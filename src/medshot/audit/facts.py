@@ -1,0 +1,281 @@
+"""What is measured of every image, in one pass, into one row of fixed length."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path, PurePath
+
+import cv2
+import numpy as np
+from filelock import FileLock
+from jaxtyping import Float32, Int64, UInt8, UInt64
+
+from medshot.audit.decoding import NO_HEADER, Decoded, Header
+from medshot.imaging import ImageInput, fingerprints, fit, percentile_window
+from medshot.imaging.cache import cache_folder, writing_into
+from medshot.imaging.npz import parted
+from medshot.imaging.scan import Image
+
+_COLOURED = 48  # grey levels between the channels of a pixel
+_GREY = 20
+_STROKE = 5  # pixels: strokes of letters are thinner
+_CONTRAST = 90
+
+
+def coloured_marks(spread: UInt8[np.ndarray, " pixels"]) -> float:
+    """The share of clearly coloured pixels in a picture that is grey elsewhere; 0 in a grey or a colour picture.
+
+    Args:
+        spread: of each pixel, the largest channel less the smallest.
+    """
+    if np.count_nonzero(spread > _GREY) > 0.25 * spread.size:  # a colour picture
+        return 0.0
+    return np.count_nonzero(spread > _COLOURED) / spread.size
+
+
+def written_characters(grey: UInt8[np.ndarray, "height width"]) -> int:
+    """How many things look like characters of a line of text near the border: bright, thin, of like height, in a row.
+
+    Text is looked for in the outer quarter of the picture, where scanners write it. What is smaller than six pixels
+    high is not seen.
+    """
+    thin = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((2 * _STROKE + 1, 2 * _STROKE + 1), np.uint8))
+    mask = cv2.threshold(thin, _CONTRAST, 1, cv2.THRESH_BINARY)[1]
+    height, width = grey.shape
+    mask[height // 4 : height - height // 4, width // 4 : width - width // 4] = 0
+    if not mask.any():
+        return 0
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    _, _top, wide, high, area = boxes[1:].T
+    like = (high >= 6) & (high <= max(8, height // 10)) & (wide <= 1.3 * high) & (wide >= 0.1 * high)
+    filled = area / np.maximum(wide * high, 1)
+    like &= (filled > 0.2) & (filled < 0.85)
+    boxes = boxes[1:][like]
+    return max((_in_row(box, boxes) for box in boxes), default=0)
+
+
+def _in_row(box: np.ndarray, boxes: np.ndarray) -> int:
+    """How many boxes stand on the line of this one, of like height and not far from a neighbour; 0 below four."""
+    near = (np.abs(boxes[:, 1] - box[1]) <= 2) & (np.abs(boxes[:, 3] - box[3]) <= 2)
+    left = np.sort(boxes[near, 0])
+    together = 1 + int(np.sum(np.diff(left) <= 2.5 * box[3]))
+    return together if together >= 4 else 0
+
+
+VERSION = 2  # of the facts: a change of what is measured must change it
+NUMBERS = (
+    *("width", "height", "channels", "bits", "bytes", "type", "spacing_rows", "spacing_columns", "modality"),
+    *(
+        "mean",
+        "deviation",
+        "lowest",
+        "highest",
+        "black",
+        "white",
+        "colourfulness",
+        "coloured",
+        "characters",
+        "burnt_in",
+        "header_names",
+        "header_traces",
+    ),
+)
+FACTS = np.dtype(
+    [
+        ("file", np.uint8, 32),
+        ("pixels", np.uint8, 32),
+        ("fingerprint", np.uint8, 32),
+        ("thumbnail", np.uint8, (16, 16)),
+        ("border", np.uint8, 32),
+        ("histogram", np.float32, 16),
+        ("numbers", np.float32, len(NUMBERS)),
+    ]
+)
+TYPES = ("", ".png", ".jpg", ".tif", ".npz", ".dcm")
+MODALITIES = ("", "CT", "MR", "CR", "DX", "XA", "US", "PT", "NM", "MG", "SC", "OT", "SM", "ES", "XC", "OP", "ECG")
+_PRINTED = ImageInput(channels=1, size=64)
+_SAMPLE = 256  # pixels per side that are enough to measure
+
+
+def measure(decoded: Decoded, name: str, content: bytes, header: Header = NO_HEADER) -> np.ndarray:
+    """The facts of one image, of the type `FACTS`.
+
+    Args:
+        decoded: the image.
+        name: of its file, for the type.
+        content: the bytes of its file; those of its pixels where it has none.
+        header: what its header tells of the patient.
+    """
+    row = np.zeros((), FACTS)
+    row["file"] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+    row["pixels"] = np.frombuffer(_pixel_digest(decoded.content), np.uint8)
+    picture = _eight_bits(decoded.picture)
+    small = _at_most(picture, _SAMPLE)
+    grey = np.asarray(small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    row["fingerprint"] = fingerprints(fit(grey, _PRINTED)[None])[0]
+    row["thumbnail"] = cv2.resize(grey, (16, 16), interpolation=cv2.INTER_AREA)
+    row["border"] = _border(grey)
+    row["histogram"] = cv2.calcHist([grey], [0], None, [16], [0, 256]).reshape(-1) / grey.size
+    spread = _spread(small)
+    mean, deviation = (float(value.item()) / 255 for value in cv2.meanStdDev(grey))
+    top = np.iinfo(decoded.picture.dtype).max
+    sample = np.ascontiguousarray(
+        decoded.picture[:: max(1, picture.shape[0] // _SAMPLE), :: max(1, picture.shape[1] // _SAMPLE)]
+    )
+    numbers = {
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+        "channels": 1 if picture.ndim == 2 else 3,
+        "bits": 8 * decoded.picture.dtype.itemsize,
+        "bytes": len(content),
+        "type": TYPES.index(file_type(name)),
+        "spacing_rows": decoded.spacing[0],
+        "spacing_columns": decoded.spacing[1],
+        "modality": MODALITIES.index(decoded.modality if decoded.modality in MODALITIES else "OT"),
+        "mean": mean,
+        "deviation": deviation,
+        "lowest": sample.min() / top,
+        "highest": sample.max() / top,
+        "black": 1 - np.count_nonzero(sample) / sample.size,
+        "white": np.count_nonzero(sample == top) / sample.size,
+        "colourfulness": spread.mean() / 255,
+        "coloured": coloured_marks(spread),
+        "characters": written_characters(grey),
+        "burnt_in": decoded.burnt_in,
+        "header_names": header.names,
+        "header_traces": header.traces,
+    }
+    row["numbers"] = [numbers[number] for number in NUMBERS]
+    return row
+
+
+def file_type(name: str) -> str:
+    """The suffix of a file, of those that are told apart."""
+    suffix = PurePath(name).suffix.lower()
+    suffix = {".jpeg": ".jpg", ".tiff": ".tif"}.get(suffix, suffix)
+    return suffix if suffix in TYPES else ""
+
+
+def _pixel_digest(values: np.ndarray) -> bytes:
+    return hashlib.sha256(f"{values.dtype} {values.shape}".encode() + np.ascontiguousarray(values).tobytes()).digest()
+
+
+def _eight_bits(picture: Image) -> Image:
+    return picture if picture.dtype == np.uint8 else (percentile_window(picture) >> 8).astype(np.uint8)
+
+
+def _at_most(picture: Image, side: int) -> UInt8[np.ndarray, "small_height small_width *channels"]:
+    """The picture, averaged down where a side is longer."""
+    scale = side / max(picture.shape[:2])
+    if scale >= 1:
+        return np.ascontiguousarray(picture)
+    size = tuple(max(1, round(scale * length)) for length in picture.shape[1::-1])
+    return cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_AREA)
+
+
+def _spread(small: UInt8[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, " pixels"]:
+    """Of each pixel the largest channel less the smallest."""
+    if small.ndim == 2:
+        return np.zeros(1, np.uint8)
+    red, green, blue = cv2.split(small)  # numpy takes twenty times as long over an axis of three
+    return (cv2.max(cv2.max(red, green), blue) - cv2.min(cv2.min(red, green), blue)).reshape(-1)
+
+
+def _border(grey: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, " 32"]:
+    """The outermost strips, a twenty-fifth of each side wide, eight means along each."""
+    deep, wide = (max(1, side // 25) for side in grey.shape)
+    strips = (grey[:deep], grey[-deep:], grey[:, :wide].T, grey[:, -wide:].T)
+    return np.concatenate([_along(np.ascontiguousarray(strip)) for strip in strips])
+
+
+def _along(strip: UInt8[np.ndarray, "depth length"]) -> UInt8[np.ndarray, " 8"]:
+    return cv2.resize(strip, (8, 1), interpolation=cv2.INTER_AREA)[0]
+
+
+def numbers_by_name(rows: Float32[np.ndarray, "images numbers"]) -> dict[str, Float32[np.ndarray, " images"]]:
+    """The columns of the field `numbers`."""
+    return dict(zip(NUMBERS, rows.T, strict=True))
+
+
+_KEYS = "keys"
+
+Keys = UInt64[np.ndarray, "images 2"]
+
+
+def keys(names: Iterable[bytes]) -> Keys:
+    """128-bit hashes of what identifies each image."""
+    digests = b"".join(blake2b(name, digest_size=16).digest() for name in names)
+    return np.frombuffer(digests, np.uint64).reshape(-1, 2)
+
+
+def file_identity(path: str) -> bytes:
+    """What changes whenever a file does: its place, its size and when it was written; OSError where there is none."""
+    file = str(parted(Path(path))[0]) if "#" in path else path
+    status = os.stat(file)  # noqa: PTH116 (a million Path objects cost more than the look)
+    return b"\0".join([os.fsencode(os.path.abspath(path)), str((status.st_size, status.st_mtime_ns)).encode()])  # noqa: PTH100
+
+
+class FactStore:
+    """A folder with a file per fact, to which rows are only ever appended; row k of each is of the same image.
+
+    A row counts once it is whole in every file. Keys are written last, so a process that is killed leaves at most a
+    tail that does not count and that the next one cuts off. What is read is mapped from disk, so that memory holds no
+    more than 16 bytes per image.
+
+    Args:
+        folder: where it is or will be; in the cache folder where it is left out.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or cache_folder() / f"audit-{VERSION}"
+        self._widths = {name: FACTS[name].itemsize for name in FACTS.names or ()} | {_KEYS: 16}
+
+    def find(self, wanted: Keys) -> Int64[np.ndarray, " images"]:
+        """The row of each key, -1 where there is none."""
+        there = self._mapped(_KEYS, np.dtype((np.uint64, 2)), self._whole_rows())
+        if not len(there):
+            return np.full(len(wanted), -1)
+        order = np.argsort(there[:, 0], kind="stable")
+        first = there[order, 0]
+        places = np.minimum(np.searchsorted(first, wanted[:, 0]), len(order) - 1)
+        rows = order[places]
+        return np.where((there[rows] == wanted).all(axis=1), rows, -1)
+
+    def column(self, name: str) -> np.ndarray:
+        """One fact of all rows, mapped from disk, read-only."""
+        return self._mapped(name, FACTS[name], self._whole_rows())
+
+    def append(self, of: Keys, rows: np.ndarray) -> None:
+        """Write the facts of these keys.
+
+        Args:
+            of: the key of each row; one that is there already is written again and changes nothing.
+            rows: of the type `FACTS`.
+
+        Raises:
+            StorageError: the folder cannot be written to.
+        """
+        columns = {name: rows[name] for name in FACTS.names or ()} | {_KEYS: of}
+        with writing_into(self.folder), FileLock(self.folder / "lock"):
+            there = self._whole_rows()
+            for name, width in self._widths.items():
+                with (self.folder / name).open("ab") as file:
+                    file.truncate(there * width)
+            for name, values in columns.items():
+                with (self.folder / name).open("ab") as file:
+                    file.write(np.ascontiguousarray(values).data)
+                    file.flush()
+                    os.fsync(file.fileno())
+
+    def _mapped(self, name: str, dtype: np.dtype, rows: int) -> np.ndarray:
+        base, inner = dtype.subdtype or (dtype, ())
+        if not rows:
+            return np.empty((0, *inner), base)
+        return np.memmap(self.folder / name, base, mode="r", shape=(rows, *inner))
+
+    def _whole_rows(self) -> int:
+        try:
+            return min((self.folder / name).stat().st_size // width for name, width in self._widths.items())
+        except OSError:  # there is nothing yet, or nothing that can be read; whoever writes says why
+            return 0

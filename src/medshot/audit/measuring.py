@@ -1,0 +1,135 @@
+"""The pass over all images: every file read once, on all cores, and what is known already not read again."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Int64
+from joblib import Parallel, delayed
+
+from medshot.audit.decoding import decode, header_of, of_array
+from medshot.audit.facts import FACTS, FactStore, file_identity, keys, measure
+from medshot.audit.listing import Listing, Problem
+from medshot.errors import InputError
+from medshot.imaging.cache import in_threads, progress
+from medshot.imaging.decoding import content_hash
+from medshot.imaging.npz import parted
+from medshot.imaging.reading import read_content
+
+BATCH = 256
+_WORTH_PROCESSES = 4_000  # files: starting processes takes as long as reading some thousand
+
+
+Batch = tuple[list[int], np.ndarray, list[tuple[int, str]]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Where the facts of a listing's images are.
+
+    Args:
+        rows: the row of each image in the store, -1 where it could not be read.
+        problems: why those could not.
+    """
+
+    rows: Int64[np.ndarray, " images"]
+    problems: tuple[Problem, ...]
+
+
+def measure_all(listing: Listing, store: FactStore) -> Measured:
+    """Measure all images of a listing that the store does not know.
+
+    Memory does not grow with the number of images beyond some bytes for each. What was measured is in the store after
+    every batch, so a killed check goes on where it was.
+
+    Raises:
+        StorageError: the cache folder cannot be written to.
+    """
+    if listing.array is not None:
+        wanted, problems = keys(_array_identity(image) for image in listing.array), list[Problem]()
+        batches = _batches(np.flatnonzero(store.find(wanted) < 0))
+        done: Iterator[Batch] = (_measure_arrays(listing.array, batch) for batch in batches)
+    else:
+        wanted, problems = _file_keys(listing)
+        unknown = (store.find(wanted) < 0) & wanted.any(axis=1)
+        done = _measure_files(listing.paths, np.flatnonzero(unknown))
+    missing = int((store.find(wanted) < 0).sum())
+    with progress(f"measuring {listing.name}", missing) as advance:
+        for indices, rows, failed in done:
+            if len(rows):
+                store.append(wanted[indices], rows)
+            problems += [Problem(listing.named(index), why) for index, why in failed]
+            advance(len(indices) + len(failed))
+    return Measured(store.find(wanted), tuple(sorted(problems, key=lambda problem: problem.where)))
+
+
+def _file_keys(listing: Listing) -> tuple[np.ndarray, list[Problem]]:
+    """The key of every file, zeros for one that is not there."""
+    found, problems = np.zeros((len(listing), 2), np.uint64), []
+    for start in range(0, len(listing), 10_000):
+        there, identities = [], []
+        for index in range(start, min(start + 10_000, len(listing))):
+            try:
+                identities.append(file_identity(listing.paths[index]))
+                there.append(index)
+            except (OSError, ValueError) as error:
+                why = "does not exist" if isinstance(error, FileNotFoundError) else f"could not be read ({error})"
+                problems.append(Problem(listing.named(index), why))
+        if there:
+            found[there] = keys(identities)
+    return found, problems
+
+
+def _array_identity(image: np.ndarray) -> bytes:
+    return f"array {image.dtype} {image.shape}".encode() + image.tobytes()
+
+
+def _measure_files(paths: Sequence[str], indices: np.ndarray) -> Iterator[Batch]:
+    jobs = ([(int(index), paths[index]) for index in batch] for batch in _batches(indices))
+    if len(indices) < _WORTH_PROCESSES:
+        yield from in_threads(_measure_batch, _finer(jobs), os.cpu_count() or 1)
+        return
+    pool = Parallel(n_jobs=-1, return_as="generator_unordered", pre_dispatch="3*n_jobs", batch_size=1)
+    yield from pool(delayed(_measure_batch)(job) for job in jobs)
+
+
+def _measure_batch(job: Sequence[tuple[int, str]]) -> Batch:
+    cv2.setNumThreads(1)
+    rows, done, failed = np.zeros(len(job), FACTS), list[int](), list[tuple[int, str]]()
+    for index, path in job:
+        try:
+            identity, content = _content(path)
+            rows[len(done)] = measure(decode(path), path, identity, header_of(content))
+            done.append(index)
+        except InputError as error:
+            failed.append((index, str(error).removeprefix(path).strip()))
+        except Exception as error:  # no single image may end a check of a million
+            failed.append((index, f"could not be measured ({type(error).__name__}: {error})"))
+    return done, rows[: len(done)], failed
+
+
+def _content(path: str) -> tuple[bytes, bytes]:
+    """What tells an image from others, and the bytes of its file; of a series the hash of its files, and the first."""
+    file, _ = parted(Path(path))
+    if not file.is_dir():
+        content = read_content(file)
+        return content, content
+    first = min((child for child in file.rglob("*") if child.is_file()), default=file)
+    return content_hash(file).encode(), read_content(first)
+
+
+def _measure_arrays(array: np.ndarray, batch: np.ndarray) -> Batch:
+    rows = [measure(of_array(array[index]), ".npz", array[index].tobytes()) for index in batch]
+    return batch.tolist(), np.array(rows, FACTS), []
+
+
+def _batches(indices: np.ndarray) -> Iterator[np.ndarray]:
+    return (indices[start : start + BATCH] for start in range(0, len(indices), BATCH))
+
+
+def _finer(jobs: Iterable[list[tuple[int, str]]]) -> Iterator[list[tuple[int, str]]]:
+    """The same in smaller portions, so that few files too are shared out and progress is seen."""
+    return (job[start : start + 32] for job in jobs for start in range(0, len(job), 32))

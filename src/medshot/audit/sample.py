@@ -1,0 +1,89 @@
+"""One task with the facts of its readable images: what every part of the audit looks at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float32, Int64, Shaped
+
+from medshot.audit.facts import FactStore, numbers_by_name
+from medshot.audit.findings import SHOWN, Example
+from medshot.audit.listing import Column, Listing
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The readable samples of one task.
+
+    Args:
+        listing: the task as DATA names it, unreadable samples included.
+        rows: the samples of the listing that are readable.
+        places: the row of each in the store.
+        store: where the facts are.
+    """
+
+    listing: Listing
+    rows: Int64[np.ndarray, " samples"]
+    places: Int64[np.ndarray, " samples"]
+    store: FactStore
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def name(self) -> str:
+        """What the task is called."""
+        return self.listing.name
+
+    @cached_property
+    def labels(self) -> Column:
+        """The class of each sample."""
+        return self.listing.labels.select(self.rows)
+
+    @cached_property
+    def splits(self) -> Column | None:
+        """The split of each sample."""
+        return self.listing.splits.select(self.rows) if self.listing.splits else None
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """The other columns of the manifest."""
+        return {name: column.select(self.rows) for name, column in self.listing.columns.items()}
+
+    @cached_property
+    def patients(self) -> Int64[np.ndarray, " samples"]:
+        """A number for the patient of each sample; where nothing names patients, identical files are one."""
+        if self.listing.patients is not None:
+            return self.listing.patients.codes[self.rows].astype(np.int64)
+        return same(self.fact("file"))
+
+    @cached_property
+    def numbers(self) -> dict[str, Float32[np.ndarray, " samples"]]:
+        """The measured numbers by name."""
+        return numbers_by_name(self.fact("numbers"))
+
+    def fact(self, name: str) -> Shaped[np.ndarray, "samples ..."]:
+        """One fact of every sample."""
+        return self.store.column(name)[self.places]
+
+    def examples(
+        self, samples: Sequence[int] | np.ndarray, captions: Sequence[str] | None = None, group: int = 0
+    ) -> list[Example]:
+        """Some samples to show, each with its class in the caption where nothing else is said."""
+        chosen = [int(sample) for sample in samples[:SHOWN]]
+        said = captions or [self.labels[sample] for sample in chosen]
+        return [
+            Example(self.name, int(self.rows[sample]), self.listing.named(int(self.rows[sample])), caption, group)
+            for sample, caption in zip(chosen, said, strict=False)
+        ]
+
+
+def same(digests: Shaped[np.ndarray, "rows bytes"]) -> Int64[np.ndarray, " rows"]:
+    """A number for each row of bytes, the same for the same bytes."""
+    words = np.ascontiguousarray(digests).view(np.uint64)
+    order = np.lexsort(words.T)
+    new = np.concatenate([[False], (words[order[1:]] != words[order[:-1]]).any(axis=1)])[: len(words)]
+    codes = np.empty(len(words), np.int64)
+    codes[order] = np.cumsum(new)
+    return codes

@@ -1,0 +1,225 @@
+"""A clean copy of a folder of images: every file cleaned, renamed or left out, and a report that repeats no value."""
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from medshot.deidentify.formats import format_of, read_limited
+from medshot.deidentify.identifying import identifying_text
+from medshot.deidentify.manifests import clean_table, images_of, is_table
+from medshot.errors import InputError
+from medshot.imaging.cache import progress
+from medshot.imaging.pseudonyms import SECRET_LENGTH, CannotClean, Pseudonyms
+from medshot.storage import new_folder, shown, write_bytes, write_json
+
+REPORT = "deidentification.json"
+NOTE = (
+    "For research. A person must look at this copy before it leaves: text burnt into pixels, faces in head scans and "
+    "what is rare about a patient are not seen by a program."
+)
+_MANIFESTS = frozenset({".csv", ".tsv"})
+
+
+@dataclass(frozen=True)
+class Deidentified:
+    """What became of a folder; unlike the report inside the copy it names the source's files, for its owner's eyes.
+
+    Args:
+        out: the clean copy.
+        cleaned: how many images are in it.
+        manifests: how many manifests are in it.
+        left_out: each file that is not, by its path in the source, and why.
+        look_at: images of the copy, by their path in it, that a person should look at, and why.
+        folder_names: names of folders that were kept, for a person to look at.
+    """
+
+    out: Path
+    cleaned: int
+    manifests: int
+    left_out: tuple[tuple[str, str], ...]
+    look_at: tuple[tuple[str, str], ...]
+    folder_names: tuple[str, ...]
+
+
+def deidentify(source: Path, out: Path) -> Deidentified:
+    """Write a copy of `source` without what tells who its patients are, and when.
+
+    DICOM follows the Basic Application Level Confidentiality Profile (PS3.15 Annex E), pictures and volumes lose all
+    but what shows and places them, and no pixel changes. Files get numbers for names, the same for files of the same
+    stem; manifests follow. Whatever cannot be cleaned is left out. `deidentification.json` tells what was done without
+    repeating a value, and calls left-out files by their place in the source's sorted order.
+
+    Args:
+        source: a folder, or a manifest, whose images alone are then taken. Nothing in it is changed, no link in it is
+            followed.
+        out: a folder that does not exist, outside `source`.
+
+    Raises:
+        InputError: there is nothing to clean at `source`, or `out` lies inside it.
+        StorageError: `out` exists or cannot be written.
+    """
+    if not source.exists():
+        raise InputError(f"{shown(source)} does not exist; check the path.")
+    root = source.parent if source.is_file() else source
+    if out.resolve().is_relative_to(source.resolve()):
+        raise InputError(f"{shown(out)} lies inside {shown(source)}, which is not to be changed; choose another place.")
+    paths = _files(root)
+    if source.is_file():
+        paths = _files_of(source, root, paths)
+    with new_folder(out) as folder:
+        copy = _Copy(root, folder)
+        with progress("cleaning", len(paths)) as advance:
+            for number, path in enumerate(paths, 1):
+                copy.add(number, path)
+                advance(1)
+        copy.finish()
+        if not copy.places:
+            raise InputError(f"{shown(source)} holds no image that could be cleaned; nothing was written.")
+    return Deidentified(
+        out,
+        len(copy.places),
+        len(copy.tables),
+        tuple((shown(path), reason) for _, path, reason in copy.left_out),
+        tuple((copy.final(place), reason) for place, reason in copy.look_at),
+        tuple(sorted({part for part in copy.names.values() if not part.startswith("folder-")})),
+    )
+
+
+def _files(root: Path) -> list[Path]:
+    """Every file below `root`, links among them, as paths from it in the order in which people count."""
+    found = []
+    for folder, folders, files in os.walk(root):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        found += [(Path(folder) / name).relative_to(root) for name in (*files, *links)]
+    return sorted(found, key=lambda path: ([_counting(part) for part in path.parts], str(path)))
+
+
+def _counting(name: str) -> list[tuple[int, int, str]]:
+    pieces = re.split(r"(\d+)", name)
+    return [(0, int(piece), "") if number % 2 else (1, 0, piece) for number, piece in enumerate(pieces)]
+
+
+def _files_of(manifest: Path, root: Path, paths: list[Path]) -> list[Path]:
+    try:
+        named = {Path(os.path.normpath(image)) for image in images_of(read_limited(manifest))}
+    except CannotClean:
+        named = set()
+    return [path for path in paths if path in named or path == manifest.relative_to(root)]
+
+
+@dataclass
+class _Copy:
+    """The copy while it grows: files go into numbered folders, which get their names back at the end if these may
+    be kept, since only then all patients' names are known."""
+
+    root: Path
+    folder: Path
+    pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
+    places: dict[Path, Path] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    folders: dict[Path, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    words: set[str] = field(default_factory=set)
+    tables: list[Path] = field(default_factory=list)
+    left_out: list[tuple[int, Path, str]] = field(default_factory=list)
+    look_at: list[tuple[Path, str]] = field(default_factory=list)
+    files: list[tuple[Path, dict[str, Any]]] = field(default_factory=list)
+
+    def add(self, number: int, path: Path) -> None:
+        """Clean one file into the copy, or leave it out; manifests wait for the names of their images."""
+        try:
+            content = read_limited(self.root / path)
+            if path.suffix.lower() in _MANIFESTS:
+                if not is_table(content):
+                    raise CannotClean("is a table without a column of images")
+                self.tables.append(path)
+                return
+            self._clean(path, content)
+        except CannotClean as reason:
+            self.left_out.append((number, path, str(reason)))
+
+    def _clean(self, path: Path, content: bytes) -> None:
+        kind = format_of(content)
+        try:
+            found = Counter(finding.kind for finding in kind.find(content))
+            clean = kind.clean(content, self.pseudonyms)
+            same = kind.same(content, clean.content)
+        except CannotClean:
+            raise
+        except Exception:  # a damaged file can make a decoder raise nearly anything
+            raise CannotClean(f"is a damaged {kind.name} file") from None
+        if not same or kind.find(clean.content):
+            raise CannotClean(f"is a {kind.name} file that could not be cleaned without changing it")
+        place = self._place(path, kind.suffix)
+        (self.folder / place).parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(self.folder / place, clean.content)
+        self.places[path] = place
+        self.words |= clean.words
+        self.look_at += [(place, reason) for reason in clean.look_at]
+        self.files.append((place, {"kind": kind.name, "removed": dict(found), "look_at": list(clean.look_at)}))
+
+    def _place(self, path: Path, suffix: str) -> Path:
+        """A path of numbers: files of the same stem have the same, so that an image and its mask still match."""
+        stem = re.sub(r"(\.nii)?\.[^.]*$", "", path.name)
+        number = self.numbers.setdefault(stem, len(self.numbers) + 1)
+        parent = Path()
+        for above in reversed(path.parents[:-1]):
+            name = self.folders.setdefault(above, f"folder-{len(self.folders) + 1}")
+            self.names[name] = above.name
+            parent /= name
+        place = parent / f"{number:06}{suffix}"
+        if (self.folder / place).exists():
+            number = self.numbers[f"{path}\0"] = len(self.numbers) + 1
+            place = parent / f"{number:06}{suffix}"
+        return place
+
+    def finish(self) -> None:
+        """Give folders their names back where these may be kept, write the manifests and the report."""
+        self.names = {number: name if self._may_stay(name) else number for number, name in self.names.items()}
+        for number in sorted(self.folders.values(), key=lambda name: -int(name.removeprefix("folder-"))):
+            for place in self.folder.rglob(number):
+                if place.is_dir():
+                    place.rename(place.with_name(self.names[number]))
+        taken = set(self.folder.rglob("*"))
+        report = []
+        for count, path in enumerate(self.tables, 1):
+            place = self.folder / ("task.csv" if path.name == "task.csv" else f"table-{count}{path.suffix.lower()}")
+            if path.parent != Path() or place in taken:
+                place = self.folder / f"table-{count}{path.suffix.lower()}"
+            table = clean_table(read_limited(self.root / path), partial(self._new, path.parent), self.pseudonyms)
+            write_bytes(place, table.text.encode())
+            columns = {str(column): change for column, change in table.columns.items()}
+            report.append({"file": place.name, "rows": table.rows, "dropped": table.dropped, "columns": columns})
+        write_json(
+            self.folder / REPORT,
+            {
+                "note": NOTE,
+                "version": version("medshot"),
+                "method": "DICOM PS3.15 Annex E, Basic Application Level Confidentiality Profile, dates moved back by "
+                "days for each patient; other formats: all but what shows and places the pixels is dropped",
+                "files": [{"file": self.final(place)} | told for place, told in self.files],
+                "manifests": report,
+                "left_out": [{"number": number, "reason": reason} for number, _, reason in self.left_out],
+                "kept_folder_names": sorted(name for number, name in self.names.items() if name != number),
+            },
+        )
+
+    def final(self, place: Path) -> str:
+        """Where a file of the copy ended up, with slashes."""
+        return "/".join([*(self.names[part] for part in place.parts[:-1]), place.name])
+
+    def _new(self, folder: Path, image: str) -> str | None:
+        """A manifest's path to an image, anew."""
+        place = self.places.get(Path(os.path.normpath(folder / image))) if image and "\0" not in image else None
+        return self.final(place) if place else None
+
+    def _may_stay(self, name: str) -> bool:
+        if identifying_text(name) or not re.fullmatch(r"[\w ()+-][\w .()+-]{0,60}", name) or name.startswith("folder-"):
+            return False
+        words = {word for word in re.split(r"[\W_]+", name.casefold()) if len(word) >= SECRET_LENGTH}
+        return not words & self.words and not any(word in name.casefold() for word in self.words if len(word) > 5)

@@ -1,0 +1,203 @@
+"""What a file is, by its content, and what is known of it: how to find what identifies, and how to clean it."""
+
+import gzip
+import re
+import stat
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from medshot.deidentify.dicom import clean_dicom
+from medshot.deidentify.identifying import identifying_text
+from medshot.deidentify.manifests import identifying_in_table, is_table
+from medshot.deidentify.pictures import (
+    JPEG,
+    PNG,
+    clean_jpeg,
+    clean_png,
+    identifying_in_jpeg,
+    identifying_in_png,
+    same_pixels,
+)
+from medshot.deidentify.tiff import TIFF, clean_tiff, identifying_in_tiff, same_tiff_pixels
+from medshot.deidentify.volumes import (
+    CONTENT_LIMIT,
+    GZIP,
+    NRRD,
+    clean_meta,
+    clean_nifti,
+    clean_nrrd,
+    identifying_in_meta,
+    identifying_in_nifti,
+    identifying_in_nrrd,
+    is_nifti,
+    unzipped,
+)
+from medshot.errors import InputError
+from medshot.imaging.dicom.identity import identifying_elements
+from medshot.imaging.pseudonyms import CannotClean, Identifying, Pseudonyms
+from medshot.storage import shown
+
+ZIP = b"PK\x03\x04"
+
+
+def identifying_in_arrays(content: bytes) -> list[Identifying]:
+    """Arrays of an `.npz` file whose names tell something; CannotClean where it is damaged."""
+    with _opened(content) as archive:
+        found = [Identifying("name of an array", kind) for name in archive.files for kind in identifying_text(name)]
+    with zipfile.ZipFile(BytesIO(content)) as packed:
+        comments = [packed.comment, *(entry.comment for entry in packed.infolist())]
+    return found + [Identifying("zip comment", "free text")] * any(comments)
+
+
+def clean_arrays(content: bytes) -> bytes:
+    """The `.npz` file's arrays in a new one; CannotClean where it is damaged or holds other than numbers."""
+    with _opened(content) as archive:
+        if any(identifying_text(name) or not re.fullmatch(r"\w{1,40}", name) for name in archive.files):
+            raise CannotClean("has arrays whose names may identify")
+        try:
+            arrays = {name: archive[name] for name in archive.files}
+        except Exception:
+            raise CannotClean("is a damaged .npz file, or holds other than arrays") from None
+    if not arrays or any(array.dtype.kind not in "biuf" for array in arrays.values()):
+        raise CannotClean("is an .npz file that holds other than numbers")
+    buffer = BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _opened(content: bytes) -> np.lib.npyio.NpzFile:
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            total = sum(entry.file_size for entry in archive.infolist())
+        opened = np.load(BytesIO(content), allow_pickle=False)
+    except Exception:
+        raise CannotClean("is a damaged .npz file") from None
+    if total > CONTENT_LIMIT:
+        opened.close()
+        raise CannotClean("is larger than can be cleaned once unpacked")
+    return opened
+
+
+_WITHOUT_PREAMBLE = (b"\x08\x00", b"\x02\x00")
+
+
+@dataclass(frozen=True)
+class CleanCopy:
+    """What may leave of one file.
+
+    Args:
+        content: the file.
+        words: words of the patient's name and id, which must stand in no folder name either.
+        look_at: why a person should look at the pixels.
+    """
+
+    content: bytes
+    words: frozenset[str] = frozenset()
+    look_at: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file.
+
+    Args:
+        name: what people call it.
+        suffix: what its names end with.
+        find: what identifies in the content.
+        clean: the content without it.
+        same: whether two files hold the same pixels, where that can be asked.
+    """
+
+    name: str
+    suffix: str
+    find: Callable[[bytes], list[Identifying]]
+    clean: Callable[[bytes, Pseudonyms], CleanCopy]
+    same: Callable[[bytes, bytes], bool] = lambda before, after: True
+
+
+def identifying(path: Path) -> list[Identifying]:
+    """What in one file tells who a patient is, or when; nothing of its name, for which see `identifying_name`.
+
+    DICOM attributes (nested and private ones too), PNG chunks, EXIF and other JPEG segments, TIFF tags, text and
+    extensions of NIfTI headers, key/value pairs and comments of NRRD and MetaImage, columns of a manifest. What is
+    burnt into pixels is not seen.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or is of no kind that is known here.
+    """
+    try:
+        return identifying_content(read_limited(path))
+    except CannotClean as reason:
+        raise InputError(f"{shown(path)} {reason}; what in it identifies cannot be told, keep it inside.") from None
+
+
+def identifying_content(content: bytes) -> list[Identifying]:
+    """The same of the bytes of a file; CannotClean where they are damaged or of no kind that is known here."""
+    if is_table(content):
+        return identifying_in_table(content)
+    return format_of(content).find(content)
+
+
+def read_limited(path: Path) -> bytes:
+    """The bytes of a file that is no link and of bearable size; CannotClean otherwise."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            raise CannotClean("is a link or no file")
+        if status.st_size > CONTENT_LIMIT:
+            raise CannotClean("is larger than can be cleaned")
+        return path.read_bytes()
+    except (OSError, ValueError):
+        raise CannotClean("could not be read") from None
+
+
+def format_of(content: bytes) -> Format:
+    """The kind of a file; CannotClean where it is of none."""
+    if content[128:132] == b"DICM" or content.startswith(_WITHOUT_PREAMBLE):
+        return DICOM
+    if content.startswith(PNG):
+        return Format("PNG", ".png", identifying_in_png, _plain(clean_png), same_pixels)
+    if content.startswith(JPEG):
+        return Format("JPEG", ".jpg", identifying_in_jpeg, _plain(clean_jpeg), same_pixels)
+    if content.startswith(TIFF):
+        return Format("TIFF", ".tif", identifying_in_tiff, _plain(clean_tiff), same_tiff_pixels)
+    if is_nifti(content):
+        return Format("NIfTI", ".nii", identifying_in_nifti, _plain(clean_nifti))
+    if content.startswith(GZIP):
+        return PACKED_NIFTI
+    if content.startswith(NRRD):
+        return Format("NRRD", ".nrrd", identifying_in_nrrd, _plain(clean_nrrd))
+    if content.startswith(ZIP):
+        return Format("npz", ".npz", identifying_in_arrays, _plain(clean_arrays))
+    if content.startswith((b"ObjectType", b"NDims")):
+        return Format("MetaImage", ".mha", identifying_in_meta, _plain(clean_meta))
+    raise CannotClean("is of no kind that can be cleaned")
+
+
+def _plain(clean: Callable[[bytes], bytes]) -> Callable[[bytes, Pseudonyms], CleanCopy]:
+    return lambda content, _: CleanCopy(clean(content))
+
+
+def _clean_dicom(content: bytes, pseudonyms: Pseudonyms) -> CleanCopy:
+    clean = clean_dicom(content, pseudonyms)
+    return CleanCopy(clean.content, clean.words, clean.look_at)
+
+
+def _unpacked_nifti(content: bytes) -> bytes:
+    plain = unzipped(content)
+    if not is_nifti(plain):
+        raise CannotClean("is a gzip file of something else than NIfTI")
+    return plain
+
+
+def _clean_packed(content: bytes, _: Pseudonyms) -> CleanCopy:
+    return CleanCopy(gzip.compress(clean_nifti(_unpacked_nifti(content)), compresslevel=6, mtime=0))
+
+
+DICOM = Format("DICOM", ".dcm", identifying_elements, _clean_dicom)
+PACKED_NIFTI = Format("NIfTI", ".nii.gz", lambda content: identifying_in_nifti(_unpacked_nifti(content)), _clean_packed)

@@ -1,0 +1,206 @@
+"""From images to rows of an encoder's store: each image is decoded and embedded once, however often it is asked for."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from random import SystemRandom
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from filelock import FileLock
+from jaxtyping import Float32, Int64, UInt, UInt8
+
+from medshot.encoders.encoder import Encode, Encoder, load_encoder
+from medshot.errors import StorageError
+from medshot.imaging import Cut, CutImages, ImageSource, cache_folder, fingerprints
+from medshot.imaging.cache import in_threads, progress, writing_into
+from medshot.imaging.intensity import measures
+
+LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """What is kept of images, one row each.
+
+    Args:
+        features: as the encoder gave them.
+        fingerprints: perceptual, of the pixels that the encoder saw.
+        measures: of the same pixels, in the order of `medshot.imaging.intensity.measures`.
+    """
+
+    features: Float32[np.ndarray, "rows features"]
+    fingerprints: UInt8[np.ndarray, "rows 32"]
+    measures: Float32[np.ndarray, "rows measures"]
+
+
+class EmbeddingStore:
+    """A folder of four files to which rows are only ever appended; row k of each belongs to the same image.
+
+    A row counts once it is whole in every file. Hashes are written last, after the rest is safe on disk, so a writer
+    that is killed leaves at most a tail that does not count and that the next one cuts off. Writers take turns by a
+    lock; readers need none, since rows that count never change.
+
+    Args:
+        folder: where it is or will be.
+        features: number of features in a row.
+        measures: number of measures in a row.
+    """
+
+    def __init__(self, folder: Path, features: int, measures: int) -> None:
+        self.folder = folder
+        self._columns: dict[str, tuple[np.dtype, int]] = {
+            "features.f32": (np.dtype(np.float32), features),
+            "fingerprints.u8": (np.dtype(np.uint8), 32),
+            "measures.f32": (np.dtype(np.float32), measures),
+            "hashes.u8": (np.dtype(np.uint8), 32),
+        }
+        self._rows: dict[bytes, int] = {}
+        self._known = 0
+
+    def find(self, hashes: Sequence[bytes]) -> Int64[np.ndarray, " hashes"]:
+        """The row of each SHA-256 as of now, -1 where there is none."""
+        self._look()
+        return np.array([self._rows.get(digest, -1) for digest in hashes], dtype=np.int64)
+
+    def read(self) -> Embeddings:
+        """All rows, mapped from disk, read-only."""
+        return Embeddings(*(self._mapped(name, self._whole_rows()) for name in list(self._columns)[:3]))
+
+    def append(self, hashes: Sequence[bytes], rows: Embeddings) -> None:
+        """Write the rows whose hashes are not there yet; the hashes given differ.
+
+        Raises:
+            StorageError: the folder cannot be written to.
+        """
+        with writing_into(self.folder), FileLock(self.folder / LOCK):
+            there = self._whole_rows()
+            for name in self._columns:
+                with (self.folder / name).open("ab") as file:
+                    file.truncate(there * self._row_bytes(name))
+            new = np.flatnonzero(self.find(hashes) < 0)
+            digests = np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, 32)
+            for name, array in zip(self._columns, (*vars(rows).values(), digests), strict=True):
+                with (self.folder / name).open("ab") as file:
+                    file.write(np.ascontiguousarray(array[new]).data)
+                    file.flush()
+                    os.fsync(file.fileno())
+
+    def _look(self) -> None:
+        """Take in the rows that were appended since the last look, by whatever process."""
+        there = self._whole_rows()
+        if there < self._known:  # someone has emptied the cache
+            self._rows, self._known = {}, 0
+        content = self._mapped("hashes.u8", there)[self._known :].tobytes()
+        self._rows.update((content[32 * k : 32 * k + 32], self._known + k) for k in range(there - self._known))
+        self._known = there
+
+    def _mapped(self, name: str, rows: int) -> np.ndarray:
+        dtype, width = self._columns[name]
+        if rows == 0:
+            return np.empty((0, width), dtype)
+        return np.memmap(self.folder / name, dtype, mode="r", shape=(rows, width))
+
+    def _whole_rows(self) -> int:
+        try:
+            return min((self.folder / name).stat().st_size // self._row_bytes(name) for name in self._columns)
+        except OSError:  # there is nothing, or nothing that can be read; whoever then writes says why
+            return 0
+
+    def _row_bytes(self, name: str) -> int:
+        dtype, width = self._columns[name]
+        return dtype.itemsize * width
+
+
+MEASURES = ("brightness", "contrast", "colourfulness")
+_BATCH = 8  # images: more of them leave the processor's caches, and each then costs more
+_CHUNK = 256  # images embedded between two writes
+
+Item = TypeVar("Item")
+
+_Key = tuple[Encoder, Cut | None]
+_embedded: WeakKeyDictionary[ImageSource, dict[_Key, "Embedded"]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Where the pictures of a source are: `stored.features[rows[k]]` are the features of picture k."""
+
+    stored: Embeddings
+    rows: Int64[np.ndarray, " pictures"]
+
+
+def embedded(images: ImageSource, encoder: Encoder, cut: Cut | None = None) -> Embedded:
+    """The embeddings of all images of a source, made now where the store lacks them, and mapped from disk.
+
+    With a `cut`, those of the pictures that each image is cut into, image after image.
+
+    What is embedded is known by content hash, so a second time no pixel is touched. Memory does not grow with the
+    number of images. Processes that embed the same images at once share most of the work.
+
+    Raises:
+        InputError: an image cannot be read, or what is given are no images.
+        StorageError: the cache folder cannot be written to, or was emptied meanwhile.
+    """
+    of_source = _embedded.setdefault(images, {})
+    if (encoder, cut) not in of_source:
+        folder = cache_folder() / f"encoder-{encoder.sha256[:16]}"
+        store = EmbeddingStore(folder, features=sum(encoder.blocks), measures=len(MEASURES))
+        pictures = images if cut is None else CutImages(images, cut)
+        hashes = [bytes.fromhex(digest) for digest in pictures.hashes()]
+        if (store.find(hashes) < 0).any():
+            _embed_missing(pictures, hashes, encoder, store)
+        there = Embedded(rows=store.find(hashes), stored=store.read())
+        if not 0 <= there.rows.min() <= there.rows.max() < len(there.stored.features):
+            raise StorageError(f"{folder} was changed by another program in the middle of the work; run it again.")
+        of_source[encoder, cut] = there
+    return of_source[encoder, cut]
+
+
+def _embed_missing(images: ImageSource, hashes: Sequence[bytes], encoder: Encoder, store: EmbeddingStore) -> None:
+    with writing_into(store.folder):
+        (store.folder / LOCK).touch()  # where that is refused, it is before the work and not after
+    encode = load_encoder(encoder, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    missing = _missing(hashes, range(len(hashes)), store)
+    chunks = list(_in_batches(missing, _CHUNK))
+    SystemRandom().shuffle(chunks)  # so that processes with the same images share the work, whatever their seeds
+    with progress("embedding images", len(missing)) as advance:
+        for chunk in chunks:
+            rows = _missing(hashes, chunk, store)
+            advance(len(chunk) - len(rows))
+            parts = []
+            stream = images.stream(encoder.shape, np.array(rows, dtype=np.int64))
+            for part in in_threads(partial(_embed, encode), _in_batches(stream, _BATCH), torch.get_num_threads()):
+                parts.append(part)
+                advance(len(part.features))
+            if parts:
+                columns = ([getattr(part, column.name) for part in parts] for column in fields(Embeddings))
+                store.append([hashes[row] for row in rows], Embeddings(*map(np.concatenate, columns)))
+
+
+def _missing(hashes: Sequence[bytes], rows: Sequence[int], store: EmbeddingStore) -> list[int]:
+    """Of these rows, one for each image that is not stored yet."""
+    places = store.find([hashes[row] for row in rows])
+    return list({hashes[row]: row for row, place in zip(rows, places, strict=True) if place < 0}.values())
+
+
+def _in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+def _embed(encode: Encode, images: list[UInt[np.ndarray, "channels size size"]]) -> Embeddings:
+    """All that is kept of a few images, whose pixels are brought from their own range to 0..255."""
+    pixels = np.stack(images, dtype=np.float32)
+    pixels[[image.dtype == np.uint16 for image in images]] /= 257
+    return Embeddings(
+        features=encode(pixels),
+        fingerprints=np.concatenate([fingerprints(image[None]) for image in images]),
+        measures=np.array([np.concatenate(list(measures(image[None]).values())) for image in images], np.float32),
+    )

@@ -1,0 +1,258 @@
+"""DICOM files and series to scans."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Num
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.overlays.numpy_handler import get_overlay_array
+from pydicom.pixels.decoders.base import get_decoder
+
+from medshot.errors import InputError
+from medshot.imaging.dicom.geometry import Place, pixel_spacing, place_of, repeated, stack
+from medshot.imaging.dicom.header import (
+    PIXELS,
+    Unsuitable,
+    body_part,
+    burnt_in,
+    keys,
+    numbers,
+    open_dataset,
+    quiet,
+    units,
+)
+from medshot.imaging.dicom.pixels import Claims, decode, judge_claims
+from medshot.imaging.dicom.values import frame_headers, painted, to_values, window_of
+from medshot.imaging.dicom.waveforms import waveform_of
+from medshot.imaging.reading import read_content
+from medshot.imaging.scan import Scan
+
+Masks = Bool[np.ndarray, "frames rows columns"]
+
+
+def overlays_of(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Masks | None:
+    """All overlays of the file in one mask, cut to the picture; None where there are none."""
+    tags = dataset.keys()
+    groups = sorted({tag >> 16 for tag in tags if 0x6000 <= tag >> 16 < 0x6020 and tag & 0xFFFF == 0x0010})
+    if not groups:
+        return None
+    masks = np.zeros((claims.frames, claims.rows, claims.columns), dtype=bool)
+    drawn = False
+    for group in groups:
+        if (group, 0x3000) in dataset:
+            _draw(masks, dataset, group, assumed)
+        elif (group, 0x0102) in dataset and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+            bit = int(dataset[group, 0x0102].value)
+            decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
+            words, _ = decoder.as_array(dataset, raw=True, correct_unused_bits=False)  # type: ignore[arg-type]
+            if words.ndim == masks.ndim - (claims.frames == 1) and bit < 8 * words.dtype.itemsize:
+                masks |= ((words.reshape(masks.shape) >> bit) & 1).astype(bool)
+        else:
+            continue
+        drawn = True
+    return masks if drawn else None
+
+
+def _draw(masks: Masks, dataset: FileDataset, group: int, assumed: list[str]) -> None:
+    rows, columns = (int(dataset[group, element].value) for element in (0x0010, 0x0011))
+    if rows * columns > 16 * max(masks[0].size, 1) or rows < 1 or columns < 1:
+        assumed.append(f"An overlay of {rows} × {columns} pixels was left aside.")
+        return
+    planes = np.atleast_3d(get_overlay_array(dataset, group)).astype(bool)
+    planes = planes.reshape(-1, rows, columns)
+    top, left = ((int(value) - 1) for value in (dataset[group, 0x0050].value if (group, 0x0050) in dataset else (1, 1)))
+    height, width = masks.shape[1:]
+    first = slice(max(top, 0), min(top + rows, height)), slice(max(left, 0), min(left + columns, width))
+    cut = slice(max(-top, 0), max(-top, 0) + first[0].stop - first[0].start)
+    across = slice(max(-left, 0), max(-left, 0) + first[1].stop - first[1].start)
+    if len(planes) in (1, len(masks)) and first[0].stop > first[0].start and first[1].stop > first[1].start:
+        masks[(slice(None), *first)] |= planes[:, cut, across]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What one file shows.
+
+    Args:
+        array: a frame for each place, greater being brighter.
+        places: of the frames, None where the file does not tell.
+        spacing: millimetres from row to row and column to column.
+        window: the darkest and brightest value to show.
+        overlays: masks.
+        units: of the values; "" in colour.
+    """
+
+    array: Num[np.ndarray, "frames rows columns *colours"]
+    places: tuple[Place | None, ...]
+    spacing: tuple[float | None, float | None]
+    window: tuple[float, float] | None
+    overlays: Masks | None
+    units: str
+
+
+def picture_of(dataset: FileDataset, modality: str, assumed: list[str]) -> Picture:
+    """Decode one file.
+
+    Raises:
+        Unsuitable: no pixels, or pixels that cannot be used.
+    """
+    claims = judge_claims(dataset)
+    stored = decode(dataset, claims, assumed)
+    if "PixelPaddingValue" in dataset and claims.samples == 1:
+        assumed.append(f"Pixels of value {dataset.PixelPaddingValue} before rescaling are padding, and were kept.")
+    if "RedPaletteColorLookupTableData" in dataset and claims.photometric != "PALETTE COLOR":
+        assumed.append("The file colours some of its values by a supplemental palette, which was left aside.")
+    headers = frame_headers(dataset, claims.frames)
+    spacing = pixel_spacing(headers[0], assumed)
+    window, array, unit = None, stored, ""
+    if claims.photometric == "PALETTE COLOR":
+        array = painted(stored, dataset)
+    elif claims.samples == 1:
+        array, window = _grey(stored, headers, modality, assumed)
+        unit = units(dataset, headers[0], modality, assumed)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise Unsuitable("holds values that are not finite numbers; replace the file")
+    return Picture(
+        array, _places(dataset, headers, spacing, assumed), spacing, window, overlays_of(dataset, claims, assumed), unit
+    )
+
+
+def _grey(
+    stored: np.ndarray, headers: list[Dataset], modality: str, assumed: list[str]
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """Values and the first frame's window; each frame has its own transform where its header differs."""
+    if all(header is headers[0] for header in headers):
+        values, mirror = to_values(stored, headers[0], modality, assumed)
+    else:
+        notes: list[str] = []
+        parts = [to_values(stored[[index]], header, modality, notes) for index, header in enumerate(headers)]
+        assumed += dict.fromkeys(notes)
+        values, mirror = np.concatenate([part for part, _ in parts]), parts[0][1]
+    return values, window_of(headers[0], mirror, assumed)
+
+
+def _places(
+    dataset: FileDataset, headers: list[Dataset], spacing: tuple[float | None, float | None], assumed: list[str]
+) -> tuple[Place | None, ...]:
+    offsets = numbers(dataset, "GridFrameOffsetVector", len(headers))
+    if offsets is not None:  # a dose, whose planes are told from the first (PS3.3 C.8.8.3.2)
+        first = place_of(dataset, spacing, assumed)
+        if first is None:
+            return (None,) * len(headers)
+        start = offsets[0]
+        return tuple(
+            Place(
+                first.position + (offset - start) * first.normal, first.down, first.across, first.spacing, first.depth
+            )
+            for offset in offsets
+        )
+    if len(headers) > 1 and headers[0] is headers[1]:
+        return (None,) * len(headers)
+    notes: list[str] = []
+    places = tuple(
+        place_of(header, spacing if header is headers[0] else pixel_spacing(header, []), notes) for header in headers
+    )
+    assumed += dict.fromkeys(notes)
+    return places
+
+
+def read_dicom(path: Path, *, identity: bool = False) -> Scan:
+    """Read one DICOM file: a picture, an enhanced multi-frame volume, frames over time, or a waveform.
+
+    Args:
+        path: of the file, with or without preamble.
+        identity: keep PatientID, StudyInstanceUID and SeriesInstanceUID as they are; else their hashes.
+
+    Raises:
+        InputError: the file cannot be read or would be wrong; in one sentence.
+    """
+    content = read_content(path)
+    try:
+        with quiet() as warned:
+            scan = _scan_of(open_dataset(BytesIO(content)), identity)
+    except Unsuitable as reason:
+        raise InputError(f"{path} {reason}.") from None
+    except Exception as error:  # a damaged file can make a parser or decoder raise nearly anything
+        raise InputError(f"{path} {damage(error)}.") from error
+    return with_remarks(scan, warned)
+
+
+def damage(error: BaseException) -> str:
+    """The end of the sentence about a file that made a parser or a decoder raise."""
+    text = str(error).strip()
+    cause = text.splitlines()[0].rstrip(".") if text else type(error).__name__
+    return f"is not a readable DICOM file ({cause[:200]}); replace the file or remove it from the data"
+
+
+def with_remarks(scan: Scan, warned: list[str]) -> Scan:
+    """The scan, with a sentence where its header broke the standard."""
+    if not warned:
+        return scan
+    remark = f"The header breaks the standard ({warned[0].splitlines()[0].rstrip('.')[:160]}); it was read leniently."
+    return Scan(**{**scan.__dict__, "assumed": (*scan.assumed, remark)})
+
+
+def modality_of(dataset: FileDataset) -> str:
+    """The modality, in capitals; "" where the file has none."""
+    return str(dataset.get("Modality") or "").strip().upper()
+
+
+def described(dataset: FileDataset, identity: bool, assumed: list[str]) -> dict[str, Any]:
+    """What a scan says of whom and what it is of."""
+    return {
+        "modality": modality_of(dataset),
+        "body_part": body_part(dataset),
+        "burnt_in": burnt_in(dataset),
+        **keys(dataset, identity=identity, assumed=assumed),
+    }
+
+
+def _scan_of(dataset: FileDataset, identity: bool) -> Scan:
+    assumed: list[str] = []
+    about = described(dataset, identity, assumed)
+    if "WaveformSequence" in dataset and not any(keyword in dataset for keyword in PIXELS):
+        values, leads, period, unit = waveform_of(dataset, assumed)
+        about |= {"array": values, "kind": "waveform", "leads": leads, "units": unit, "spacing": (None, None, period)}
+        return Scan(**about, assumed=tuple(assumed))
+    picture = picture_of(dataset, about["modality"], assumed)
+    about |= {"window": picture.window, "units": picture.units}
+    places = [place for place in picture.places if place is not None]
+    if len(picture.array) > 1 and len(places) == len(picture.array):
+        about |= _volume(picture, places, assumed)
+    else:
+        about |= _flat(picture, places, assumed)
+    return Scan(**about, assumed=tuple(dict.fromkeys(assumed)))
+
+
+def _volume(picture: Picture, places: list[Place], assumed: list[str]) -> dict[str, Any]:
+    groups = repeated(places)
+    if groups:
+        raise Unsuitable(
+            f"holds up to {max(map(len, groups))} frames at one place (stacks, moments or echoes); split it into one "
+            "file for each"
+        )
+    ordered = stack(places, "frames", assumed)
+    overlays = None if picture.overlays is None else picture.overlays[ordered.order]
+    return {
+        "array": picture.array[ordered.order],
+        "kind": "volume",
+        "affine": ordered.affine,
+        "spacing": ordered.spacing,
+        "overlays": overlays,
+    }
+
+
+def _flat(picture: Picture, places: list[Place], assumed: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {"array": picture.array, "overlays": picture.overlays}
+    if picture.spacing[0] is None:
+        assumed.append("The file does not tell how large a pixel is.")
+    if len(picture.array) > 1:
+        assumed.append("The frames have no places of their own; they were taken in the file's order.")
+        return {**found, "kind": "frames", "spacing": (None, *picture.spacing)}
+    if not places:
+        return {**found, "kind": "picture", "spacing": (None, *picture.spacing)}
+    ordered = stack(places, "pictures", assumed)
+    return {**found, "kind": "picture", "affine": ordered.affine, "spacing": ordered.spacing}

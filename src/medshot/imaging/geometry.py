@@ -1,0 +1,170 @@
+"""From indices of voxels to places in the patient, and back."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Num
+from nibabel.orientations import (
+    apply_orientation,
+    axcodes2ornt,
+    inv_ornt_aff,
+    io_orientation,
+    ornt2axcodes,
+    ornt_transform,
+)
+
+from medshot.errors import InputError
+from medshot.imaging.scan import Scan
+
+
+def to_world(scan: Scan, indices: Num[np.ndarray, "*points 3"]) -> Float[np.ndarray, "*points 3"]:
+    """Where voxels lie in the patient.
+
+    Args:
+        scan: with an affine.
+        indices: (slice, row, column); fractions lie between voxels.
+
+    Returns:
+        Millimetres to the right, front and top of the patient (RAS).
+
+    Raises:
+        InputError: the scan has no affine.
+    """
+    affine = affine_of(scan)
+    return indices @ affine[:3, :3].T + affine[:3, 3]
+
+
+def to_index(scan: Scan, points: Num[np.ndarray, "*points 3"]) -> Float[np.ndarray, "*points 3"]:
+    """Which index (slice, row, column), with fractions, a place in the patient has: undoes `to_world`.
+
+    Args:
+        scan: with an affine.
+        points: millimetres to the right, front and top of the patient (RAS).
+
+    Raises:
+        InputError: the scan has no affine.
+    """
+    affine = affine_of(scan)
+    return (points - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T
+
+
+def affine_of(scan: Scan) -> Float[np.ndarray, "4 4"]:
+    """The affine of a scan in space; InputError where it has none."""
+    refuse_time(scan)
+    if scan.affine is None:
+        raise InputError("The scan has no affine: its file does not tell its place in the patient; use one that does.")
+    return scan.affine
+
+
+def refuse_time(scan: Scan) -> None:
+    """InputError where an axis of the scan is time."""
+    if scan.kind in ("frames", "waveform"):
+        raise InputError(f"The scan holds {scan.kind}, not a picture or a volume in space; take single frames of it.")
+
+
+Triple = tuple[int, int, int]
+
+
+def crop(scan: Scan, starts: Triple, stops: Triple) -> Scan:
+    """The voxels from `starts` up to `stops`, which is left out, in the order (slice, row, column).
+
+    Raises:
+        InputError: the box is empty or reaches out of the scan.
+    """
+    sides = scan.array.shape[:3]
+    if not all(0 <= start < stop <= side for start, stop, side in zip(starts, stops, sides, strict=True)):
+        shown = " × ".join(str(side) for side in sides)
+        raise InputError(f"starts={starts}, stops={stops} is no box within {shown} voxels; choose one inside.")
+    box = tuple(slice(start, stop) for start, stop in zip(starts, stops, strict=True))
+    return replace(
+        scan,
+        array=scan.array[box],
+        kind="picture" if scan.kind == "volume" and stops[0] - starts[0] == 1 else scan.kind,
+        affine=_moved(scan, starts),
+        overlays=None if scan.overlays is None else scan.overlays[box],
+    )
+
+
+def pad(scan: Scan, before: Triple, after: Triple, value: float) -> Scan:
+    """The scan with more voxels before and after each axis, in the order (slice, row, column).
+
+    Args:
+        scan: any.
+        before: how many to put before the first of each axis.
+        after: how many to put behind the last.
+        value: of the new voxels.
+
+    Raises:
+        InputError: a count is negative, or the array's numbers cannot hold the value.
+    """
+    if min(*before, *after) < 0:
+        raise InputError(f"before={before}, after={after} would cut voxels off; give numbers of 0 or more.")
+    with np.errstate(over="ignore", invalid="ignore"):
+        held = np.array(value).astype(scan.array.dtype)
+    if not np.isclose(float(held), value, rtol=1e-6):
+        raise InputError(f"value={value} cannot stand among {scan.array.dtype} voxels; choose one that can.")
+    margins = list(zip(before, after, strict=True))
+    beyond = [(0, 0)] * (scan.array.ndim - 3)
+    array = np.pad(scan.array, margins + beyond, constant_values=held)
+    return replace(
+        scan,
+        array=array,
+        kind="volume" if scan.kind == "picture" and len(array) > 1 else scan.kind,
+        affine=_moved(scan, (-before[0], -before[1], -before[2])),
+        overlays=None if scan.overlays is None else np.pad(scan.overlays, margins),
+    )
+
+
+def _moved(scan: Scan, index: Triple) -> Float[np.ndarray, "4 4"] | None:
+    """The affine once the voxel at `index` is the first."""
+    if scan.affine is None:
+        return None
+    affine = scan.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ index
+    return affine
+
+
+OPPOSITE = ("RL", "AP", "SI")
+
+
+def orientation(scan: Scan) -> str:
+    """Where slices, rows and columns run to: three letters of R(ight), L(eft), A(nterior), P(osterior), S(uperior), I.
+
+    An oblique axis has the letter of the direction nearest to it, no two axes the same.
+
+    Raises:
+        InputError: the scan has no affine.
+    """
+    return "".join(ornt2axcodes(io_orientation(affine_of(scan))))
+
+
+def reorient(scan: Scan, target: str) -> Scan:
+    """The same voxels with axes in another order and direction: nothing is resampled, and each keeps its place.
+
+    Args:
+        scan: with an affine.
+        target: where slices, rows and columns are to run to, one of the 48 that `orientation` may give, such as "SPL".
+
+    Raises:
+        InputError: the scan has no affine, or the target is no orientation.
+    """
+    affine = affine_of(scan)
+    if len(target) != 3 or not all(len(set(target) & set(pair)) == 1 for pair in OPPOSITE):
+        raise InputError(f"{target!r} is no orientation; give three letters, one of each of R/L, A/P and S/I.")
+    turn = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(target)))
+    order = np.argsort(turn[:, 0]).astype(int)
+
+    def turned(array: Any) -> np.ndarray:
+        return np.ascontiguousarray(apply_orientation(array, turn))
+
+    array = turned(scan.array)
+    slices, rows, columns = (scan.spacing[axis] for axis in order)
+    return replace(
+        scan,
+        array=array,
+        kind="volume" if len(array) > 1 else "picture",
+        affine=affine @ inv_ornt_aff(turn, scan.array.shape[:3]),
+        spacing=(slices, rows, columns),
+        overlays=None if scan.overlays is None else turned(scan.overlays),
+    )

@@ -1,0 +1,53 @@
+"""NIfTI, NRRD and MetaImage files to scans: headers are judged before memory is taken for what they promise."""
+
+from pathlib import Path
+
+from medshot.errors import InputError
+from medshot.imaging.scan import Scan
+from medshot.imaging.volumes import nrrd
+from medshot.imaging.volumes.metaimage import is_metaimage, read_metaimage
+from medshot.imaging.volumes.nifti import is_nifti, read_nifti
+from medshot.imaging.volumes.volume import is_gzip, take
+
+
+def read_volume_file(path: Path) -> Scan:
+    """Read one volume, known by its content and not by its name.
+
+    Axes are those of the file, slowest first, `(k, j, i)`; nothing is flipped or resampled. Values are those that the
+    header's slope and intercept make of the stored numbers.
+
+    Args:
+        path: NIfTI-1 or NIfTI-2 (`.nii`, `.nii.gz`, or either file of a pair `.hdr` and `.img`), NRRD (`.nrrd`,
+            `.nhdr`) or MetaImage (`.mha`, `.mhd`).
+
+    Raises:
+        InputError: the file is missing, of another format, truncated, damaged or larger than `VOLUME_LIMIT`; it holds
+            several volumes or numbers that are complex, NaN or infinite; its axes span no volume; or it names a data
+            file that is not beside it.
+    """
+    path = _header_of(path)
+    try:
+        start = bytes(take(path, 0, 256, "gzip" if is_gzip(path) else "none"))
+        if start.startswith(nrrd.MAGIC):
+            return nrrd.read_nrrd(path)
+        if is_nifti(start):
+            return read_nifti(path)
+        if is_metaimage(start):
+            return read_metaimage(path)
+    except InputError:
+        raise
+    except Exception as error:  # a damaged header can make a decoder raise nearly anything
+        cause = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise InputError(f"{path} is not a readable volume ({cause}); replace the file.") from error
+    raise InputError(f"{path} is not a NIfTI, NRRD or MetaImage file; convert it or remove it.")
+
+
+def _header_of(path: Path) -> Path:
+    """For the voxels of a NIfTI pair, its header."""
+    if not path.name.removesuffix(".gz").endswith(".img"):
+        return path
+    stem = path.name.removesuffix(".gz").removesuffix(".img")
+    for ending in (".hdr", ".hdr.gz"):
+        if path.with_name(stem + ending).is_file():
+            return path.with_name(stem + ending)
+    raise InputError(f"{path} holds voxels without their header; put {stem}.hdr beside it.")

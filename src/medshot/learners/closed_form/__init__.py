@@ -1,0 +1,1 @@
+"""Learners that solve for their classifier in closed form."""

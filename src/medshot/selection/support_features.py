@@ -1,0 +1,83 @@
+"""What a support tells of its task before anything is fitted, by which past tasks are found that are like it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from medshot.tasks import Support
+
+
+@dataclass(frozen=True)
+class Traits:
+    """Of one support.
+
+    Args:
+        ways: number of classes.
+        shots: labelled patients per class, the mean.
+        spread: how far images lie from their mean, as a share of their own length: 0 if all are alike, at most 1.
+    """
+
+    ways: int
+    shots: float
+    spread: float
+
+
+def traits_of(support: Support) -> Traits:
+    """The traits of a support without a task axis; images `(support, ...)`."""
+    real = support.weights > 0
+    vectors = support.images[real].flatten(1)
+    lengths = vectors.square().sum(1).mean()
+    spread = (vectors - vectors.mean(0)).square().sum(1).mean() / lengths.clamp(min=1e-12)
+    return Traits(support.ways, _shots(support, real), float(torch.clamp(spread, 0, 1)))
+
+
+def _shots(support: Support, real: Bool[Tensor, " support"]) -> float:
+    if support.patients is None:
+        return float(real.sum()) / support.ways
+    people = torch.stack([support.labels[real], support.patients[real]], dim=1)
+    return len(people.unique(dim=0)) / support.ways
+
+
+FOLDS = 5
+
+
+def left_out_folds(support: Support) -> Int[Tensor, " support"]:
+    """The fold in which each image is left out, with all images of its patient; -1 for those that never are.
+
+    There are as many folds as the smallest class has patients, at most five, and each leaves patients of every class.
+    With one patient in a class there are none. Patients of several classes are left out only where others are too few
+    for folds. Only the order of the images decides, and not how classes and patients are numbered.
+
+    Args:
+        support: without a task axis and padding, ordered by content.
+    """
+    samples = len(support.labels)
+    who = list(range(samples)) if support.patients is None else support.patients.tolist()
+    classes: dict[int, set[int]] = {}
+    for patient, label in zip(who, support.labels.tolist(), strict=True):
+        classes.setdefault(patient, set()).add(label)
+    fold_of = _dealt({patient: labels for patient, labels in classes.items() if len(labels) == 1}, support.ways)
+    if not fold_of:
+        fold_of = _dealt({patient: labels for patient, labels in classes.items() if len(labels) > 1}, support.ways)
+    return torch.tensor([fold_of.get(patient, -1) for patient in who], device=support.labels.device)
+
+
+def _dealt(classes: Mapping[int, set[int]], ways: int) -> dict[int, int]:
+    """The fold of each patient; none where no two folds have patients of every class.
+
+    Args:
+        classes: of each patient.
+        ways: how many classes there are.
+    """
+    alike: dict[frozenset[int], list[int]] = {}
+    for patient, labels in classes.items():
+        alike.setdefault(frozenset(labels), []).append(patient)
+    if len(set().union(*alike)) < ways:
+        return {}
+    folds = min(FOLDS, *map(len, alike.values()))
+    if folds < 2:
+        return {}
+    return {patient: place % folds for patients in alike.values() for place, patient in enumerate(patients)}

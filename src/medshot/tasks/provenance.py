@@ -1,0 +1,60 @@
+"""What is remembered of the tasks that something was trained on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from pydantic import BaseModel, ConfigDict
+
+from medshot.imaging import InputSpec
+from medshot.tasks.task import Task
+
+MARKS = 32
+"""Of a task: how many hashes of its images tell it from others."""
+
+
+class TaskRecord(BaseModel):
+    """A task that was trained on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    source: str
+    classes: list[str]
+    images: int
+    patients: int
+
+
+def task_records(tasks: Sequence[Task]) -> list[TaskRecord]:
+    """What is recorded of the tasks that were trained on."""
+    return [
+        TaskRecord(
+            name=task.name,
+            source=task.source,
+            classes=list(task.classes),
+            images=len(task),
+            patients=len(np.unique(task.patients)),
+        )
+        for task in tasks
+    ]
+
+
+def training_images(tasks: Sequence[Task], shape: InputSpec) -> dict[str, UInt8[np.ndarray, "_ bytes"]]:
+    """What tells that a test shares images with the tasks: the content hash of every image, and for each sample the
+    perceptual fingerprint that `shape` takes of it.
+    """
+    hashes = [bytes.fromhex(digest) for task in tasks for of_one in task.hashes_of_each() for digest in of_one]
+    prints = [shape.fingerprints(task.images)[task.rows] for task in tasks]
+    return {
+        "hashes": np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1),
+        "fingerprints": np.concatenate(prints),
+    }
+
+
+def marks_of(task: Task) -> tuple[str, ...]:
+    """What a task's images are known by under any name: the first digits of the smallest content hashes.
+
+    Tasks that share most of their images share marks, since the smallest of the one are mostly those of the other
+    (Broder, On the resemblance and containment of documents, 1997).
+    """
+    return tuple(sorted({digest[:8] for of_one in task.hashes_of_each() for digest in of_one})[:MARKS])

@@ -1,6 +1,0 @@
-"""Simulated tasks: unlimited, labelled, with patients and the truth about every finding."""
-
-from medshot.tasks.simulated.families import FAMILIES, simulate
-from medshot.tasks.simulated.rendered import Rendered
-
-__all__ = ["FAMILIES", "Rendered", "simulate"]
