@@ -14,18 +14,16 @@ from medshot.errors import TooFewPatients
 from medshot.learners import create
 from medshot.selection.forecasting import (
     MORE,
-    STORE,
     Curve,
     Forecaster,
     as_accuracy,
     over_chance,
     quantile,
     read_curves,
+    upper_bound,
     write_curves,
 )
 from medshot.selection.task_features import Signs, signs_of
-
-HAS_STORE = pytest.mark.skipif(not STORE.exists(), reason="no curves: run benchmarks/forecast_curves.py")
 
 
 def past(sources: int, draws: int, seed: int) -> list[Curve]:
@@ -66,6 +64,25 @@ def test_more_coverage_is_wider():
     assert all(w.high - w.low > n.high - n.low for n, w in zip(narrow, wide, strict=True))
 
 
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=20, unique=True), st.floats(0.05, 0.95))
+def test_of_exchangeable_sources_as_many_stay_below_the_bound_as_promised(values, coverage):
+    held = 0
+    for new in range(len(values)):
+        others = np.delete(np.array(values), new)
+        held += values[new] <= upper_bound(others, np.full(len(others), 1 / len(others)), coverage, len(others))
+    assert held >= coverage * len(values) - 1e-9
+
+
+def test_the_shipped_curves_support_the_coverage_that_is_promised():
+    forecast = Forecaster(read_curves())(Signs(2, 5, 0.7, 0.8, 0.65, 0.9))
+    assert all(0 < expected.low < expected.high < 1 for expected in forecast)
+
+
+def test_too_few_sources_give_no_finite_interval():
+    forecast = Forecaster(past(3, 10, 0), coverage=0.9)(past(1, 1, 1)[0].signs)
+    assert [(expected.low, expected.high) for expected in forecast] == [(0, 1)] * len(MORE)
+
+
 @given(st.floats(0.02, 0.98), st.integers(2, 9))
 def test_log_odds_over_chance_lead_back_and_are_zero_at_chance(accuracy, ways):
     there = over_chance(np.array(accuracy), np.array(ways))
@@ -100,14 +117,12 @@ def test_signs_tell_a_task_from_noise():
     assert (told.ways, told.shots) == (2, 8)
 
 
-@HAS_STORE
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_is_forecast_to_stay_around_chance(seed):
     signs = signs_of(textured(seed, signal=0.0), create("logistic"), np.random.default_rng(seed))
     assert all(expected.low <= 0.5 <= expected.high for expected in Forecaster(read_curves())(signs))
 
 
-@HAS_STORE
 def test_the_command_says_what_to_expect(tmp_path, capsys):
     ward = write_ward(tmp_path, textured(1, patients=6))
     assert medshot("forecast", ward, "--encoder", "none", "--json", "--out", tmp_path / "forecast") == 0
@@ -120,14 +135,12 @@ def test_the_command_says_what_to_expect(tmp_path, capsys):
     assert (tmp_path / "forecast" / "forecast.svg").read_text().startswith("<?xml")
 
 
-@HAS_STORE
 def test_more_labels_than_past_curves_are_refused(tmp_path, capsys):
     ward = write_ward(tmp_path, textured(1, patients=40))
     assert medshot("forecast", ward, "--encoder", "none") == 2
     assert "40 labelled patients per class" in capsys.readouterr().err
 
 
-@HAS_STORE
 @pytest.mark.slow
 def test_a_real_task_is_forecast(shared_data):
     from medshot.tasks import draw_episode, load_tasks

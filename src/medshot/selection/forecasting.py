@@ -170,7 +170,8 @@ def _ridge(predictors: np.ndarray, outcomes: np.ndarray, weights: np.ndarray, pe
     return coefficients
 
 
-COVERAGE = 0.9
+COVERAGE = 0.8
+"""Share of forecasts whose interval is promised to hold the truth; seven sources support up to 7/8."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ class _Horizon:
     errors: Sequence[Float[np.ndarray, " _"]]
 
     def interval(self, predictors: Float[np.ndarray, "1 predictors"], coverage: float) -> tuple[float, float, float]:
-        """Expected log odds over chance, and both ends of their interval."""
+        """Return the expected log odds over chance and both ends of their interval (jackknife+ over sources)."""
         centres, lows, highs, weights = [], [], [], []
         for regression, errors in zip(self.without, self.errors, strict=True):
             (centre,), (size,) = regression(predictors)
@@ -213,9 +214,9 @@ class _Horizon:
             lows.append(centre - size * errors)
             highs.append(centre + size * errors)
             weights.append(np.full(len(errors), 1 / len(errors)))
-        share = np.concatenate(weights)
-        low = -quantile(-np.concatenate(lows), share, coverage)
-        return float(np.mean(centres)), low, quantile(np.concatenate(highs), share, coverage)
+        share, sources = np.concatenate(weights), len(self.errors)
+        low = -upper_bound(-np.concatenate(lows), share, coverage, sources)
+        return float(np.mean(centres)), low, upper_bound(np.concatenate(highs), share, coverage, sources)
 
 
 class Forecaster:
@@ -259,6 +260,21 @@ def _horizon(curves: Sequence[Curve], place: int) -> _Horizon:
         without.append(regression)
         errors.append(np.abs(outcomes[~others] - centres) / sizes)
     return _Horizon(without, errors)
+
+
+def upper_bound(
+    values: Float[np.ndarray, " values"], weights: Float[np.ndarray, " values"], coverage: float, sources: int
+) -> float:
+    """Return a bound that the value of a new source stays below with probability `coverage`.
+
+    With K exchangeable sources this is the value of rank ⌈coverage · (K + 1)⌉, not ⌈coverage · K⌉, because the new source
+    is one of K + 1 (Barber et al., Annals of Statistics 2021, equation 1.3).
+
+    Returns:
+        The bound; infinity if there are too few sources for any finite one.
+    """
+    level = coverage * (sources + 1) / sources
+    return quantile(values, weights, level) if level <= 1 + 1e-12 else float("inf")
 
 
 def quantile(values: Float[np.ndarray, " values"], weights: Float[np.ndarray, " values"], level: float) -> float:

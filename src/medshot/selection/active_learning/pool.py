@@ -44,7 +44,7 @@ def standardised(vectors: Float[np.ndarray, "images features"]) -> Float[np.ndar
 
 
 def pool_of(
-    classifier: FewShotClassifier, images: Images, patients: Sequence[str] | None, seed: int
+    classifier: FewShotClassifier, images: Images, patients: Sequence[str] | np.ndarray | None, seed: int
 ) -> tuple[Pool, Int[np.ndarray, " candidates"]]:
     """The candidates among these images, and the row of each.
 
@@ -61,7 +61,7 @@ def pool_of(
         InputError: an image cannot be read, the model does not take such images, or the lengths differ.
     """
     rows = np.unique(images.hashes(), return_index=True)[1]
-    who = np.asarray(patients or unnamed_patients(images))
+    who = np.asarray(unnamed_patients(images) if patients is None else patients)
     if len(who) != len(images):
         raise InputError(f"patients has {len(who)} entries for {len(images)} images; give one for each.")
     rows = rows[_of_some(who[rows], seed)]

@@ -94,7 +94,7 @@ class Suggestion:
 def suggest(
     classifier: FewShotClassifier,
     images: Images,
-    patients: Sequence[str] | None = None,
+    patients: Sequence[str] | np.ndarray | None = None,
     *,
     strategy: str = DEFAULT,
     count: int = 10,
