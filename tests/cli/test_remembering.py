@@ -13,7 +13,7 @@ from medshot.evaluation.outcome_log import _device_of, takes_of
 from medshot.imaging import FeatureInput, Vectors
 from medshot.learners import create
 from medshot.selection.auto import Auto
-from medshot.selection.outcomes import Outcome, remember, users_file, users_outcomes
+from medshot.selection.outcomes import Outcome, record_outcomes, users_file, users_outcomes
 from medshot.tasks import Task, marks_of
 
 
@@ -79,7 +79,7 @@ def test_auto_knows_nothing_of_what_it_is_scored_on(own: Path, called: str, monk
         episodes=2,
         images=marks_of(here),
     )
-    remember([row, row.model_copy(update={"source": "there", "images": marks_of(task_of("there", seed=1))})])
+    record_outcomes([row, row.model_copy(update={"source": "there", "images": marks_of(task_of("there", seed=1))})])
     auto = Auto(FeatureInput((5,)))
     known = []
     scored = replace(here, name=called, source=called)

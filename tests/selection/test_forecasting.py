@@ -23,7 +23,7 @@ from medshot.selection.forecasting import (
     upper_bound,
     write_curves,
 )
-from medshot.selection.task_features import Signs, signs_of
+from medshot.selection.task_features import TaskFeatures, task_features
 
 
 def past(sources: int, draws: int, seed: int) -> list[Curve]:
@@ -39,9 +39,9 @@ def past(sources: int, draws: int, seed: int) -> list[Curve]:
             noisy = [
                 float(np.clip(value + rng.normal(0, 0.5 / np.sqrt(shots * ways)), 0, 1)) for value in (seen, of_half)
             ]
-            signs = Signs(ways, shots, noisy[0], 1 - noisy[0] / 2, noisy[1], 1 - noisy[1] / 2)
+            features = TaskFeatures(ways, shots, noisy[0], 1 - noisy[0] / 2, noisy[1], 1 - noisy[1] / 2)
             later = tuple(float(as_accuracy(np.array(value + rng.normal(0, 0.1)), ways)) for value in truth)
-            curves.append(Curve(f"source {source}", "task", signs, later))
+            curves.append(Curve(f"source {source}", "task", features, later))
     return curves
 
 
@@ -52,7 +52,7 @@ def test_intervals_hold_on_new_sources_as_often_as_they_promise():
         forecaster = Forecaster([curve for curve in curves if curve.source != "source 0"])
         for curve in curves:
             if curve.source == "source 0":
-                forecast = forecaster(curve.signs)
+                forecast = forecaster(curve.features)
                 held += [e.low <= value <= e.high for e, value in zip(forecast, curve.accuracies, strict=True)]
                 assert all(0 <= e.low <= e.high <= 1 for e in forecast)
     assert 0.8 <= np.mean(held) <= 1
@@ -60,7 +60,7 @@ def test_intervals_hold_on_new_sources_as_often_as_they_promise():
 
 def test_more_coverage_is_wider():
     curves = past(8, 10, 0)
-    narrow, wide = (Forecaster(curves, coverage)(curves[0].signs) for coverage in (0.5, 0.95))
+    narrow, wide = (Forecaster(curves, coverage)(curves[0].features) for coverage in (0.5, 0.95))
     assert all(w.high - w.low > n.high - n.low for n, w in zip(narrow, wide, strict=True))
 
 
@@ -74,12 +74,12 @@ def test_of_exchangeable_sources_as_many_stay_below_the_bound_as_promised(values
 
 
 def test_the_shipped_curves_support_the_coverage_that_is_promised():
-    forecast = Forecaster(read_curves())(Signs(2, 5, 0.7, 0.8, 0.65, 0.9))
+    forecast = Forecaster(read_curves())(TaskFeatures(2, 5, 0.7, 0.8, 0.65, 0.9))
     assert all(0 < expected.low < expected.high < 1 for expected in forecast)
 
 
 def test_too_few_sources_give_no_finite_interval():
-    forecast = Forecaster(past(3, 10, 0), coverage=0.9)(past(1, 1, 1)[0].signs)
+    forecast = Forecaster(past(3, 10, 0), coverage=0.9)(past(1, 1, 1)[0].features)
     assert [(expected.low, expected.high) for expected in forecast] == [(0, 1)] * len(MORE)
 
 
@@ -100,18 +100,18 @@ def test_curves_are_read_as_they_were_written(tmp_path):
     curves = past(3, 4, 0)
     write_curves(tmp_path / "curves.json", curves, {"learner": "none"})
     for one, other in zip(read_curves(tmp_path / "curves.json"), curves, strict=True):
-        assert (one.source, one.signs.shots) == (other.source, other.signs.shots)
+        assert (one.source, one.features.shots) == (other.source, other.features.shots)
         assert one.accuracies == pytest.approx(other.accuracies, abs=1e-4)
 
 
 def test_one_patient_of_a_class_is_too_few_and_the_sentence_says_of_which():
     with pytest.raises(TooFewPatients, match="Class 'class 1' of task 'task' has 1 labelled patient"):
-        signs_of(labelled([0, 0, 1, 1], [0, 1, 2, 2]), create("logistic"), np.random.default_rng(0))
+        task_features(labelled([0, 0, 1, 1], [0, 1, 2, 2]), create("logistic"), np.random.default_rng(0))
 
 
 def test_signs_tell_a_task_from_noise():
     learner = create("logistic")
-    told, noise = (signs_of(textured(0, signal=s), learner, np.random.default_rng(0)) for s in (1.0, 0.0))
+    told, noise = (task_features(textured(0, signal=s), learner, np.random.default_rng(0)) for s in (1.0, 0.0))
     assert told.accuracy > 0.9 > 0.75 > noise.accuracy
     assert told.loss < noise.loss
     assert (told.ways, told.shots) == (2, 8)
@@ -119,8 +119,8 @@ def test_signs_tell_a_task_from_noise():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_is_forecast_to_stay_around_chance(seed):
-    signs = signs_of(textured(seed, signal=0.0), create("logistic"), np.random.default_rng(seed))
-    assert all(expected.low <= 0.5 <= expected.high for expected in Forecaster(read_curves())(signs))
+    features = task_features(textured(seed, signal=0.0), create("logistic"), np.random.default_rng(seed))
+    assert all(expected.low <= 0.5 <= expected.high for expected in Forecaster(read_curves())(features))
 
 
 def test_the_command_says_what_to_expect(tmp_path, capsys):
@@ -150,6 +150,6 @@ def test_a_real_task_is_forecast(shared_data):
     images = few.images.take(few.rows)  # so that only these are embedded
     few = type(few)("few", images, few.labels, few.classes, few.patients)
     now, *_, last = Forecaster(read_curves())(
-        signs_of(few, create("logistic", shape=EncodedInput()), np.random.default_rng(0))
+        task_features(few, create("logistic", shape=EncodedInput()), np.random.default_rng(0))
     )
     assert 0.5 < now.accuracy < last.accuracy

@@ -17,7 +17,7 @@ from medshot.imaging import InputSpec, usual_cut
 from medshot.learners import Learner, load_learner
 from medshot.reporting import results_table, write_evaluation
 from medshot.selection.auto import Auto
-from medshot.selection.outcomes import remember
+from medshot.selection.outcomes import record_outcomes
 from medshot.storage import new_folder, refuse_existing, shown
 from medshot.tasks import Task, load_tasks
 from medshot.training import resolve_device
@@ -84,7 +84,7 @@ def _point_to_cut(learners: Mapping[str, Learner], tasks: Sequence[Task]) -> Non
 def remember_for_auto(cells: Sequence[Cell], learners: Mapping[str, Learner]) -> None:
     """Add how each learner did to the user's outcomes; where that fails, the evaluation stands all the same."""
     try:
-        remember(outcomes_of(cells, learners))
+        record_outcomes(outcomes_of(cells, learners))
     except StorageError as error:
         note(f"This is not remembered for auto: {error}")
 

@@ -21,7 +21,7 @@ from medshot.imaging import InputSpec
 from medshot.learners import load_learner
 from medshot.reporting.data_check import learning_curve
 from medshot.selection.forecasting import COVERAGE, Expected, Forecaster, read_curves
-from medshot.selection.task_features import signs_of
+from medshot.selection.task_features import task_features
 from medshot.storage import new_folder, refuse_existing, write_bytes, write_json
 
 LEARNER = "logistic"
@@ -62,21 +62,21 @@ def forecast_for(
     if made.name != LEARNER or made.shape != EncodedInput():
         note(f"Past curves are of {LEARNER} on features of lite0; intervals of anything else were not tested.")
     with unknowing([made], [task]):
-        signs = signs_of(task, made, np.random.default_rng(seed))
+        features = task_features(task, made, np.random.default_rng(seed))
     found = {
         "task": task.name,
         "learner": made.name,
         "unit": UNIT,
         "labelled": dict(zip(task.classes, map(len, task.members), strict=True)),
         "coverage": COVERAGE,
-        "chance": 1 / signs.ways,
-        "cross_validation": asdict(signs),
-        "balanced_accuracy": [asdict(expected) for expected in forecaster(signs)],
+        "chance": 1 / features.ways,
+        "cross_validation": asdict(features),
+        "balanced_accuracy": [asdict(expected) for expected in forecaster(features)],
     }
     if out is not None:
         with new_folder(out) as folder:
             write_json(folder / "forecast.json", found)
-            write_bytes(folder / "forecast.svg", learning_curve(_expected(found), 1 / signs.ways, COVERAGE))
+            write_bytes(folder / "forecast.svg", learning_curve(_expected(found), 1 / features.ways, COVERAGE))
     return found
 
 

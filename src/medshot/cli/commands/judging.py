@@ -92,7 +92,7 @@ def forecast(
 ) -> None:
     """Say what balanced accuracy to expect now and after 5, 10 and 20 more labelled patients per class.
 
-    Each with an 80 % interval, from cross-validation over the patients there are and from learning curves of past tasks.
+    Each with an 80 % interval, from cross-validation over these patients and from learning curves of past tasks.
     Needs two patients per class; with --from, the learner takes what it was trained on.
 
     Example: medshot forecast new_task/ --out forecast
