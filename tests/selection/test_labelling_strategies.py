@@ -141,4 +141,4 @@ def test_every_quantity_and_strategy_has_its_words():
 def test_the_reason_of_the_most_uncertain_names_both_classes():
     candidates = Pool(standardised(np.eye(2)), np.array([[0.9, 0.1, 0.0], [0.05, 0.5, 0.45]]))
     (reason,) = reasons("margin", candidates, ["a", "b", "c"], STRATEGIES["margin"].choose(candidates, 1, 0)[0])
-    assert reason == "the model hardly tells b (50%) from c (45%) here"
+    assert reason == "the model is unsure between b (50%) and c (45%)"

@@ -267,8 +267,8 @@ def upper_bound(
 ) -> float:
     """Return a bound that the value of a new source stays below with probability `coverage`.
 
-    With K exchangeable sources this is the value of rank ⌈coverage · (K + 1)⌉, not ⌈coverage · K⌉, because the new source
-    is one of K + 1 (Barber et al., Annals of Statistics 2021, equation 1.3).
+    With K exchangeable sources this is the value of rank ⌈coverage · (K + 1)⌉, not ⌈coverage · K⌉, because the
+    new source is one of K + 1 (Barber et al., Annals of Statistics 2021, equation 1.3).
 
     Returns:
         The bound; infinity if there are too few sources for any finite one.

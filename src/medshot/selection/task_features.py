@@ -27,7 +27,7 @@ class TaskFeatures:
         ways: number of classes.
         shots: labelled patients of the rarest class.
         accuracy: balanced accuracy in cross-validation over the patients.
-        loss: cross-entropy in that cross-validation, as a share of log(ways), which guessing has; classes weigh equally.
+        loss: cross-entropy there, as a share of that of guessing, log(ways); classes weigh equally.
         accuracy_of_half: balanced accuracy if the learner adapts to half as many patients per class.
         loss_of_half: the loss if the learner adapts to half as many patients per class.
     """
@@ -77,7 +77,7 @@ def cross_validated(
 def pooled_predictions(
     learner: Learner, episodes: Sequence[Episode]
 ) -> tuple[Float[np.ndarray, "queries classes"], Int[np.ndarray, " queries"]]:
-    """Return the learner's probabilities of the queries of all episodes, in the order of the task's classes, and labels."""
+    """Return the probabilities of the queries of all episodes, in the order of the task's classes, and the labels."""
     batch = collate(episodes, learner.shape)
     with torch.no_grad():
         predictions = learner.adapt(batch.support).probabilities(batch.query.images, batch.query.weights)

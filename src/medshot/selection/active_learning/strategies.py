@@ -70,7 +70,7 @@ def shipped() -> Coefficients:
 def choose_greedily(
     pool: Pool, gains: Float[np.ndarray, " features"], count: int
 ) -> tuple[Int[np.ndarray, " count"], Float[np.ndarray, " count"]]:
-    """Choose the candidates of the highest expected gain one by one; return them with their gain over the pool's mean."""
+    """Choose the candidates of the highest expected gain one by one; return them and their gains over the mean."""
     features = AcquisitionFeatures(pool)
     chosen: list[int] = []
     scores = []
@@ -158,9 +158,7 @@ def _learned(pool: Pool, count: int, seed: int) -> Chosen:
 
 
 STRATEGIES = {
-    "learned": Strategy(
-        "the image whose label should help most, learned from past tasks", "Konyushkova et al., 2017", _learned
-    ),
+    "learned": Strategy("the image whose label should help most by past tasks", "Konyushkova et al., 2017", _learned),
     "margin": Strategy("the images between two classes", "Scheffer et al., 2001", _uncertain),
     "clue": Strategy("the centre of each cluster of uncertain images", "Prabhu et al., 2021", _uncertain_groups),
     "typical": Strategy("the most typical image of each cluster", "Hacohen et al., 2022", _typical),
