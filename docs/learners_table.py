@@ -8,7 +8,7 @@ Run it again after changing the summary, paper, cost or gradient of a learner. A
 from itertools import groupby
 from pathlib import Path
 
-from medshot.cli.listing import Facts, learner_facts
+from medshot.cli.learners import Facts, learner_facts
 from medshot.learners import LEARNERS
 from medshot.learners.registry import BUILT_IN
 from medshot.storage import write_bytes

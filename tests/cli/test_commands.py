@@ -1,28 +1,49 @@
 """The command line from meta-training to a report, and its help."""
 
 import csv
+import inspect
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 
 import pytest
+import typer
 from command import PIXELS, TRAIN, medshot, write_ward
 from PIL import Image
 
+from medshot.cli import app
 from medshot.encoders import EncodedInput
 from medshot.imaging import FeatureInput, ImageInput, VolumeInput
 from medshot.learners import create
 from medshot.simulated import simulate
 
-COMMANDS = ("quickstart", "meta-train", "train-encoder", "adapt", "predict", "next", "evaluate", "learners", "info")
+COMMANDS = typer.main.get_group(app).commands
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_every_command_shows_an_example(command, capsys):
-    assert medshot(command, "--help") == 0
-    assert f"Example: medshot {command} " in " ".join(capsys.readouterr().out.split())
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_every_command_shows_an_example_that_parses(name, capsys):
+    (example,) = re.findall(rf"Example: (medshot {name} .+)$", str(COMMANDS[name].help), re.MULTILINE)
+    assert medshot(name, "--help") == 0
+    assert example in " ".join(capsys.readouterr().out.split())
+    assert COMMANDS[name].make_context(name, shlex.split(example)[2:]).params
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_in_the_module_of_its_name(name):
+    assert inspect.unwrap(COMMANDS[name].callback).__module__ == f"medshot.cli.{name.replace('-', '_')}"
+
+
+def test_options_are_in_groups_and_the_same_option_is_in_the_same_group_everywhere():
+    groups: dict[str, set[str]] = {}
+    for command in COMMANDS.values():
+        for option in command.params:
+            if option.param_type_name == "option" and option.name != "help":
+                groups.setdefault(option.opts[0], set()).add(option.rich_help_panel)
+    assert {name: found for name, found in groups.items() if len(found) > 1 or None in found} == {}
 
 
 def test_the_help_names_every_command(capsys):

@@ -91,8 +91,8 @@ def test_output_below_a_file(refused, model, ward, tmp_path):
 def test_a_place_that_can_never_be_is_refused_before_any_work(refused, model, ward, tmp_path, monkeypatch, below):
     (tmp_path / "file").write_text("mine")
     monkeypatch.setattr("medshot.evaluation.protocol.run_episodes", lambda *_: pytest.fail("a learner ran"))
-    monkeypatch.setattr("medshot.cli.predicting.predict_files", lambda *_: pytest.fail("a model ran"))
-    monkeypatch.setattr("medshot.cli.evaluating.evaluate", lambda *_, **__: pytest.fail("a learner ran"))
+    monkeypatch.setattr("medshot.learners.FewShotClassifier.load", lambda *_: pytest.fail("a model ran"))
+    monkeypatch.setattr("medshot.evaluation.evaluate", lambda *_, **__: pytest.fail("a learner ran"))
     for command in [*in_all_ways(ward, tmp_path / below), ["predict", model, ward, "--out", tmp_path / below]]:
         assert "could not be created" in refused(*command)
 

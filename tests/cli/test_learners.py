@@ -7,7 +7,7 @@ import pytest
 from command import PIXELS, medshot, write_ward
 from making import textured
 
-from medshot.cli.making import make
+from medshot.cli.loading import make
 from medshot.learners import LEARNERS, FeatureInput, ImageInput
 
 MINE = """

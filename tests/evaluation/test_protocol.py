@@ -1,4 +1,4 @@
-"""The evaluation: the same episodes for all, refused where it would not be honest."""
+"""The evaluation: the same episodes for all learners, refused if its scores would be too good."""
 
 import io
 
@@ -114,6 +114,30 @@ def test_the_record_says_how_to_obtain_the_results_again():
     assert all(row.adapt_seconds >= 0 for row in results.rows)
     again, _ = run({"nearest": nearest()}, [bright()])
     assert [row.balanced_accuracy for row in again.rows] == [row.balanced_accuracy for row in results.rows]
+
+
+class OnOneDevice(Nearest):
+    """Refuses images that are on another device than its parameters; predicts at random to work on any device."""
+
+    def __init__(self, shape):
+        super().__init__(shape)
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def adapt_one(self, support, drawn):
+        assert support.images.device == self.weight.device
+        return {"means": torch.zeros(support.ways)}
+
+    def predict_one(self, adapted, images):
+        assert images.device == self.weight.device
+        return torch.zeros(len(images), len(adapted["means"]))
+
+
+def test_evaluate_moves_learners_to_the_device_and_otherwise_runs_them_where_they_are():
+    learner = nearest(OnOneDevice)
+    for device in (torch.device("meta"), None):
+        results, _ = run({"nearest": learner}, [bright()], device=device)
+        assert learner.weight.device.type == "meta"
+        assert len(results.rows) == 2
 
 
 def test_a_task_that_is_too_small_is_refused_before_any_learner_runs():

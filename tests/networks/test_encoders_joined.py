@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from medshot.cli.making import input_shape
+from medshot.cli.loading import input_spec
 from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
 from medshot.encoders.encoder import Encoder
 from medshot.errors import InputError
@@ -91,7 +91,7 @@ def test_nothing_is_embedded_twice(tmp_path: Path):
 def test_the_hash_is_of_all_in_their_order_and_is_recorded():
     names = ("corners", "trained", "corners+trained", "trained+corners")
     assert len({EncodedInput(name).sha256 for name in names}) == 4
-    shape = input_shape("corners+trained")
+    shape = input_spec("corners+trained")
     assert shape == EncodedInput("corners+trained")
     record = create("logistic", shape=shape).record()
     assert record.shape == shape

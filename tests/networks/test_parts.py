@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from medshot.cli.making import input_shape
+from medshot.cli.loading import input_spec
 from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
 from medshot.encoders.encoder import load_encoder
 from medshot.encoders.inputs import identity, normalised
@@ -44,11 +44,11 @@ def test_what_is_pooled_and_what_stands_side_by_side_are_not_taken_for_each_othe
         EncodedInput(cut="slices")
     with pytest.raises(InputError, match="cut is 'leads', but must be one of: whole, slices, patches"):
         EncodedBagInput(cut="leads")
-    assert input_shape(cut="leads") == EncodedInput(cut="leads")
-    assert input_shape(cut="slices") == EncodedBagInput(cut="slices")
-    assert input_shape(cut="whole") == input_shape() == EncodedInput()
+    assert input_spec(cut="leads") == EncodedInput(cut="leads")
+    assert input_spec(cut="slices") == EncodedBagInput(cut="slices")
+    assert input_spec(cut="whole") == input_spec() == EncodedInput()
     with pytest.raises(InputError, match="cut is 'leads'"):
-        input_shape(cut="leads", images=2)
+        input_spec(cut="leads", images=2)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from medshot.cli.making import make_ready
+from medshot.cli.loading import make_ready
 from medshot.encoders import ENCODERS, EncodedInput
 from medshot.encoders import folder as encoders_folder
 from medshot.errors import InputError

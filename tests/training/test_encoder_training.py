@@ -307,7 +307,7 @@ def test_importing_it_warns_of_nothing_and_brings_no_torchvision():
 
 
 def test_nothing_else_imports_lightning():
-    code = "import sys, medshot.cli.evaluating, medshot.training; print('lightning_fabric' in sys.modules)"
+    code = "import sys, medshot.cli.demonstration, medshot.training; print('lightning_fabric' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
 
 
