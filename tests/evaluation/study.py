@@ -3,10 +3,17 @@
 import numpy as np
 from scipy.stats import norm
 
+from medshot.evaluation.intervals import METRICS
 from medshot.evaluation.predictions import EpisodePredictions
 
 PATIENT_SPREAD, SUPPORT_SPREAD, SKILL = 1.0, 0.3, 0.8
 TRUE_ACCURACY = float(norm.cdf(SKILL / np.sqrt(1 + PATIENT_SPREAD**2 + SUPPORT_SPREAD**2)))
+
+
+def calibration_error(probabilities, labels, weights=None):
+    """The expected calibration error of one episode, as an evaluation computes it."""
+    metric = METRICS["calibration_error"]
+    return metric.combine(metric.parts(probabilities, labels, np.ones(len(labels)) if weights is None else weights))
 
 
 def study(seed, *, patients=20, episodes=15, queries=10, skill=SKILL, support_spread=SUPPORT_SPREAD):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from study import TRUE_ACCURACY, guesses, study
+from study import TRUE_ACCURACY, calibration_error, guesses, study
 
 from medshot.errors import InputError
 from medshot.evaluation import metrics
@@ -61,7 +61,7 @@ def test_a_replicate_is_the_metric_of_the_drawn_patients_and_episodes(seed, ways
             expected = np.average(np.nan_to_num(values), weights=counts)
             assert found[name].new_patients[replicate] == pytest.approx(expected, abs=1e-12)
         pooled = [np.concatenate([part for *both, n in copies for part in [both[i]] * n]) for i in (0, 1)]
-        expected = float(metrics.expected_calibration_error(*pooled))
+        expected = float(calibration_error(*pooled))
         assert found["calibration_error"].new_patients[replicate] == pytest.approx(expected, abs=1e-12)
 
 
@@ -71,7 +71,7 @@ def test_values_are_means_over_episodes_and_the_calibration_error_is_pooled():
     for name in ("balanced_accuracy", "auroc", "brier"):
         each = [getattr(metrics, name)(episode.probabilities, episode.labels) for episode in episodes]
         assert found[name].value == pytest.approx(np.mean(each))
-    pooled = metrics.expected_calibration_error(*pool(episodes))
+    pooled = calibration_error(*pool(episodes))
     assert found["calibration_error"].value == pytest.approx(float(pooled))
 
 

@@ -1,4 +1,4 @@
-"""Refusing a test that a learner has seen: the same image, or nearly the same, on both sides."""
+"""The check that no test image, and no near-duplicate of one, was used in training."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,12 @@ from medshot.tasks import Task
 
 
 def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
-    """See to it that no test image is one that the learner was meta-trained on, or that its encoders were trained on.
+    """Raise InputError if the learner was meta-trained, or one of its encoders trained, on an image of the tasks.
 
-    Identical images are found by content hash, nearly identical ones (resized, re-compressed) by perceptual
-    fingerprint.
+    Identical images are found by content hash, near-duplicates (resized or compressed again) by perceptual fingerprint.
 
     Raises:
-        InputError: a task shares an image with such training; the sentence says which and how many.
+        InputError: a task shares images with the training; the message names the task and the number of images.
     """
     if learner.seen:
         known = {row.tobytes() for row in learner.seen["hashes"]}
@@ -28,7 +27,7 @@ def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
                 [any(bytes.fromhex(digest) in known for digest in of_sample) for of_sample in task.hashes_of_each()]
             )
             similar = np.zeros(len(task), dtype=bool)
-            for shape in _shapes_of_prints(learner, task):
+            for shape in _fingerprinted_inputs(learner, task):
                 prints = shape.fingerprints(task.images)[task.rows]
                 similar[near_duplicates(prints, learner.seen["fingerprints"])[:, 0]] = True
             _refuse(task, identical, similar, f"'{learner.name}' was meta-trained on", "meta-train without them")
@@ -39,8 +38,11 @@ def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
                 _refuse(task, seen.identical[task.rows], seen.similar[task.rows], what, "take another encoder")
 
 
-def _shapes_of_prints(learner: Learner, task: Task) -> list[InputSpec]:
-    """How it may have seen images: as it takes them, and whole, as those that its start was learned from are known."""
+def _fingerprinted_inputs(learner: Learner, task: Task) -> list[InputSpec]:
+    """Return the inputs whose fingerprints to compare: the learner's own and, if it cuts images, whole images too.
+
+    The images that shipped weights were trained on are fingerprinted whole.
+    """
     shape = learner.shape
     if isinstance(shape, EncodedInput) and shape.cut != WHOLE and task.images.axes == 2:
         return [shape, encoders_of(shape.encoder)[0].shape]
@@ -50,7 +52,7 @@ def _shapes_of_prints(learner: Learner, task: Task) -> list[InputSpec]:
 def _refuse(
     task: Task, identical: Bool[np.ndarray, " samples"], similar: Bool[np.ndarray, " samples"], what: str, instead: str
 ) -> None:
-    """InputError where any sample is identical or similar to one that something was trained on."""
+    """Raise InputError if any sample is identical or similar to an image of the training."""
     shared = int((identical | similar).sum())
     if shared:
         raise InputError(
