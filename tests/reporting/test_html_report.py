@@ -13,7 +13,7 @@ from PIL import Image
 
 from medshot.errors import StorageError
 from medshot.evaluation.results import Results
-from medshot.reporting.examples import SIDE, gallery, picture
+from medshot.reporting.examples import SIDE, gallery, thumbnail
 from medshot.reporting.html import FAINT, INK, forest_plot, learner_colours, report_html, write_report
 from medshot.reporting.wording import COLUMNS, DISCLAIMER, decimal, headline
 
@@ -132,19 +132,19 @@ def test_results_read_back_from_json_give_the_same_page(results):
     assert report_html(Results.from_json(results.to_json()), [], {}) == report_html(results, [], {})
 
 
-def test_the_gallery_sorts_right_from_wrong(examples):
+def test_the_gallery_sorts_correct_from_wrong(examples):
     example = examples[0]
     shown = gallery(example, "logistic")
     assert shown.learner == "metal"
-    right = example.probabilities["metal"].argmax(axis=1) == example.query_labels
-    assert (len(shown.right), len(shown.wrong)) == (right.sum(), (~right).sum())
-    confidences = [card.opinion.probability for card in shown.right]
+    correct = example.probabilities["metal"].argmax(axis=1) == example.query_labels
+    assert (len(shown.correct), len(shown.wrong)) == (correct.sum(), (~correct).sum())
+    confidences = [card.prediction.probability for card in shown.correct]
     assert confidences == sorted(confidences, reverse=True)
-    for card in (*shown.right, *shown.wrong):
+    for card in (*shown.correct, *shown.wrong):
         assert sum(value for _, value in card.bars) == pytest.approx(1)
         assert {other.learner for other in card.others} == set(example.probabilities) - {"metal"}
-        for opinion in (card.opinion, *card.others):
-            assert opinion.right == (opinion.predicted == card.truth)
+        for prediction in (card.prediction, *card.others):
+            assert prediction.correct == (prediction.predicted == card.truth)
     assert [len(pictures) for _, pictures in shown.support] == [5, 5]
 
 
@@ -154,13 +154,13 @@ def test_the_baseline_alone_can_be_shown(examples):
 
 def test_small_pictures_are_shown_as_they_are(examples):
     image = examples[0].query_images[0]
-    kind, content = decode(picture(image))
+    kind, content = decode(thumbnail(image))
     assert kind == "image/png"
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), image)
 
 
 def test_large_pictures_shrink_and_keep_their_shape(examples):
-    _, content = decode(picture(examples[1].query_images[0]))
+    _, content = decode(thumbnail(examples[1].query_images[0]))
     assert Image.open(io.BytesIO(content)).size == (SIDE * 2 // 3, SIDE)
 
 
