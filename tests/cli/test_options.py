@@ -1,4 +1,4 @@
-"""Options whose text holds a name and a value."""
+"""The parsing of options that hold a name and a value."""
 
 import pytest
 from hypothesis import given
@@ -11,8 +11,8 @@ NAME = some.text(min_size=1) | some.text("= a", min_size=1)
 
 
 @given(some.dictionaries(NAME, some.floats(1e-9, 1e6), min_size=1))
-def test_a_class_of_any_name_can_be_given_a_share(wanted):
-    assert parse_prevalence([f"{name}={share!r}" for name, share in wanted.items()]) == wanted
+def test_a_class_of_any_name_can_have_a_prevalence(wanted):
+    assert parse_prevalence([f"{name}={prevalence!r}" for name, prevalence in wanted.items()]) == wanted
 
 
 def test_values_to_keep_may_hold_an_equals_sign():
@@ -20,6 +20,6 @@ def test_values_to_keep_may_hold_an_equals_sign():
 
 
 @pytest.mark.parametrize("pair", ["0.5", "=0.5", "nodule=", "nodule=often"])
-def test_what_is_no_share_is_refused(pair):
+def test_text_without_a_class_and_a_number_is_refused(pair):
     with pytest.raises(InputError, match="--prevalence"):
         parse_prevalence([pair])

@@ -1,4 +1,4 @@
-"""What the two intervals promise: coverage, and that patients rather than episodes bound a claim."""
+"""The two intervals: their coverage, and that patients rather than episodes limit a claim."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def accuracy(episodes, *, replicates=1000, seed=0):
 
 
 def as_certain(episode):
-    """The same predicted classes, without any doubt."""
+    """Return the same predicted classes with probability 1."""
     return replace(episode, probabilities=np.eye(2)[episode.probabilities.argmax(axis=1)])
 
 
@@ -204,8 +204,8 @@ def test_the_interval_over_tasks_covers_what_it_promises(tasks):
     generator = np.random.default_rng(tasks)
     covered = []
     for _ in range(300):
-        drawn = [task_with(0.7 + generator.normal(0, 0.1), 0.02, generator) for _ in range(tasks)]
-        low, high = estimate(mean_over_tasks(drawn)).new_patients
+        sampled = [task_with(0.7 + generator.normal(0, 0.1), 0.02, generator) for _ in range(tasks)]
+        low, high = estimate(mean_over_tasks(sampled)).new_patients
         covered.append(low <= 0.7 <= high)
     assert 0.9 <= np.mean(covered) <= 0.995
 

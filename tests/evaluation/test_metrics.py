@@ -16,7 +16,7 @@ ALL = (metrics.balanced_accuracy, metrics.auroc, metrics.brier, calibration_erro
 
 @st.composite
 def weighted_predictions(draw):
-    """Probabilities in quarters, so that ties are many; whole weights, every class with some."""
+    """Return probabilities in quarters, which gives many ties, and whole weights; every class has some weight."""
     ways = draw(st.integers(2, 4))
     queries = draw(st.integers(ways, 20))
     seed = draw(st.integers(0, 2**32 - 1))

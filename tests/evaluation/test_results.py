@@ -40,7 +40,7 @@ def results(measured):
     return collect(measured, baseline="logistic", metadata=METADATA)
 
 
-def test_a_row_says_what_was_scored(results):
+def test_a_row_describes_the_scored_episodes(results):
     baseline, metal = results.rows[:2]
     assert (baseline.learner, metal.learner, metal.task, metal.shots) == ("logistic", "metal", "task 0", 5)
     assert (metal.ways, metal.episodes, metal.queries) == (2, 15, 300)
@@ -97,7 +97,7 @@ def test_scores_are_the_estimates_of_their_replicates(measured):
         assert each.score.brier == estimate(each.replicates["brier"])
 
 
-def test_every_learner_of_a_task_meets_the_same_draws(measured):
+def test_all_learners_of_a_task_have_the_same_resamples(measured):
     baseline, metal = measured[:2]
     assert compare(metal.replicates["balanced_accuracy"], baseline.replicates["balanced_accuracy"]) == (
         metal.score.difference

@@ -1,4 +1,4 @@
-"""The report is one self-contained, escaped page whose numbers and pictures are those it was given."""
+"""The report is one self-contained, escaped page whose numbers and pictures are those of the results."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ REACHING_OUT = {"script", "link", "iframe", "object", "embed", "base", "form"}
 
 
 class Page(HTMLParser):
-    """What a browser would load from a page, what it would run, and the cells of its tables."""
+    """The addresses and handlers of a page, and the cells of its tables."""
 
     def __init__(self, text):
         super().__init__()
@@ -112,11 +112,11 @@ def test_numbers_on_the_page_are_those_of_the_results(page, results):
             assert change.verdict in cells[6]
 
 
-def test_the_page_says_what_it_is_and_what_was_found(page, results):
+def test_the_page_has_the_disclaimer_the_headline_and_the_metadata(page, results):
     words = " ".join(page.words)
     made = results.metadata
-    for said in (DISCLAIMER, headline(results), made.command, made.machine, made.date, *made.notes):
-        assert said in words
+    for fact in (DISCLAIMER, headline(results), made.command, made.machine, made.date, *made.notes):
+        assert fact in words
 
 
 def test_the_calibration_error_beside_a_curve_is_that_of_the_table(page, results, reliability):
@@ -188,6 +188,6 @@ def test_names_in_plots_may_have_dollars_and_any_script(results):
     assert "$a$ 皮膚 &lt;b&gt;" in decode(plot.light)[1].decode()
 
 
-def test_a_report_that_cannot_be_written_says_so(tmp_path, results):
+def test_a_report_that_cannot_be_written_is_an_error(tmp_path, results):
     with pytest.raises(StorageError, match=r"report\.html"):
         write_report(tmp_path / "nowhere" / "report.html", results.model_copy(update={"means": []}), [], {})
