@@ -250,7 +250,8 @@ def _fingerprint(learner: Trainable, split: TaskSplit, settings: OuterSettings) 
         for part in parts
     ]
     shapes = {name: list(value.shape) for name, value in learner.state_dict().items()}
-    content = [type(learner).__name__, learner.settings(), repr(learner.shape), shapes, asdict(settings), tasks]
+    taken = repr(learner.shape).replace("Input(", "Shape(")  # as checkpoints of earlier versions name it
+    content = [type(learner).__name__, learner.settings(), taken, shapes, asdict(settings), tasks]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
