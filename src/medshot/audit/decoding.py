@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float32, Int64, Shaped, UInt8
 
 from medshot.deidentify import identifying_content
-from medshot.imaging.decoding import PICTURE_SUFFIXES
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
-from medshot.imaging.npz import NPZ_SUFFIXES, parted, read_volume
+from medshot.imaging.formats import NPZ, formats_holding, has_name_of
+from medshot.imaging.npz import parted, read_volume
 from medshot.imaging.opening import read
 from medshot.imaging.pseudonyms import CannotClean
 from medshot.imaging.reading import read_image
@@ -67,11 +67,10 @@ def header_of(content: bytes) -> Header:
 def decode(path: str) -> Decoded:
     """Decode an image, whatever it is; InputError where it cannot be read."""
     file, _ = parted(Path(path))
-    suffix = file.suffix.lower()
-    if suffix in PICTURE_SUFFIXES:
+    if has_name_of(file, *formats_holding("picture")):
         picture = read_image(file)
         return Decoded(picture, picture)
-    if suffix in NPZ_SUFFIXES:
+    if has_name_of(file, NPZ):
         return of_array(read_volume(path))
     scan = read(path)
     if scan.kind == "waveform":

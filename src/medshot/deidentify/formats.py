@@ -14,20 +14,10 @@ import numpy as np
 from medshot.deidentify.dicom import clean_dicom
 from medshot.deidentify.identifying import identifying_text
 from medshot.deidentify.manifests import identifying_in_table, is_table
-from medshot.deidentify.pictures import (
-    JPEG,
-    PNG,
-    clean_jpeg,
-    clean_png,
-    identifying_in_jpeg,
-    identifying_in_png,
-    same_pixels,
-)
-from medshot.deidentify.tiff import TIFF, clean_tiff, identifying_in_tiff, same_tiff_pixels
+from medshot.deidentify.pictures import clean_jpeg, clean_png, identifying_in_jpeg, identifying_in_png, same_pixels
+from medshot.deidentify.tiff import clean_tiff, identifying_in_tiff, same_tiff_pixels
 from medshot.deidentify.volumes import (
     CONTENT_LIMIT,
-    GZIP,
-    NRRD,
     clean_meta,
     clean_nifti,
     clean_nrrd,
@@ -38,11 +28,11 @@ from medshot.deidentify.volumes import (
     unzipped,
 )
 from medshot.errors import InputError
+from medshot.imaging import formats
 from medshot.imaging.dicom.identity import identifying_elements
+from medshot.imaging.formats import starts_as
 from medshot.imaging.pseudonyms import CannotClean, Identifying, Pseudonyms
 from medshot.storage import shown
-
-ZIP = b"PK\x03\x04"
 
 
 def identifying_in_arrays(content: bytes) -> list[Identifying]:
@@ -158,23 +148,23 @@ def read_limited(path: Path) -> bytes:
 
 def format_of(content: bytes) -> Format:
     """The kind of a file; CannotClean where it is of none."""
-    if content[128:132] == b"DICM" or content.startswith(_WITHOUT_PREAMBLE):
+    if starts_as(content, formats.DICOM) or content.startswith(_WITHOUT_PREAMBLE):
         return DICOM
-    if content.startswith(PNG):
+    if starts_as(content, formats.PNG):
         return Format("PNG", ".png", identifying_in_png, _plain(clean_png), same_pixels)
-    if content.startswith(JPEG):
+    if starts_as(content, formats.JPEG):
         return Format("JPEG", ".jpg", identifying_in_jpeg, _plain(clean_jpeg), same_pixels)
-    if content.startswith(TIFF):
+    if starts_as(content, formats.TIFF):
         return Format("TIFF", ".tif", identifying_in_tiff, _plain(clean_tiff), same_tiff_pixels)
     if is_nifti(content):
         return Format("NIfTI", ".nii", identifying_in_nifti, _plain(clean_nifti))
-    if content.startswith(GZIP):
+    if starts_as(content, formats.GZIP):
         return PACKED_NIFTI
-    if content.startswith(NRRD):
+    if starts_as(content, formats.NRRD):
         return Format("NRRD", ".nrrd", identifying_in_nrrd, _plain(clean_nrrd))
-    if content.startswith(ZIP):
+    if starts_as(content, formats.NPZ):
         return Format("npz", ".npz", identifying_in_arrays, _plain(clean_arrays))
-    if content.startswith((b"ObjectType", b"NDims")):
+    if starts_as(content, formats.METAIMAGE):
         return Format("MetaImage", ".mha", identifying_in_meta, _plain(clean_meta))
     raise CannotClean("is of no kind that can be cleaned")
 

@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image
 from PIL.ExifTags import IFD, TAGS
 
+from medshot.imaging.formats import PNG
 from medshot.imaging.pseudonyms import CannotClean, Identifying, Kind
 
-PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_SIGNATURE = PNG.magics[0][1]
 _KEPT_CHUNKS = frozenset(
     {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"hIST"}
     | {b"pHYs", b"cICP", b"mDCV", b"cLLI", b"acTL", b"fcTL", b"fdAT"}
@@ -61,7 +62,7 @@ def identifying_in_png(content: bytes) -> list[Identifying]:
 
 def clean_png(content: bytes) -> bytes:
     """The PNG file with the chunks that make the picture, and its orientation; CannotClean where it is damaged."""
-    kept = [PNG]
+    kept = [_SIGNATURE]
     for kind, body in _chunks(content):
         if kind == b"eXIf":
             body = _orientation_alone(body)
@@ -139,7 +140,7 @@ def same_pixels(before: bytes, after: bytes) -> bool:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    place = len(PNG)
+    place = len(_SIGNATURE)
     while place + 12 <= len(content):
         length = int.from_bytes(content[place : place + 4])
         kind, body = content[place + 4 : place + 8], content[place + 8 : place + 8 + length]

@@ -11,7 +11,6 @@ import numpy as np
 from medshot.deidentify.identifying import identifying_text
 from medshot.imaging.pseudonyms import CannotClean, Identifying
 
-GZIP, NRRD = b"\x1f\x8b", b"NRRD000"
 CONTENT_LIMIT = 1 << 30  # bytes, packed and unpacked
 _NRRD_KEPT = frozenset(
     [

@@ -11,18 +11,13 @@ from medshot.errors import InputError
 from medshot.imaging.dicom.header import keys, quiet
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
+from medshot.imaging.formats import DETACHED_HEADERS, DICOM, NPZ, TIFF, formats_holding, has_name_of, starts_as
 from medshot.imaging.inputs import GridInput
-from medshot.imaging.npz import NPZ_SUFFIXES, parted, read_volume
+from medshot.imaging.npz import parted, read_volume
 from medshot.imaging.opening import read
 from medshot.imaging.reading import read_content, read_image
 from medshot.imaging.resampling import fit_volume
 from medshot.imaging.scan import Image, Scan, Volume
-
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
-VOLUME_NAMES = (".nii", ".nii.gz", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd", ".npz")
-DICOM_SUFFIXES = frozenset({"", ".dcm", ".dicom", ".ima"})
-_STACKS = (".tif", ".tiff")
-_DETACHED = (".hdr", ".nhdr", ".mhd")
 
 
 def decoded(path: Path, shape: GridInput) -> Image | Volume:
@@ -35,11 +30,10 @@ def decoded(path: Path, shape: GridInput) -> Image | Volume:
         InputError: the path holds the other kind, or cannot be read.
     """
     file, _ = parted(path)
-    suffix = file.suffix.lower()
-    if suffix in PICTURE_SUFFIXES and not (shape.axes == 3 and suffix in _STACKS):
+    if has_name_of(file, *formats_holding("picture")) and not (shape.axes == 3 and has_name_of(file, TIFF)):
         shape.refuse_unless_of(2, f"{path} is an image")
         return read_image(path)
-    if suffix in NPZ_SUFFIXES:
+    if has_name_of(file, NPZ):
         shape.refuse_unless_of(3, f"{path} is an image")
         return read_volume(path)
     scan = read(path)
@@ -52,10 +46,10 @@ def decoded(path: Path, shape: GridInput) -> Image | Volume:
 
 def axes_of(path: Path) -> int:
     """3 for a volume, 2 for a picture; InputError where it cannot be read."""
-    suffix = parted(path)[0].suffix.lower()
-    if suffix in PICTURE_SUFFIXES:
+    file, _ = parted(path)
+    if has_name_of(file, *formats_holding("picture")):
         return 2
-    return 3 if suffix in NPZ_SUFFIXES else _axes(path, read(path))
+    return 3 if has_name_of(file, NPZ) else _axes(path, read(path))
 
 
 def _axes(path: Path, scan: Scan) -> int:
@@ -74,7 +68,7 @@ def content_hash(path: Path) -> str:
     file, array = parted(path)
     if file.is_dir():
         files = [child for child in file.rglob("*") if child.is_file() and not child.is_symlink()]
-    elif file.suffix.lower() in _DETACHED:
+    elif file.suffix.lower() in DETACHED_HEADERS:
         files = [child for child in file.parent.glob(f"{escape(file.stem)}.*") if child.is_file()]
     else:
         return hashlib.sha256(read_content(file) + array.encode()).hexdigest()
@@ -97,10 +91,10 @@ def all_image_paths(path: Path) -> list[Path]:
 
 
 def is_series(folder: Path) -> bool:
-    """Whether a folder holds two or more DICOM files, the first two of one series."""
-    files = sorted(child for child in folder.iterdir() if child.is_file() and not child.name.startswith("."))[:2]
-    series = [_header_keys(file)["series"] for file in files if _is_dicom(file)]
-    return len(series) == 2 and series[0] == series[1] != ""
+    """Whether a folder holds two or more DICOM files, the first two and the last by name of one series."""
+    files = sorted(child for child in folder.iterdir() if child.is_file() and not child.name.startswith("."))
+    series = {_header_keys(file)["series"] if _is_dicom(file) else "" for file in {*files[:2], *files[-1:]}}
+    return len(files) > 1 and len(series) == 1 and "" not in series
 
 
 def patient_of(path: Path) -> str:
@@ -121,18 +115,16 @@ def _header_keys(path: Path) -> dict[str, str]:
 def _is_image(path: Path) -> bool:
     if path.is_dir():
         return is_series(path)
-    name = path.name.lower()
-    return path.is_file() and (
-        path.suffix.lower() in PICTURE_SUFFIXES or name.endswith(VOLUME_NAMES) or _is_dicom(path)
-    )
+    named = has_name_of(path, *formats_holding("picture", "volume"), NPZ)
+    return path.is_file() and (named or _is_dicom(path))
 
 
 def _is_dicom(path: Path) -> bool:
     """Whether a file has DICOM's mark, and a name that DICOM files have."""
-    if not path.is_file() or (path.suffix.lower() not in DICOM_SUFFIXES and not path.suffix[1:].isdigit()):
+    if not has_name_of(path, DICOM) or not path.is_file():
         return False
     try:
         with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            return starts_as(file.read(132), DICOM)
     except OSError:
         return False

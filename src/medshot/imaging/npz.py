@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 
 from medshot.errors import InputError
+from medshot.imaging.formats import NPZ, has_name_of
 from medshot.imaging.scan import Volume
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -61,7 +62,6 @@ def _damaged(path: Path, member: zipfile.ZipInfo, error: Exception) -> InputErro
     return InputError(f"{path} holds a damaged array {member.filename} ({error}); download the file again.")
 
 
-NPZ_SUFFIXES = frozenset({".npz"})
 VOXEL_LIMIT = 400_000_000
 _MASK = "mask"
 
@@ -72,7 +72,7 @@ def parted(path: Path) -> tuple[Path, str]:
     The name is empty where none is given. A "#" in the name of any other kind of file belongs to that name.
     """
     file, mark, array = path.name.rpartition("#")
-    if mark and Path(file).suffix.lower() in NPZ_SUFFIXES:
+    if mark and has_name_of(Path(file), NPZ):
         return path.with_name(file), array
     return path, ""
 
@@ -134,6 +134,15 @@ SIZE_LIMIT = 8_000_000_000  # bytes once unpacked
 _SPLITS = ("train", "val", "test")
 
 StackedImages = UInt8[np.ndarray, "images *shape"] | UInt16[np.ndarray, "images *shape"]
+
+
+def is_medmnist(path: Path) -> bool:
+    """Whether a file is an archive with the images of a split, as MedMNIST has them."""
+    try:
+        with opened(path) as archive:
+            return not {f"{split}_images" for split in _SPLITS}.isdisjoint(members(archive))
+    except InputError:
+        return False
 
 
 def read_medmnist(path: Path | str) -> tuple[StackedImages, Int64[np.ndarray, " images"]]:

@@ -11,6 +11,15 @@ from pathlib import Path, PurePosixPath
 
 from medshot.errors import InputError
 from medshot.imaging.dicom import read_dicom, read_series
+from medshot.imaging.formats import (
+    DETACHED_HEADERS,
+    DICOM,
+    NIFTI,
+    ZIP,
+    formats_holding,
+    has_name_of,
+    starts_as,
+)
 from medshot.imaging.pictures import read_picture
 from medshot.imaging.scan import Scan
 from medshot.imaging.volumes import read_volume_file
@@ -19,7 +28,6 @@ SIZE_LIMIT = 4_000_000_000  # bytes of all files, unpacked
 FILE_LIMIT = 20_000
 RATIO_LIMIT = 200  # unpacked bytes for each packed one, of the whole archive
 _SMALL = 50_000_000  # unpacked bytes that are never a bomb: one blank film packs a thousandfold
-_ZIP = b"PK\x03\x04"
 _CHUNK = 1 << 20
 
 
@@ -65,7 +73,7 @@ def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(member) as source, target.open("xb") as sink:
             while chunk := source.read(_CHUNK):
-                if sink.tell() == 0 and chunk.startswith(_ZIP):
+                if sink.tell() == 0 and starts_as(chunk, ZIP):
                     raise InputError(f"{path} holds the archive {_shown(member)}; unpack it first.")
                 total += len(chunk)
                 if total > SIZE_LIMIT or (total > _SMALL and total > RATIO_LIMIT * packed):
@@ -91,9 +99,7 @@ def _shown(member: zipfile.ZipInfo) -> str:
     return repr(member.filename[:100])
 
 
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_VOLUME_NAMES = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
-_OTHERS = {b"%PDF": "a PDF document", b"\x1f\x8b": "packed with gzip; unpack it", b"\x93NUMPY": "a NumPy array"}
+_REFUSED = {"PDF": "a PDF document", "gzip": "packed with gzip; unpack it", "NumPy": "a NumPy array"}
 
 
 def read(path: Path | str, *, identity: bool = False) -> Scan:
@@ -123,7 +129,7 @@ def read(path: Path | str, *, identity: bool = False) -> Scan:
         raise InputError(f"{path} could not be read ({reason}); check that it is a file you may read.") from error
     if folder:
         return _read_folder(path, identity)
-    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if starts_as(start, ZIP):
         with unpacked(path) as inside:
             files = _files(inside)
             return read(files[0], identity=identity) if len(files) == 1 else _read_folder(inside, identity)
@@ -131,22 +137,22 @@ def read(path: Path | str, *, identity: bool = False) -> Scan:
 
 
 def _read_file(path: Path, start: bytes, identity: bool) -> Scan:
-    if start[128:132] == b"DICM":
+    if starts_as(start, DICOM):
         return read_dicom(path, identity=identity)
-    if start.startswith(_PICTURES):
+    if starts_as(start, *formats_holding("picture")):
         return read_picture(path)
     if _is_volume(path, start):
         return read_volume_file(path)
-    for magic, what in _OTHERS.items():
-        if start.startswith(magic):
-            raise InputError(f"{path} is {what}, which medshot does not read as an image; convert it.")
+    for known in formats_holding("other"):
+        if starts_as(start, known):
+            raise InputError(f"{path} is {_REFUSED[known.name]}, which medshot does not read as an image; convert it.")
     return read_dicom(path, identity=identity)
 
 
 def _is_volume(path: Path, start: bytes) -> bool:
-    if path.name.lower().endswith(_VOLUME_NAMES) or start.startswith((b"NRRD0", b"ObjectType")):
+    if has_name_of(path, *formats_holding("volume")) or path.name.lower().endswith(NIFTI.data):
         return True
-    return start[344:348] in (b"n+1\0", b"ni1\0") or start[:8] in (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")
+    return starts_as(start, *formats_holding("volume"))
 
 
 def _read_folder(folder: Path, identity: bool) -> Scan:
@@ -154,7 +160,7 @@ def _read_folder(folder: Path, identity: bool) -> Scan:
     scan = read_series(folder, files, identity=identity)
     if scan is not None:
         return scan
-    headers = [path for path in files if path.name.lower().endswith((".hdr", ".nhdr", ".mhd"))]
+    headers = [path for path in files if path.suffix.lower() in DETACHED_HEADERS]
     if len(headers) == 1 and len(files) == 2:
         return read(headers[0], identity=identity)
     what = f"{len(files)} files that are no DICOM" if files else "no files"

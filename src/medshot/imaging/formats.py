@@ -1,0 +1,77 @@
+"""A register of the file formats that medshot reads: their names, their first bytes and what a file of each holds."""
+
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+Holds = Literal["picture", "volume", "dicom", "archive", "table", "other"]
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A file format.
+
+    Args:
+        name: what people call it.
+        holds: "picture": one image, or pages of them; "volume": voxels with a place in space; "dicom": either, or a
+            slice of a series; "archive": packed files or arrays; "table": a manifest; "other": nothing that is read.
+        suffixes: how the names of its files end, in lower case; the first is the usual one.
+        magics: the bytes that its files start with, each with its offset.
+        detached: suffixes of headers whose voxels are in a second file.
+        data: suffixes of such second files, which are no image by themselves.
+    """
+
+    name: str
+    holds: Holds
+    suffixes: tuple[str, ...] = ()
+    magics: tuple[tuple[int, bytes], ...] = ()
+    detached: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+
+
+PNG = FileFormat("PNG", "picture", (".png",), ((0, b"\x89PNG\r\n\x1a\n"),))
+JPEG = FileFormat("JPEG", "picture", (".jpg", ".jpeg"), ((0, b"\xff\xd8\xff"),))
+TIFF = FileFormat(
+    "TIFF", "picture", (".tif", ".tiff"), tuple((0, magic) for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
+)
+DICOM = FileFormat("DICOM", "dicom", (".dcm", ".dicom", ".ima", ""), ((128, b"DICM"),))
+NIFTI = FileFormat(
+    "NIfTI",
+    "volume",
+    (".nii", ".nii.gz", ".hdr"),
+    ((344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0\r\n\x1a\n"), (4, b"ni2\0\r\n\x1a\n")),
+    detached=(".hdr",),
+    data=(".img", ".img.gz"),
+)
+NRRD = FileFormat("NRRD", "volume", (".nrrd", ".nhdr"), ((0, b"NRRD000"),), detached=(".nhdr",))
+METAIMAGE = FileFormat("MetaImage", "volume", (".mha", ".mhd"), ((0, b"ObjectType"), (0, b"NDims")), detached=(".mhd",))
+NPZ = FileFormat("npz", "archive", (".npz",), ((0, b"PK\x03\x04"), (0, b"PK\x05\x06")))
+ZIP = FileFormat("zip", "archive", (".zip",), ((0, b"PK\x03\x04"), (0, b"PK\x05\x06")))
+GZIP = FileFormat("gzip", "other", (".gz",), ((0, b"\x1f\x8b"),))
+CSV = FileFormat("CSV", "table", (".csv", ".tsv"))
+PDF = FileFormat("PDF", "other", (".pdf",), ((0, b"%PDF"),))
+NUMPY = FileFormat("NumPy", "other", (".npy",), ((0, b"\x93NUMPY"),))
+
+FORMATS = (PNG, JPEG, TIFF, DICOM, NIFTI, NRRD, METAIMAGE, NPZ, ZIP, GZIP, CSV, PDF, NUMPY)
+DETACHED_HEADERS = tuple(suffix for known in FORMATS for suffix in known.detached)
+
+
+def has_name_of(path: PurePath, *formats: FileFormat) -> bool:
+    """Whether a file is named like one of these formats; a DICOM file may also end in a number, as in `IM.0012`."""
+    name, suffix = path.name.lower(), path.suffix.lower()
+    return any(
+        suffix in known.suffixes
+        or any(end.count(".") > 1 and name.endswith(end) for end in known.suffixes)
+        or (known is DICOM and suffix[1:].isdigit())
+        for known in formats
+    )
+
+
+def formats_holding(*holds: Holds) -> tuple[FileFormat, ...]:
+    """Return the formats that hold one of these."""
+    return tuple(known for known in FORMATS if known.holds in holds)
+
+
+def starts_as(content: bytes, *formats: FileFormat) -> bool:
+    """Whether the first bytes of a file, 352 at least, are those of one of these formats."""
+    return any(content.startswith(magic, offset) for known in formats for offset, magic in known.magics)
