@@ -14,7 +14,7 @@ from medshot.audit.facts import FactStore
 from medshot.audit.findings import Counts, Finding, Verdict, sorted_by_harm
 from medshot.audit.groups import CROP_WORK, Groups, grouped
 from medshot.audit.label_noise import label_findings, mixture_findings
-from medshot.audit.listing import Listing, Problem, listings, unusable_findings
+from medshot.audit.listing import Listing, UnusableImage, listings, unusable_findings
 from medshot.audit.measuring import measure_all
 from medshot.audit.odd_images import odd_findings
 from medshot.audit.privacy import privacy_findings
@@ -106,7 +106,7 @@ def _left_out(groups: Groups, embed: Embed | None, images: int) -> Iterator[str]
         yield f"Crops were not looked for: there are more than {int(CROP_WORK**0.5):,} different images."
 
 
-def _counts(listing: Listing, unreadable: Sequence[Problem]) -> Counts:
+def _counts(listing: Listing, unreadable: Sequence[UnusableImage]) -> Counts:
     def by_name(codes: np.ndarray, names: Sequence[str]) -> dict[str, int]:
         return dict(zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True))
 

@@ -4,25 +4,21 @@ Where `load_tasks` stops at the first problem, a check lists them all. Rows cost
 read here, except that of a MedMNIST archive, which is an array already.
 """
 
-import csv
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from sys import intern
 
 import numpy as np
 from jaxtyping import Int32
 
 from medshot.audit.findings import Example, Finding
-from medshot.errors import InputError
-from medshot.imaging.npz import StackedImages, read_medmnist_splits
+from medshot.imaging.npz import StackedImages
 from medshot.storage import shown
-from medshot.tasks.manifest import MANIFEST_SUFFIXES, delimiter_of, image_columns
-from medshot.tasks.reading import Place, places, task_name
+from medshot.tasks.manifest import PATIENT, Manifest, read_manifest
+from medshot.tasks.reading import read_archive
+from medshot.tasks.searching import TaskLocation, found_tasks
 
 OWN_COLUMNS = ("image", "label", "patient")
-_FIELD_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Problem:
+class UnusableImage:
     """A row or an image that cannot be used, and why."""
 
     where: str
@@ -78,7 +74,7 @@ class Listing:
     splits: Column | None = None
     columns: Mapping[str, Column] = field(default_factory=dict)
     array: StackedImages | None = None
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[UnusableImage, ...] = ()
     dropped: int = 0
 
     def __len__(self) -> int:
@@ -92,150 +88,67 @@ class Listing:
 def listings(
     path: Path, *, label: str = "label", split: str = "split", keep: Mapping[str, Sequence[str]] | None = None
 ) -> list[Listing]:
-    """Every task at `path`, with all its problems.
+    """List every task at `path`, with all its problems.
 
     Args:
         path: what `load_tasks` takes.
         label: the manifest column to take labels from.
-        split: the manifest column to take splits from, where there is one.
+        split: the manifest column to take splits from, if there is one.
         keep: for a manifest column, the values whose rows are kept.
 
     Raises:
         InputError: there is nothing at `path` that could be a task, or a file of it is no table and no archive at all.
     """
-    if not path.exists():
-        raise InputError(f"{path} does not exist; check the path.")
-    found = [_listing(place, label, split, keep or {}) for place in places(path, label)]
-    if not found:
-        raise InputError(
-            f"{path} holds no task; expected class folders of images, a CSV with the columns 'image' and '{label}', "
-            "or a MedMNIST .npz file."
-        )
-    return found
+    return [_listing(location, label, split, keep) for location in found_tasks(path, label)]
 
 
-def _listing(place: Place, label: str, split: str, keep: Mapping[str, Sequence[str]]) -> Listing:
-    if place.class_folders is not None:
-        named = [(str(image), shown(folder)) for folder, images in place.class_folders.items() for image in images]
-        return Listing(task_name(place), [image for image, _ in named], Column.of([folder for _, folder in named]))
-    if place.path.suffix.lower() == ".npz":
-        return _from_archive(place)
-    if place.path.suffix.lower() in MANIFEST_SUFFIXES:
-        return _from_manifest(place, label, split, keep)
-    raise InputError(f"{place.path} is not a task; give a folder, a .csv manifest or a MedMNIST .npz file.")
+def _listing(location: TaskLocation, label: str, split: str, keep: Mapping[str, Sequence[str]] | None) -> Listing:
+    if location.class_folders is not None:
+        folders = location.class_folders.items()
+        classes = [shown(folder) for folder, images in folders for _ in images]
+        return Listing(location.name, [str(image) for _, images in folders for image in images], Column.of(classes))
+    if location.is_archive:
+        array, labels, splits = read_archive(location.path)
+        several = len(set(splits)) > 1
+        return Listing(location.name, (), Column.of(labels), splits=Column.of(splits) if several else None, array=array)
+    return _from_manifest(location, read_manifest(location.path, label=label, keep=keep), label, split)
 
 
-def _from_archive(place: Place) -> Listing:
-    splits = read_medmnist_splits(place.path)
-    images, labels = (np.concatenate([pair[k] for pair in splits.values()]) for k in (0, 1))
-    named = np.repeat(list(splits), [len(labels) for _, labels in splits.values()])
+def _from_manifest(location: TaskLocation, manifest: Manifest, label: str, split: str) -> Listing:
+    """List each image of each row by itself."""
+    images = [manifest.columns[name] for name in manifest.image_columns]
+    cells = [(row, image) for row, of_row in enumerate(zip(*images, strict=True)) for image in of_row if image]
+    columns = {name: values for name, values in manifest.columns.items() if name not in manifest.image_columns}
+    if len(cells) > len(manifest):  # the images of a row are of one patient
+        columns.setdefault(PATIENT, [f"line {line}" for line in manifest.lines])
+    encoded = {name: Column.of([values[row] for row, _ in cells]) for name, values in columns.items()}
+    where = shown(location.path)
     return Listing(
-        task_name(place),
-        (),
-        Column.of([str(value) for value in labels]),
-        splits=Column.of(named.tolist()) if len(splits) > 1 else None,
-        array=images,
-    )
-
-
-def _from_manifest(place: Place, label: str, split: str, keep: Mapping[str, Sequence[str]]) -> Listing:
-    path, problems, seen, dropped = place.path, list[Problem](), dict[str, int](), 0
-    columns: dict[str, list[str]] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            delimiter = delimiter_of(file.readline(1 << 16), label)
-            if delimiter is None:
-                raise InputError(f"{path} has no columns 'image' and '{label}'; name them or choose with --label.")
-            file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter)
-            header = [name.strip() for name in next(reader)]
-            for wanted in keep:
-                if wanted not in header:
-                    raise InputError(f"{path} has no column '{wanted}' to keep by; it has {', '.join(header)}.")
-            if len(set(header)) < len(header):
-                raise InputError(f"{path} has two columns of the same name; rename one.")
-            named = image_columns(header)
-            several = named != ["image"]
-            columns = {name: [] for name in ["image", *header] if not (several and name in named)}
-            if several and "patient" not in header:
-                columns["patient"] = []
-            for values in reader:
-                if not values:
-                    continue
-                row = dict(zip(header, map(str.strip, values), strict=False))
-                if several:
-                    row.setdefault("patient", f"line {reader.line_num}")
-                if any(row.get(column) not in allowed for column, allowed in keep.items()):
-                    continue
-                if len(values) == len(header) and not row[label]:
-                    dropped += 1
-                    continue
-                for image in _images(row):
-                    row["image"] = image
-                    if why := _unusable(row, values, header, seen, reader.line_num):
-                        problems.append(Problem(f"{shown(path)} line {reader.line_num}", why))
-                        break
-                    for name in columns:
-                        columns[name].append(image if name == "image" else intern(row[name]))
-    except OSError as error:
-        raise InputError(f"{path} could not be read ({error.strerror}); check the path.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; save it as CSV in UTF-8.") from error
-    except csv.Error as error:
-        raise InputError(f"{path} line {reader.line_num} is not valid CSV ({error}); correct its quotes.") from error
-    seen.clear()
-    if not columns["image"]:
-        raise InputError(f"{path} has no row with an image and a label in column '{label}'; check --label and --keep.")
-    encoded = {name: Column.of(values) for name, values in columns.items() if name != "image"}
-    return Listing(
-        task_name(place),
-        [str(path.parent / image) for image in columns["image"]],
+        location.name,
+        [str(location.path.parent / image) for _, image in cells],
         encoded[label],
-        patients=encoded.get("patient"),
+        patients=encoded.get(PATIENT),
         splits=encoded.get(split),
         columns={name: column for name, column in encoded.items() if name not in {*OWN_COLUMNS, label, split}},
-        problems=tuple(problems),
-        dropped=dropped,
+        problems=tuple(UnusableImage(f"{where} line {problem.line}", problem.what) for problem in manifest.harmful),
+        dropped=manifest.unlabelled,
     )
-
-
-def _images(row: Mapping[str, str]) -> list[str]:
-    """The images of a row, each of which is checked by itself; an empty name where it has none."""
-    return [row[column] for column in image_columns(row) if row[column]] or [""]
-
-
-def _unusable(
-    row: Mapping[str, str], values: Sequence[str], header: Sequence[str], seen: dict[str, int], line: int
-) -> str:
-    """Why a row cannot be used, "" where it can."""
-    if len(values) != len(header):
-        return f"has {len(values)} fields where the header has {len(header)}; quote fields that hold the delimiter"
-    if not row["image"]:
-        return "names no image; fill in the column or remove the row"
-    if "\0" in row["image"]:
-        return "names an image with a NUL byte; correct it"
-    first = seen.setdefault(os.path.normpath(row["image"]), line)
-    if first != line:
-        return f"names {shown(row['image'])} a second time (first on line {first}); remove one of the two rows"
-    if row.get("patient") == "":
-        return "names no patient; fill in the column, or remove it if every image is a patient"
-    return ""
 
 
 _SAID = 3
 
 
-def unusable_findings(listing: Listing, unreadable: Sequence[Problem]) -> Iterator[Finding]:
+def unusable_findings(listing: Listing, unreadable: Sequence[UnusableImage]) -> Iterator[Finding]:
     """Every image that could not be read, every row that could not be used, and how many rows have no label."""
     if unreadable:
         yield _listed(
             listing, "unreadable", f"{len(unreadable):,} of {len(listing):,} images could not be read", unreadable,
-            "Replace the files, correct the paths, or remove the rows; nothing else in medshot reads this data before.",
+            "Replace the files, correct the paths, or remove the rows; other commands refuse this data until then.",
         )  # fmt: skip
     if listing.problems:
         yield _listed(
             listing, "unusable-rows", f"{len(listing.problems):,} rows cannot be used", listing.problems,
-            "Correct or remove these rows; nothing else in medshot reads this manifest before.",
+            "Correct or remove these rows; other commands refuse this manifest until then.",
         )  # fmt: skip
     if listing.dropped:
         yield Finding(
@@ -248,7 +161,7 @@ def unusable_findings(listing: Listing, unreadable: Sequence[Problem]) -> Iterat
         )
 
 
-def _listed(listing: Listing, name: str, sentence: str, problems: Sequence[Problem], advice: str) -> Finding:
+def _listed(listing: Listing, name: str, sentence: str, problems: Sequence[UnusableImage], advice: str) -> Finding:
     some = "; ".join(f"{problem.where} {problem.why.rstrip('.')}" for problem in problems[:_SAID])
     more = f"; and {len(problems) - _SAID:,} more" if len(problems) > _SAID else ""
     return Finding(

@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 
 from medshot.audit.decoding import decode, header_of, of_array
 from medshot.audit.facts import FACTS, FactStore, file_identity, keys, measure
-from medshot.audit.listing import Listing, Problem
+from medshot.audit.listing import Listing, UnusableImage
 from medshot.errors import InputError
 from medshot.imaging.cache import in_threads, progress
 from medshot.imaging.decoding import content_hash
@@ -36,7 +36,7 @@ class Measured:
     """
 
     rows: Int64[np.ndarray, " images"]
-    problems: tuple[Problem, ...]
+    problems: tuple[UnusableImage, ...]
 
 
 def measure_all(listing: Listing, store: FactStore) -> Measured:
@@ -49,7 +49,7 @@ def measure_all(listing: Listing, store: FactStore) -> Measured:
         StorageError: the cache folder cannot be written to.
     """
     if listing.array is not None:
-        wanted, problems = keys(_array_identity(image) for image in listing.array), list[Problem]()
+        wanted, problems = keys(_array_identity(image) for image in listing.array), list[UnusableImage]()
         batches = _batches(np.flatnonzero(store.find(wanted) < 0))
         done: Iterator[Batch] = (_measure_arrays(listing.array, batch) for batch in batches)
     else:
@@ -61,12 +61,12 @@ def measure_all(listing: Listing, store: FactStore) -> Measured:
         for indices, rows, failed in done:
             if len(rows):
                 store.append(wanted[indices], rows)
-            problems += [Problem(listing.named(index), why) for index, why in failed]
+            problems += [UnusableImage(listing.named(index), why) for index, why in failed]
             advance(len(indices) + len(failed))
     return Measured(store.find(wanted), tuple(sorted(problems, key=lambda problem: problem.where)))
 
 
-def _file_keys(listing: Listing) -> tuple[np.ndarray, list[Problem]]:
+def _file_keys(listing: Listing) -> tuple[np.ndarray, list[UnusableImage]]:
     """The key of every file, zeros for one that is not there."""
     found, problems = np.zeros((len(listing), 2), np.uint64), []
     for start in range(0, len(listing), 10_000):
@@ -77,7 +77,7 @@ def _file_keys(listing: Listing) -> tuple[np.ndarray, list[Problem]]:
                 there.append(index)
             except (OSError, ValueError) as error:
                 why = "does not exist" if isinstance(error, FileNotFoundError) else f"could not be read ({error})"
-                problems.append(Problem(listing.named(index), why))
+                problems.append(UnusableImage(listing.named(index), why))
         if there:
             found[there] = keys(identities)
     return found, problems

@@ -1,19 +1,18 @@
 """Reading tasks from disk: class folders, CSV manifests, MedMNIST files, or a folder of any of these."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from medshot.errors import InputError
-from medshot.imaging import MISSING, ArrayImages, FileImages, ImageSource, SeveralImages, image_paths, read_medmnist
+from medshot.imaging import MISSING, ArrayImages, FileImages, ImageSource, SeveralImages
+from medshot.imaging.npz import StackedImages, read_medmnist_splits
 from medshot.storage import shown
-from medshot.tasks.manifest import MANIFEST_SUFFIXES, is_manifest, read_manifest
+from medshot.tasks.manifest import read_manifest
 from medshot.tasks.sampler import unnamed_patients
+from medshot.tasks.searching import TaskLocation, found_tasks
 from medshot.tasks.task import Task
-
-FOLDER_MANIFEST = "task.csv"
 
 
 def load_tasks(
@@ -22,7 +21,7 @@ def load_tasks(
     """Read every task at `path`.
 
     A folder that holds `task.csv` is that manifest; one whose sub-folders hold images is a task with one class per
-    sub-folder; any other is searched for tasks one by one. Where nothing names the patients, identical images are one
+    sub-folder; any other is searched for tasks one by one. If nothing names the patients, identical images are one
     patient and every other image is its own.
 
     Args:
@@ -33,16 +32,7 @@ def load_tasks(
     Raises:
         InputError: there is no task at `path`, or one of them cannot be used; the sentence names the file.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist; check the path.")
-    tasks = [_task_at(place, label, keep) for place in places(path, label)]
-    if not tasks:
-        raise InputError(
-            f"{path} holds no task; expected class folders of PNG, JPEG or TIFF images, a CSV with the columns "
-            f"'image' and '{label}', or a MedMNIST .npz file."
-        )
-    return tasks
+    return [_task_at(location, label, keep) for location in found_tasks(Path(path), label)]
 
 
 def task_from_files(
@@ -52,24 +42,24 @@ def task_from_files(
     patients: Sequence[str] | None = None,
     dropped: int = 0,
 ) -> Task:
-    """A task of image files with labels and patients as text; classes are the sorted labels.
+    """Make a task of image files, with labels and patients as text; classes are the sorted labels.
 
     Args:
-        name: of the task.
-        images: a file for each sample; or for each name of an image the file of each sample, None where it lacks it.
+        name: the name of the task.
+        images: a file for each sample; or for each name of an image the file of each sample, None if it lacks it.
         labels: the class of each sample.
-        patients: the patient of each sample; `unnamed_patients` where they are left out.
-        dropped: how many rows had no label.
+        patients: the patient of each sample; `unnamed_patients` if they are left out.
+        dropped: the number of rows that had no label.
     """
     source = sample_images(images) if isinstance(images, Mapping) else FileImages(images)
     return _task(name, source, labels, patients or unnamed_patients(source), dropped)
 
 
 def sample_images(images: Mapping[str, Sequence[Path | None]]) -> FileImages | SeveralImages:
-    """The images of samples: several of each, or one where there is a single name and no sample lacks it.
+    """Make a source of samples: of several images each, or of one if there is one name and no sample lacks it.
 
     Args:
-        images: for each name of an image the file of each sample, None where it lacks it.
+        images: for each name of an image the file of each sample, None if it lacks it.
     """
     there = {name: [path for path in of_name if path] for name, of_name in images.items()}
     if len(images) == 1 and all(len(there[name]) == len(images[name]) for name in images):
@@ -80,85 +70,48 @@ def sample_images(images: Mapping[str, Sequence[Path | None]]) -> FileImages | S
     return SeveralImages({name: FileImages(there[name]) for name in kept}, {name: rows[name] for name in kept})
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where one task lies: a file, or a folder whose class folders hold these images."""
+def read_archive(path: Path) -> tuple[StackedImages, list[str], list[str]]:
+    """Read the images of a MedMNIST archive, and the label and the split of each as text.
 
-    path: Path
-    class_folders: Mapping[str, list[Path]] | None = None
-
-
-def places(path: Path, label: str = "label") -> list[Place]:
-    """Every task at `path`, found and not read; none where there is none."""
-    if path.is_file():
-        return [Place(path)]
-    if (path / FOLDER_MANIFEST).is_file():
-        return [Place(path / FOLDER_MANIFEST)]
-    children = sorted(child for child in path.iterdir() if not child.name.startswith("."))
-    class_folders = {
-        child.name: images
-        for child in children
-        if not (child / FOLDER_MANIFEST).is_file() and (images := _images_in(child))
-    }
-    if class_folders:
-        return [Place(path, class_folders)]
-    found = [
-        child
-        for child in children
-        if child.is_dir()
-        or child.suffix.lower() == ".npz"
-        or (child.suffix.lower() in MANIFEST_SUFFIXES and is_manifest(child, label))
-    ]
-    return [place for child in found for place in places(child, label)]
+    Raises:
+        InputError: it is no such archive, or labels are below 0.
+    """
+    splits = read_medmnist_splits(path)
+    images, labels = (np.concatenate([pair[k] for pair in splits.values()]) for k in (0, 1))
+    if labels.min() < 0:
+        raise InputError(f"{path} holds labels below 0 ({labels.min()}); give labels that count from 0.")
+    of_splits = np.repeat(list(splits), [len(of_split) for _, of_split in splits.values()])
+    return images, [str(value) for value in labels], of_splits.tolist()
 
 
-def task_name(place: Place) -> str:
-    """What the task there is called."""
-    if place.class_folders is not None:
-        return shown(place.path.resolve().name)
-    return shown(place.path.resolve().parent.name if place.path.name == FOLDER_MANIFEST else place.path.stem)
+def _task_at(location: TaskLocation, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
+    if location.class_folders is not None:
+        return _from_class_folders(location, location.class_folders)
+    if location.is_archive:
+        images, labels, _ = read_archive(location.path)
+        return _task(location.name, ArrayImages(images), labels)
+    return _from_manifest(location, label, keep)
 
 
-def _task_at(place: Place, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
-    if place.class_folders is not None:
-        return _from_class_folders(place, place.class_folders)
-    return _from_file(place, label, keep)
-
-
-def _from_file(place: Place, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
-    path = place.path
-    if path.suffix.lower() == ".npz":
-        images, labels = read_medmnist(path)
-        if labels.min() < 0:
-            raise InputError(f"{path} holds labels below 0 ({labels.min()}); give labels that count from 0.")
-        return _task(task_name(place), ArrayImages(images), [str(value) for value in labels])
-    if path.suffix.lower() in MANIFEST_SUFFIXES:
-        return _from_manifest(place, label, keep)
-    raise InputError(f"{path} is not a task; give a folder, a .csv manifest or a MedMNIST .npz file.")
-
-
-def _from_manifest(place: Place, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
-    path = place.path
-    manifest = read_manifest(path, label=label, keep=keep)
-    if len(set(manifest.labels)) < 2:
+def _from_manifest(location: TaskLocation, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
+    manifest = read_manifest(location.path, label=label, keep=keep)
+    manifest.refuse_problems()
+    labels = manifest.columns[label]
+    if len(set(labels)) < 2:
         raise InputError(
-            f"{path} has the single label '{manifest.labels[0]}'; a task needs images of two or more classes."
+            f"{location.path} has the single label '{labels[0]}'; a task needs images of two or more classes."
         )
-    return task_from_files(task_name(place), manifest.images, manifest.labels, manifest.patients, manifest.dropped)
+    return task_from_files(location.name, manifest.images(), labels, manifest.patients, manifest.unlabelled)
 
 
-def _from_class_folders(place: Place, folders: Mapping[str, list[Path]]) -> Task:
+def _from_class_folders(location: TaskLocation, folders: Mapping[str, list[Path]]) -> Task:
     if len(folders) < 2:
         raise InputError(
-            f"{place.path} has images only in the class folder '{next(iter(folders))}'; a task needs two or more "
+            f"{location.path} has images only in the class folder '{next(iter(folders))}'; a task needs two or more "
             "classes."
         )
     labels = [shown(name) for name, images in folders.items() for _ in images]
-    return task_from_files(task_name(place), [image for images in folders.values() for image in images], labels)
-
-
-def _images_in(folder: Path) -> list[Path]:
-    return image_paths(folder) if folder.is_dir() else []
+    return task_from_files(location.name, [image for images in folders.values() for image in images], labels)
 
 
 def _task(
