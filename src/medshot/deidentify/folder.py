@@ -2,7 +2,9 @@
 
 import os
 import re
+import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -11,18 +13,22 @@ from typing import Any
 
 from medshot.deidentify.formats import format_of, read_limited
 from medshot.deidentify.identifying import identifying_text
-from medshot.deidentify.manifests import clean_table, images_of, is_table
+from medshot.deidentify.manifests import clean_table, read_table
 from medshot.errors import InputError
 from medshot.imaging.cache import progress
+from medshot.imaging.decoding import is_series
+from medshot.imaging.formats import CSV, has_name_of
+from medshot.imaging.npz import members, parted
 from medshot.imaging.pseudonyms import SECRET_LENGTH, CannotClean, Pseudonyms
 from medshot.storage import new_folder, shown, write_bytes, write_json
+from medshot.tasks.manifest import Manifest
+from medshot.tasks.searching import FOLDER_MANIFEST
 
 REPORT = "deidentification.json"
 NOTE = (
     "For research. A person must look at this copy before it leaves: text burnt into pixels, faces in head scans and "
     "what is rare about a patient are not seen by a program."
 )
-_MANIFESTS = frozenset({".csv", ".tsv"})
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ def deidentify(source: Path, out: Path) -> Deidentified:
     return Deidentified(
         out,
         len(copy.places),
-        len(copy.tables),
+        len(copy.report),
         tuple((shown(path), reason) for _, path, reason in copy.left_out),
         tuple((copy.final(place), reason) for place, reason in copy.look_at),
         tuple(sorted({part for part in copy.names.values() if not part.startswith("folder-")})),
@@ -105,11 +111,13 @@ def _counting(name: str) -> list[tuple[int, int, str]]:
 
 
 def _files_of(manifest: Path, root: Path, paths: list[Path]) -> list[Path]:
+    """Return the manifest and the files that it names, the files of a series by their folder."""
     try:
-        named = {Path(os.path.normpath(image)) for image in images_of(read_limited(manifest))}
+        cells = [cell for of_name in read_table(read_limited(manifest)).images().values() for cell in of_name if cell]
     except CannotClean:
-        named = set()
-    return [path for path in paths if path in named or path == manifest.relative_to(root)]
+        cells = []
+    named = {Path(os.path.normpath(parted(cell)[0])) for cell in cells} - {Path()}
+    return [path for path in paths if path == manifest.relative_to(root) or not named.isdisjoint([path, *path.parents])]
 
 
 @dataclass
@@ -125,7 +133,10 @@ class _Copy:
     folders: dict[Path, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     words: set[str] = field(default_factory=set)
-    tables: list[Path] = field(default_factory=list)
+    manifests: list[tuple[int, Path, Manifest]] = field(default_factory=list)
+    series: dict[Path, str] = field(default_factory=dict)
+    arrays: dict[Path, set[str]] = field(default_factory=dict)
+    report: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[tuple[int, Path, str]] = field(default_factory=list)
     look_at: list[tuple[Path, str]] = field(default_factory=list)
     files: list[tuple[Path, dict[str, Any]]] = field(default_factory=list)
@@ -134,12 +145,10 @@ class _Copy:
         """Clean one file into the copy, or leave it out; manifests wait for the names of their images."""
         try:
             content = read_limited(self.root / path)
-            if path.suffix.lower() in _MANIFESTS:
-                if not is_table(content):
-                    raise CannotClean("is a table without a column of images")
-                self.tables.append(path)
-                return
-            self._clean(path, content)
+            if has_name_of(path, CSV):
+                self.manifests.append((number, path, read_table(content)))
+            else:
+                self._clean(path, content)
         except CannotClean as reason:
             self.left_out.append((number, path, str(reason)))
 
@@ -181,20 +190,17 @@ class _Copy:
     def finish(self) -> None:
         """Give folders their names back where these may be kept, write the manifests and the report."""
         self.names = {number: name if self._may_stay(name) else number for number, name in self.names.items()}
-        for number in sorted(self.folders.values(), key=lambda name: -int(name.removeprefix("folder-"))):
-            for place in self.folder.rglob(number):
+        for given in sorted(self.folders.values(), key=lambda name: -int(name.removeprefix("folder-"))):
+            for place in self.folder.rglob(given):
                 if place.is_dir():
-                    place.rename(place.with_name(self.names[number]))
-        taken = set(self.folder.rglob("*"))
-        report = []
-        for count, path in enumerate(self.tables, 1):
-            place = self.folder / ("task.csv" if path.name == "task.csv" else f"table-{count}{path.suffix.lower()}")
-            if path.parent != Path() or place in taken:
-                place = self.folder / f"table-{count}{path.suffix.lower()}"
-            table = clean_table(read_limited(self.root / path), partial(self._new, path.parent), self.pseudonyms)
-            write_bytes(place, table.text.encode())
-            columns = {str(column): change for column, change in table.columns.items()}
-            report.append({"file": place.name, "rows": table.rows, "dropped": table.dropped, "columns": columns})
+                    place.rename(place.with_name(self.names[given]))
+        self.series = dict(self._whole_series())
+        for count, (number, path, manifest) in enumerate(self.manifests, 1):
+            try:
+                self._write_manifest(count, path, manifest)
+            except CannotClean as reason:
+                self.left_out.append((number, path, str(reason)))
+        self.left_out.sort()
         write_json(
             self.folder / REPORT,
             {
@@ -203,7 +209,7 @@ class _Copy:
                 "method": "DICOM PS3.15 Annex E, Basic Application Level Confidentiality Profile, dates moved back by "
                 "days for each patient; other formats: all but what shows and places the pixels is dropped",
                 "files": [{"file": self.final(place)} | told for place, told in self.files],
-                "manifests": report,
+                "manifests": self.report,
                 "left_out": [{"number": number, "reason": reason} for number, _, reason in self.left_out],
                 "kept_folder_names": sorted(name for number, name in self.names.items() if name != number),
             },
@@ -213,10 +219,42 @@ class _Copy:
         """Where a file of the copy ended up, with slashes."""
         return "/".join([*(self.names[part] for part in place.parts[:-1]), place.name])
 
-    def _new(self, folder: Path, image: str) -> str | None:
-        """A manifest's path to an image, anew."""
-        place = self.places.get(Path(os.path.normpath(folder / image))) if image and "\0" not in image else None
-        return self.final(place) if place else None
+    def _write_manifest(self, count: int, path: Path, manifest: Manifest) -> None:
+        """Write a clean manifest at the top of the copy; CannotClean if none of its images is in the copy."""
+        place = self.folder / path.name
+        if path != Path(FOLDER_MANIFEST) or place.exists():
+            place = self.folder / f"table-{count}{path.suffix.lower()}"
+        table = clean_table(manifest, partial(self._new_path, path.parent), self.pseudonyms)
+        write_bytes(place, table.text.encode())
+        columns = {str(column): change for column, change in table.columns.items()}
+        self.report.append({"file": place.name, "rows": table.rows, "dropped": table.dropped, "columns": columns})
+
+    def _whole_series(self) -> Iterator[tuple[Path, str]]:
+        """Yield the folders of DICOM series whose files are all in the copy, and their paths in it."""
+        incomplete = {above for _, path, _ in self.left_out for above in path.parents}
+        for path, place in {path.parent: place for path, place in self.places.items()}.items():
+            if path != Path() and path not in incomplete and is_series(self.root / path):
+                yield path, self.final(place).rpartition("/")[0]
+
+    def _new_path(self, folder: Path, image: str) -> str | None:
+        """Return the path in the copy of an image that a manifest in `folder` names, None if it is not there."""
+        if not image or "\0" in image:
+            return None
+        file, array = parted(folder / image)
+        path = Path(os.path.normpath(file))
+        if path not in self.places:
+            return self.series.get(path)
+        new = self.final(self.places[path])
+        if not array:
+            return new
+        return f"{new}#{array}" if self._has_array(path, array) else None
+
+    def _has_array(self, path: Path, array: str) -> bool:
+        """Whether an archive of the copy has an array of this name, which is then no free text."""
+        if path not in self.arrays:
+            with zipfile.ZipFile(self.folder / self.final(self.places[path])) as archive:
+                self.arrays[path] = set(members(archive))
+        return array in self.arrays[path]
 
     def _may_stay(self, name: str) -> bool:
         if identifying_text(name) or not re.fullmatch(r"[\w ()+-][\w .()+-]{0,60}", name) or name.startswith("folder-"):

@@ -13,7 +13,7 @@ import numpy as np
 
 from medshot.deidentify.dicom import clean_dicom
 from medshot.deidentify.identifying import identifying_text
-from medshot.deidentify.manifests import identifying_in_table, is_table
+from medshot.deidentify.manifests import identifying_in_table
 from medshot.deidentify.pictures import clean_jpeg, clean_png, identifying_in_jpeg, identifying_in_png, same_pixels
 from medshot.deidentify.tiff import clean_tiff, identifying_in_tiff, same_tiff_pixels
 from medshot.deidentify.volumes import (
@@ -128,9 +128,10 @@ def identifying(path: Path) -> list[Identifying]:
 
 def identifying_content(content: bytes) -> list[Identifying]:
     """The same of the bytes of a file; CannotClean where they are damaged or of no kind that is known here."""
-    if is_table(content):
+    try:
         return identifying_in_table(content)
-    return format_of(content).find(content)
+    except CannotClean:  # it is no table
+        return format_of(content).find(content)
 
 
 def read_limited(path: Path) -> bytes:

@@ -3,14 +3,15 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from medshot.deidentify.identifying import identifying_text
+from medshot.errors import InputError
 from medshot.imaging.pseudonyms import SECRET_LENGTH, CannotClean, Identifying, Pseudonyms
+from medshot.tasks.manifest import NAMED, Manifest, read_manifest
 
-IMAGE = "image"
 OLDEST = 89  # years; older ages are told apart by few (HIPAA, 45 CFR 164.514(b)(2)(i)(C))
 _CATEGORIES = 50  # a column of text with more values than this is not one of categories
 _PATIENT = re.compile(r"(?:patient|subject|case|participant)(?:[ _-]?id)?|pid|mrn", re.IGNORECASE)
@@ -41,15 +42,27 @@ class CleanTable:
     columns: dict[int, str] = field(default_factory=dict)
 
 
+def read_table(content: bytes) -> Manifest:
+    """Read a manifest from its bytes; CannotClean if it is none, or has rows that other commands refuse too."""
+    try:
+        manifest = read_manifest(Path("manifest.csv"), label=None, content=content)
+    except InputError:  # its sentence may repeat a value
+        raise CannotClean("is a table that cannot be read as a manifest with a column of images") from None
+    if manifest.harmful:
+        lines = ", ".join(str(problem.line) for problem in manifest.harmful[:3])
+        raise CannotClean(f"is a manifest with rows that cannot be used (line {lines}); medshot check tells why")
+    return manifest
+
+
 def identifying_in_table(content: bytes) -> list[Identifying]:
-    """The columns of a manifest that tell who or when, by number; CannotClean where it is no manifest."""
-    header, rows, _ = _table(content)
+    """Find the columns of a manifest that tell who or when, by number; CannotClean if it is no manifest."""
+    manifest = read_table(content)
     found: list[Identifying] = []
-    for number, name in enumerate(header):
-        column, where = [row[number].strip() for row in rows], f"column {number + 1}"
+    for number, (name, column) in enumerate(manifest.columns.items(), 1):
+        where = f"column {number}"
         kinds = set().union(*(identifying_text(part) for value in column for part in PurePosixPath(value).parts))
         found += [Identifying(where, kind) for kind in sorted(kinds)]
-        if not kinds and name.lower() != IMAGE and not _PATIENT.fullmatch(name):
+        if not kinds and name not in manifest.image_columns and not _PATIENT.fullmatch(name):
             if _TELLING.search(name) and any(column):
                 found.append(Identifying(where, "identifier"))
             elif _AGE.fullmatch(name) and any(_capped(value) != value for value in column):
@@ -57,47 +70,33 @@ def identifying_in_table(content: bytes) -> list[Identifying]:
     return found
 
 
-def is_table(content: bytes) -> bool:
-    """Whether the content is a CSV with a column of images."""
-    try:
-        _table(content)
-    except CannotClean:
-        return False
-    return True
+def clean_table(manifest: Manifest, new_path: Callable[[str], str | None], pseudonyms: Pseudonyms) -> CleanTable:
+    """Return the manifest with the new names of its images and patients, without columns that may identify.
 
-
-def images_of(content: bytes) -> list[str]:
-    """The images that a manifest names."""
-    header, rows, _ = _table(content)
-    place = [name.lower() for name in header].index(IMAGE)
-    return [row[place].strip() for row in rows]
-
-
-def clean_table(content: bytes, place_of: Callable[[str], str | None], pseudonyms: Pseudonyms) -> CleanTable:
-    """The manifest with the new names of its images and patients, without columns that may identify.
-
-    Kept are numbers and columns of few different texts, ages of 90 and more as `90+`.
+    Numbers and columns of few different texts are kept, ages of 90 and more as `90+`. A row whose images were all left
+    out goes; of a row with several images, those that were left out.
 
     Args:
-        content: the CSV.
-        place_of: the new path of a file from its old one, None where it was left out.
-        pseudonyms: of this run.
+        manifest: the source's.
+        new_path: returns the new path of an image from its old one, None if it was left out.
+        pseudonyms: those of this run.
 
     Raises:
-        CannotClean: it is no manifest.
+        CannotClean: none of its images is in the copy.
     """
-    header, rows, delimiter = _table(content)
-    place = [name.lower() for name in header].index(IMAGE)
-    staying = [row for row in rows if place_of(row[place].strip())]
-    table = CleanTable("", len(staying), len(rows) - len(staying))
+    images = [manifest.columns[name] for name in manifest.image_columns]
+    staying = [row for row in range(len(manifest)) if any(new_path(cells[row]) for cells in images)]
+    if not staying:
+        raise CannotClean("is a manifest of images that are not in the copy")
+    table = CleanTable("", len(staying), len(manifest) - len(staying))
     columns: list[tuple[str, list[str]]] = []
     patients = {
-        row[number].strip().casefold() for number, name in enumerate(header) if _PATIENT.fullmatch(name) for row in rows
+        value.casefold() for name, values in manifest.columns.items() if _PATIENT.fullmatch(name) for value in values
     }
     patients = {patient for patient in patients if len(patient) >= SECRET_LENGTH and not _is_number(patient)}
-    for number, name in enumerate(header, 1):
-        values = [row[number - 1].strip() for row in staying]
-        change, new = _column(name, values, place_of, pseudonyms)
+    for number, (name, old) in enumerate(manifest.columns.items(), 1):
+        values = [old[row] for row in staying]
+        change, new = _column(name, name in manifest.image_columns, values, new_path, pseudonyms)
         if change == "" and any(patient in value.casefold() for value in set(values) for patient in patients):
             change, new = "removed: a patient is named in it", None
         if change:
@@ -105,7 +104,7 @@ def clean_table(content: bytes, place_of: Callable[[str], str | None], pseudonym
         if new is not None:
             columns.append((name, new))
     buffer = io.StringIO()
-    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
+    writer = csv.writer(buffer, delimiter=manifest.delimiter, lineterminator="\n")
     writer.writerow([name for name, _ in columns])
     writer.writerows(zip(*(values for _, values in columns), strict=True))
     table.text = buffer.getvalue()
@@ -113,16 +112,17 @@ def clean_table(content: bytes, place_of: Callable[[str], str | None], pseudonym
 
 
 def _column(
-    name: str, values: list[str], place_of: Callable[[str], str | None], pseudonyms: Pseudonyms
+    name: str, of_images: bool, values: list[str], new_path: Callable[[str], str | None], pseudonyms: Pseudonyms
 ) -> tuple[str, list[str] | None]:
-    """What is done with a column, "" where nothing, and its new values, None where it goes."""
-    if name.lower() != IMAGE and (identifying_text(name) or not re.fullmatch(r"[\w .()%/-]{1,60}", name)):
+    """Return what is done with a column, "" for nothing, and its new values, None if it goes."""
+    plain = name.removeprefix(NAMED) if of_images else name
+    if identifying_text(plain) or not re.fullmatch(r"[\w .()%/-]{1,60}", plain):
         return "removed: its name may identify", None
     if _PATIENT.fullmatch(name):
         return "pseudonyms", [pseudonyms.patient(value) if value else "" for value in values]
-    places = [place_of(value) if value else "" for value in values]
-    if any(places) and (name.lower() == IMAGE or all(place is not None for place in places)):
-        return "new file names", [place or "" for place in places]
+    paths = [new_path(value) if value else "" for value in values]
+    if of_images or (any(paths) and all(path is not None for path in paths)):
+        return "new file names", [path or "" for path in paths]
     if _TELLING.search(name):
         return "removed: such columns tell who or when", None
     if any(identifying_text(value) for value in values):
@@ -153,25 +153,3 @@ def _floats(value: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _table(content: bytes) -> tuple[list[str], list[list[str]], str]:
-    try:
-        text = content.decode("utf-8-sig")
-        first = text.partition("\n")[0]
-        for delimiter in ",;\t|":
-            header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
-            if IMAGE in [name.lower() for name in header]:
-                rows = [
-                    row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row
-                ]
-                return header, _judged(header, rows[1:]), delimiter
-    except (UnicodeDecodeError, csv.Error):
-        pass
-    raise CannotClean("is a table without a column of images")
-
-
-def _judged(header: Sequence[str], rows: list[list[str]]) -> list[list[str]]:
-    if any(len(row) != len(header) for row in rows) or len(set(header)) < len(header):
-        raise CannotClean("is a table with rows of unequal length or two columns of one name")
-    return rows

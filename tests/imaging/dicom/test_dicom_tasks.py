@@ -74,6 +74,25 @@ def test_a_folder_of_one_series_is_one_image_whatever_its_files_are_called(tmp_p
     assert (np.diff(middle[middle > 0]) >= 0).all(), "from the feet up"
 
 
+def test_a_folder_of_series_is_no_task_of_slices(tmp_path):
+    for number in range(3):
+        series(tmp_path / f"s{number}", [10, 20, 30], ["a", "b", "c"], uid=f"1.{number}")
+    with pytest.raises(InputError, match="holds no task"):
+        load_tasks(tmp_path)
+    films(tmp_path)
+    with pytest.raises(InputError, match=r"class folders of images \('across', 'down'\) beside the DICOM series s0"):
+        load_tasks(tmp_path)
+
+
+def test_a_class_folder_that_starts_with_two_films_of_a_series_is_no_series(tmp_path):
+    ward = films(tmp_path / "ward")
+    for label in ("down", "across"):
+        for name in ("A", "B"):
+            write(ward / label / name, film(striped(99, label == "down"), PatientID="x", SeriesInstanceUID="7.7"))
+    assert not is_series(ward / "down")
+    assert len(load_tasks(ward)[0]) == 28
+
+
 def test_the_hash_of_a_series_is_of_its_contents_alone(tmp_path):
     first = series(tmp_path / "first", [1, 2, 3], ["a", "b", "c"])
     before = content_hash(first)
