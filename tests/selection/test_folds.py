@@ -4,8 +4,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medshot.selection.support_features import FOLDS, left_out_folds
+from medshot.selection.support_features import left_out_folds
 from medshot.tasks import Support
+from medshot.tasks.folds import FOLDS
 
 
 def support(labels: list[int], patients: list[int] | None, ways: int) -> Support:

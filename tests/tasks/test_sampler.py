@@ -1,16 +1,20 @@
 """The laws of the sampler, for any grouping of patients and labels."""
 
+import re
+from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import labelled
 
 from medshot.errors import InputError, TooFewPatients
-from medshot.imaging import ArrayImages
+from medshot.imaging import ArrayImages, SeveralImages
 from medshot.tasks import Episode, Task, draw_episode, draw_folds, split_patients
+from medshot.tasks.folds import patient_folds
 
 
 @st.composite
@@ -33,6 +37,16 @@ def one_class_each(draw: st.DrawFn) -> tuple[list[int], list[int]]:
     images = draw(st.lists(st.integers(1, 3), min_size=len(owners), max_size=len(owners)))
     patients = np.repeat(np.arange(len(owners)), images)
     return np.array(owners)[patients].tolist(), patients.tolist()
+
+
+@st.composite
+def shared_by_classes(draw: st.DrawFn) -> tuple[list[int], list[int]]:
+    """The same of few patients, each with one image of any of the classes: most draws of them lead nowhere."""
+    people, classes = draw(st.integers(3, 7)), draw(st.integers(2, 4))
+    of_class = st.sets(st.integers(0, people - 1), min_size=1)
+    members = draw(st.lists(of_class, min_size=classes, max_size=classes))
+    pairs = [(label, patient) for label, patients in enumerate(members) for patient in sorted(patients)]
+    return [label for label, _ in pairs], [patient for _, patient in pairs]
 
 
 def people(task: Task) -> list[set]:
@@ -76,19 +90,99 @@ def test_no_patient_is_on_both_sides_of_an_episode(grouping, shots, queries, way
     assert set(episode.query_labels) == set(range(episode.ways))
 
 
-@given(grouping=groupings(), shots=st.integers(1, 3), seed=st.integers(0, 2**32 - 1))
-def test_an_episode_is_drawn_wherever_there_is_one(grouping, shots, seed):
+def holds(pools: list[set], parts: list[set], needs: list[int]) -> bool:
+    return all(len(pool & part) >= need for pool in pools for part, need in zip(parts, needs, strict=True))
+
+
+def assignments(pools: list[set], needs: list[int]) -> Iterator[list[set]]:
+    """Every assignment of the patients to parts that gives each class what it needs, by trying all."""
+    everyone = sorted(set().union(*pools))
+    for part_of in product(range(len(needs)), repeat=len(everyone)):
+        parts = [{p for p, of_p in zip(everyone, part_of, strict=True) if of_p == part} for part in range(len(needs))]
+        if holds(pools, parts, needs):
+            yield parts
+
+
+@given(grouping=groupings() | shared_by_classes(), shots=st.integers(1, 3), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=300)
+def test_an_episode_is_drawn_if_and_only_if_there_is_one(grouping, shots, seed):
     task = labelled(*grouping)
     pools = people(task)
-    possible = any(
-        all(len(pool - set(held_out)) >= shots for pool in pools)
-        for held_out in (product(*pools) if np.prod([len(pool) for pool in pools]) < 5000 else ())
-    )
-    if possible:
+    possible = None
+    if len(set().union(*pools)) <= 10:
+        possible = any(True for _ in assignments(pools, [shots, 1]))
+    try:
         draw_episode(task, shots=shots, rng=np.random.default_rng(seed))
-    elif min(len(pool) for pool in pools) <= shots:
-        with pytest.raises(TooFewPatients, match=r"^Class 'class \d' of task 'task' has \d"):
-            draw_episode(task, shots=shots, rng=np.random.default_rng(seed))
+    except TooFewPatients as error:
+        refused = str(error)
+    else:
+        refused = ""
+    if possible is not None:
+        assert possible == (not refused)
+    assert not refused or re.match(r"Class 'class \d' of task 'task' has \d", refused)
+
+
+def test_an_episode_that_is_hard_to_find_is_found_with_every_seed():
+    members = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 1], [1, 1, 0, 1, 0]])
+    task = labelled(*np.argwhere(members).T.tolist())
+    for seed in range(200):
+        check(draw_episode(task, shots=2, rng=np.random.default_rng(seed)), 2, None)
+
+
+@given(grouping=shared_by_classes(), parts=st.integers(2, 3), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=200)
+def test_a_split_is_made_if_and_only_if_there_is_one(grouping, parts, seed):
+    task = labelled(*grouping)
+    possible = any(True for _ in assignments(people(task), [1] * parts))
+    with nullcontext() if possible else pytest.raises(TooFewPatients, match=r"^Class"):
+        split_patients([task], [1.0] * parts, np.random.default_rng(seed))
+
+
+@given(grouping=shared_by_classes(), seed=st.integers(0, 2**32 - 1))
+def test_folds_are_drawn_wherever_each_class_has_two_patients(grouping, seed):
+    task = labelled(*grouping)
+    enough = min(map(len, people(task))) > 1
+    with nullcontext() if enough else pytest.raises(TooFewPatients, match=r"^Class"):
+        for fold in draw_folds(task, shots=2, queries=2, rng=np.random.default_rng(seed)):
+            check(fold, 2, None)
+
+
+@given(grouping=shared_by_classes(), seed=st.integers(0, 99))
+def test_folds_of_arrays_leave_every_class_for_training(grouping, seed):
+    labels, patients = map(np.array, grouping)
+    pools = [set(patients[labels == c]) for c in range(labels.max() + 1)]
+    folds = patient_folds(labels, patients, seed)
+    assert bool(folds) == any(True for _ in assignments(pools, [1, 1]))
+    for train, test in folds:
+        assert len(test)
+        assert set(labels[train]) == set(labels)
+        assert not set(patients[train]) & set(patients[test])
+    if folds:
+        assert sorted(np.concatenate([test for _, test in folds])) == list(range(len(labels)))
+
+
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_identical_images_are_of_one_person_in_every_split(data, seed):
+    """Tasks of one or several images a sample, some of them the same under other names, within a task and across."""
+    shades = st.lists(st.integers(0, 30), min_size=12, max_size=24)
+
+    def task(name: str) -> Task:
+        flair = data.draw(shades)
+        post = data.draw(st.permutations(flair) | st.just([100 + number for number in range(len(flair))]))
+        rows = np.arange(len(flair))
+        images = ArrayImages(np.array(flair, np.uint8)[:, None, None])
+        if data.draw(st.booleans()):
+            other = ArrayImages(np.array(post, np.uint8)[:, None, None])
+            images = SeveralImages({"flair": images, "post": other}, {"flair": rows, "post": rows})
+        return Task(name, images, rows % 2, ("a", "b"), np.array([f"{name} {row}" for row in rows]))
+
+    tasks = [task(name) for name in ("one", "other")[: data.draw(st.integers(1, 2))]]
+    try:
+        split = split_patients(tasks, (0.5, 0.25, 0.25), np.random.default_rng(seed))
+    except TooFewPatients:
+        return
+    digests = [{digest for parts in split for of in parts[k].hashes_of_each() for digest in of} for k in range(3)]
+    assert sum(map(len, digests)) == len(set().union(*digests))
 
 
 @given(grouping=groupings(), shots=st.integers(1, 6), queries=st.integers(1, 6), seed=st.integers(0, 2**32 - 1))

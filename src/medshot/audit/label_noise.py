@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from medshot.audit.facts import MODALITIES, TYPES
 from medshot.audit.findings import Finding, Harm
 from medshot.audit.sample import Examined
-from medshot.audit.shortcuts import patient_folds
+from medshot.tasks.folds import patient_folds
 
 COMPONENTS = 64
 _LEARNABLE = 0.5  # skill below which disagreement says nothing of the labels

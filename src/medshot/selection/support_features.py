@@ -1,6 +1,5 @@
 """What a support tells of its task before anything is fitted, by which past tasks are found that are like it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +7,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from medshot.tasks import Support
+from medshot.tasks.folds import folds_in_turn
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,6 @@ def _shots(support: Support, real: Bool[Tensor, " support"]) -> float:
     return len(people.unique(dim=0)) / support.ways
 
 
-FOLDS = 5
-
-
 def left_out_folds(support: Support) -> Int[Tensor, " support"]:
     """The fold in which each image is left out, with all images of its patient; -1 for those that never are.
 
@@ -59,25 +56,9 @@ def left_out_folds(support: Support) -> Int[Tensor, " support"]:
     classes: dict[int, set[int]] = {}
     for patient, label in zip(who, support.labels.tolist(), strict=True):
         classes.setdefault(patient, set()).add(label)
-    fold_of = _dealt({patient: labels for patient, labels in classes.items() if len(labels) == 1}, support.ways)
+    fold_of = folds_in_turn({patient: labels for patient, labels in classes.items() if len(labels) == 1}, support.ways)
     if not fold_of:
-        fold_of = _dealt({patient: labels for patient, labels in classes.items() if len(labels) > 1}, support.ways)
+        fold_of = folds_in_turn(
+            {patient: labels for patient, labels in classes.items() if len(labels) > 1}, support.ways
+        )
     return torch.tensor([fold_of.get(patient, -1) for patient in who], device=support.labels.device)
-
-
-def _dealt(classes: Mapping[int, set[int]], ways: int) -> dict[int, int]:
-    """The fold of each patient; none where no two folds have patients of every class.
-
-    Args:
-        classes: of each patient.
-        ways: how many classes there are.
-    """
-    alike: dict[frozenset[int], list[int]] = {}
-    for patient, labels in classes.items():
-        alike.setdefault(frozenset(labels), []).append(patient)
-    if len(set().union(*alike)) < ways:
-        return {}
-    folds = min(FOLDS, *map(len, alike.values()))
-    if folds < 2:
-        return {}
-    return {patient: place % folds for patients in alike.values() for place, patient in enumerate(patients)}

@@ -10,7 +10,7 @@ from medshot.imaging import MISSING, ArrayImages, FileImages, ImageSource, Sever
 from medshot.imaging.npz import StackedImages, read_medmnist_splits
 from medshot.storage import shown
 from medshot.tasks.manifest import read_manifest
-from medshot.tasks.sampler import unnamed_patients
+from medshot.tasks.people import unnamed_patients
 from medshot.tasks.searching import TaskLocation, found_tasks
 from medshot.tasks.task import Task
 

@@ -11,7 +11,7 @@ from medshot.errors import InputError
 from medshot.imaging import ArrayImages, FileImages, SeveralImages
 from medshot.learners import FewShotClassifier
 from medshot.learners.features import as_vectors
-from medshot.tasks.sampler import unnamed_patients
+from medshot.tasks.people import unnamed_patients
 
 CANDIDATES = 5000
 """Most patients in a pool; a random sample is drawn from more, because similarities need quadratic memory."""
