@@ -1,4 +1,4 @@
-"""The audit: one pass over all images, then every part of it, then a verdict."""
+"""The audit: one pass over all images, then each part in turn, then a verdict."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ Embed = Callable[[ImageSource], Float[np.ndarray, "images features"]]
 
 @dataclass(frozen=True)
 class Audit:
-    """A verdict with what it was made from, for showing pictures."""
+    """A verdict with the tasks that it was made from, whose images may be shown."""
 
     verdict: Verdict
     tasks: Mapping[str, Examined]
@@ -97,7 +97,7 @@ def _of_task(task: Examined, embed: Embed | None, seed: int) -> Iterator[Finding
 
 
 def _left_out(groups: Groups, embed: Embed | None, images: int) -> Iterator[str]:
-    """What was not looked for, and why."""
+    """Yield what was not looked for, and why."""
     if embed is None:
         yield "Suspect labels were not looked for: no encoder was asked for."
     elif images > ENCODED:
@@ -121,7 +121,7 @@ def _counts(listing: Listing, unreadable: Sequence[UnusableImage]) -> Counts:
 
 
 def _named_apart(listed: Sequence[Listing]) -> list[Listing]:
-    """The listings, of which no two have one name."""
+    """Return the listings with names that differ."""
     names: dict[str, int] = {}
     apart = []
     for listing in listed:

@@ -1,4 +1,4 @@
-"""Findings on classes and patients: what the sampler cannot serve, and who stands in several classes."""
+"""Findings on classes and patients: what the sampler cannot draw, and patients who are in several classes."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ _UNEQUAL = 10
 
 
 def balance_findings(task: Examined) -> Iterator[Finding]:
-    """Classes with too few patients for an episode, classes of very unequal size, patients of several classes."""
+    """Find classes with too few patients for an episode, unequal classes, and patients of several classes."""
     pairs = np.unique(np.stack([task.patients, task.labels.codes.astype(np.int64)]), axis=1)
     patients = np.bincount(pairs[1], minlength=len(task.labels.names))
     images = np.bincount(task.labels.codes, minlength=len(task.labels.names))
@@ -45,7 +45,7 @@ def balance_findings(task: Examined) -> Iterator[Finding]:
 
 
 def _served(task: Examined, patients: np.ndarray) -> Iterator[Finding]:
-    """How many shots the sampler can serve: each class needs one patient more than that."""
+    """Find how many shots the sampler can draw: each class needs one patient more than that."""
     fewest = int(patients.min())
     rare = task.labels.names[int(patients.argmin())]
     refused = [shots for shots in SHOTS if fewest < shots + 1]
@@ -73,7 +73,7 @@ def _served(task: Examined, patients: np.ndarray) -> Iterator[Finding]:
 
 
 def _which(task: Examined, pairs: np.ndarray, several: np.ndarray) -> str:
-    """The two classes that share most patients."""
+    """Name the two classes that share most patients."""
     if len(several) > 100_000:
         return ""
     member = np.zeros((len(several), len(task.labels.names)), bool)

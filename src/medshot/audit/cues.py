@@ -1,4 +1,4 @@
-"""What might give a label away without any disease being seen: groups of simple numbers for every image."""
+"""Cues: groups of simple numbers for every image that might give a label away without showing any disease."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ class Cue:
 
 
 def cues(task: Examined, rows: np.ndarray) -> list[Cue]:
-    """All cues of these samples of a task, without those that are the same for all."""
+    """Return all cues of these samples of a task, without those that are the same for all."""
     numbers = {name: values[rows] for name, values in task.numbers.items()}
     grey = float(np.mean(numbers["colourfulness"] > 0.02)) < 0.9
     aspect = numbers["width"] / numbers["height"]
@@ -66,14 +66,14 @@ def cues(task: Examined, rows: np.ndarray) -> list[Cue]:
 
 
 def one_hot(values: np.ndarray) -> Float32[np.ndarray, "samples values"]:
-    """One column for each of the most common values."""
+    """Return one column for each of the most common values."""
     kinds, counts = np.unique(values, return_counts=True)
     common = kinds[np.argsort(-counts, kind="stable")[:_COMMON]]
     return (values[:, None] == common).astype(np.float32)
 
 
 def binned(values: np.ndarray) -> Float32[np.ndarray, "samples bins"]:
-    """One column for each tenth of the samples by this number; for each value where there are few."""
+    """Return one column for each tenth of the samples by this number; for each value if there are few."""
     if len(np.unique(values)) <= _COMMON:
         return one_hot(values)
     edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)[1:-1]))
@@ -81,7 +81,7 @@ def binned(values: np.ndarray) -> Float32[np.ndarray, "samples bins"]:
 
 
 def _of_column(column: Column, rows: np.ndarray) -> Float32[np.ndarray, "samples values"]:
-    """Numbers by tenths, with a column for what is missing; words by the most common."""
+    """Encode numbers by tenths, with a column for missing ones; words by the most common."""
     numbers = np.full(len(column.names), np.nan)
     for code, name in enumerate(column.names):
         try:
@@ -98,7 +98,7 @@ def _of_column(column: Column, rows: np.ndarray) -> Float32[np.ndarray, "samples
 
 
 def _name_patterns(task: Examined, rows: np.ndarray) -> Float32[np.ndarray, "samples patterns"]:
-    """What stays of file names when numbers become 0: prefixes, separators, lengths."""
+    """Encode file names whose numbers became 0: prefixes, separators, lengths."""
     stems = [PurePath(task.listing.paths[int(index)]).stem for index in task.rows[rows]]
     words = Column.of([re.sub(r"\d+", "0", stem) for stem in stems])
     lengths = np.array([len(stem) for stem in stems])
@@ -114,7 +114,7 @@ _THREADS = 2
 
 
 class Pictures:
-    """Images as a task has them, `medshot.imaging.ImageSource`, decoded anew whenever they are asked for.
+    """The images of a task as an `ImageSource`, decoded whenever they are asked for.
 
     Args:
         task: what they are of.
@@ -127,7 +127,7 @@ class Pictures:
 
     @property
     def axes(self) -> int:
-        """Two: of a volume its middle planes are shown side by side."""
+        """The number of axes, two: a volume is shown as its middle planes side by side."""
         return 2
 
     def __len__(self) -> int:
@@ -135,11 +135,11 @@ class Pictures:
         return len(self.samples)
 
     def hashes(self) -> list[str]:
-        """SHA-256 of each file, from the facts."""
+        """Return the SHA-256 of each file, from the facts."""
         return [row.tobytes().hex() for row in self.task.fact("file")[self.samples]]
 
     def pixels(self, shape: GridInput) -> Pixels:
-        """All images as `(images, channels, size, size)`, in memory."""
+        """Return all images as `(images, channels, size, size)`, in memory."""
         images = list(self.stream(shape, np.arange(len(self))))
         wide = any(image.dtype == np.uint16 for image in images)
         return np.stack(
@@ -147,18 +147,18 @@ class Pictures:
         )
 
     def stream(self, shape: GridInput, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
-        """The images of these rows in order, each in the type of its file."""
+        """Yield the images of these rows in order, each in the type of its file."""
         return in_threads(lambda row: self._fitted(shape, int(row)), rows, _THREADS)
 
     def squeezed(self, side: int) -> UInt8[np.ndarray, "images side side"]:
-        """Every picture in grey, squeezed to a square whatever its shape."""
+        """Return every picture in grey, resized to a square."""
         squares = np.zeros((len(self), side, side), np.uint8)
         for place, square in zip(squares, in_threads(self._squeezed, range(len(self)), _THREADS), strict=True):
             place[:] = square
         return squares
 
     def picture(self, row: int) -> Image:
-        """One picture, of 8 bits; InputError where it cannot be read any more."""
+        """Return one picture of 8 bits; InputError if it can no longer be read."""
         index = int(self.task.rows[self.samples[row]])
         listing = self.task.listing
         decoded = of_array(listing.array[index]) if listing.array is not None else decode(listing.paths[index])

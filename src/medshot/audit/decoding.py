@@ -1,4 +1,4 @@
-"""One path to one picture with what its header says: the only place where the audit decodes."""
+"""Decoding for the audit: one path to one picture with what its header contains; and the search for crops."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from medshot.imaging.scan import Image
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture and what its file says of it.
+    """A picture and what its file contains about it.
 
     Args:
         picture: what there is to see, grey or RGB.
@@ -40,7 +40,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Header:
-    """How much the header of a file tells that should not leave the hospital.
+    """How many identifying entries the header of a file has.
 
     Args:
         names: places that name the patient or give a number of theirs.
@@ -55,7 +55,7 @@ NO_HEADER = Header(0, 0)
 
 
 def header_of(content: bytes) -> Header:
-    """What the header of a file tells, given its bytes."""
+    """Count the identifying entries in the header of a file, given its bytes."""
     try:
         kinds = [place.kind for place in identifying_content(content)]
     except CannotClean:  # it is of no kind whose header is known
@@ -65,7 +65,7 @@ def header_of(content: bytes) -> Header:
 
 
 def decode(path: str) -> Decoded:
-    """Decode an image, whatever it is; InputError where it cannot be read."""
+    """Decode an image of any format; InputError if it cannot be read."""
     file, _ = parted(Path(path))
     if has_name_of(file, *formats_holding("picture")):
         picture = read_image(file)
@@ -81,7 +81,7 @@ def decode(path: str) -> Decoded:
 
 
 def of_array(image: Shaped[np.ndarray, "..."]) -> Decoded:
-    """A picture of one image of an array: the middle planes of a volume side by side, the middle of colour frames."""
+    """Make a picture of one image of an array: the middle planes of a volume side by side, the middle colour frame."""
     if image.ndim == 2 or image.shape[-1] == 3:
         return Decoded(image, image)
     if image.ndim == 4:
@@ -104,7 +104,7 @@ Thumbnails = UInt8[np.ndarray, "images side side"]
 def cropped_pairs(
     whole: Thumbnails, cut: Thumbnails, apart: Int64[np.ndarray, " whole"], other: Int64[np.ndarray, " cut"]
 ) -> Int64[np.ndarray, "pairs 2"]:
-    """Pairs (i, j) where `cut[j]` is `whole[i]` less its left and right, or its top and bottom, in equal parts.
+    """Find pairs (i, j) where `cut[j]` is `whole[i]` less equal strips on two opposite sides.
 
     That is how sets are made of square pictures (MedMNIST from Kermany's films, say). The correlation must be 0.97 and
     stand out: its distance from 1 is less than 0.4 of that of the next best. Neighbouring slices of a scan, and pages
@@ -134,7 +134,7 @@ def _stand_out(
     apart: Int64[np.ndarray, " whole"],
     other: Int64[np.ndarray, " cut"],
 ) -> Int64[np.ndarray, "pairs 2"]:
-    """Of each whole image the best match at any crop, where it is good and no other one is nearly as good."""
+    """Find the best match of each whole image at any crop, if it is good and no other is nearly as good."""
     best = np.full(len(whole), -1, np.float32)
     second, match = best.copy(), np.zeros(len(whole), np.int64)
     for views in _views(whole):
@@ -157,7 +157,7 @@ def _stand_out(
 
 
 def thumbnail(grey: UInt8[np.ndarray, "height width"], side: int = 64) -> UInt8[np.ndarray, "side side"]:
-    """The picture squeezed to a square, since its shape says nothing of what was cut off."""
+    """Resize a picture to a square, since its shape tells nothing about what was cropped."""
     method = cv2.INTER_AREA if min(grey.shape) > side else cv2.INTER_LINEAR
     return cv2.resize(grey, (side, side), interpolation=method)
 

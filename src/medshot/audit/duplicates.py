@@ -1,4 +1,4 @@
-"""Findings on images that are there more than once: within a task, across classes, splits and tasks."""
+"""Findings on repeated images: within a task, across classes, splits and tasks."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -14,7 +14,7 @@ _EVERYWHERE = 0.1  # the same for exact copies that nothing keeps apart
 
 
 def duplicate_findings(groups: Groups) -> Iterator[Finding]:
-    """All findings on copies, near copies and crops."""
+    """Find copies, near copies and crops."""
     for number in range(len(groups.tasks)):
         here = groups.task == number
         yield from _copies(groups, here)
@@ -25,7 +25,7 @@ def duplicate_findings(groups: Groups) -> Iterator[Finding]:
 
 
 def _copies(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
-    """The same pixels several times in one task."""
+    """Find the same pixels several times in one task."""
     several = repeated(groups.exact, here)
     if not several.any():
         return
@@ -53,7 +53,7 @@ def _copies(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
 
 
 def _conflicts(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
-    """The same, or nearly the same, under two labels."""
+    """Find the same or nearly the same picture under two labels."""
     exact = spread_over(groups.exact, groups.label, here)
     if exact.any():
         count = np.unique(groups.exact[exact]).size
@@ -83,7 +83,7 @@ def _conflicts(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
 
 
 def _across_splits(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
-    """The same in two splits: exact, nearly, and after a crop, each counted where the stricter test does not hold."""
+    """Find the same picture in two splits: exact, near, after a crop, each without those of a stricter test."""
     here = here & (groups.split >= 0)
     found = np.zeros(len(here), bool)
     for name, of, said in (
@@ -112,7 +112,7 @@ def _across_splits(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
 
 
 def _near(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
-    """Nearly the same under several patients."""
+    """Find nearly the same picture under several patients."""
     near = spread_over(groups.near, groups.patient, here) & spread_over(groups.near, groups.exact, here)
     if near.any():
         share = near.sum() / here.sum()
@@ -145,7 +145,7 @@ def _near(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
 
 
 def _shared_by_tasks(groups: Groups) -> Iterator[Finding]:
-    """The same pictures in two tasks, each pair of tasks by itself."""
+    """Find the same pictures in two tasks, for each pair of tasks."""
     everywhere = np.ones(len(groups.task), bool)
     shared = spread_over(groups.alike, groups.task, everywhere)
     for first in range(len(groups.tasks)):
@@ -182,7 +182,7 @@ def _finding(groups: Groups, members: np.ndarray, of: Numbers, *, task: str | No
 
 
 def _pairs_of_splits(groups: Groups, members: np.ndarray, of: Numbers) -> str:
-    """How many groups each two splits share."""
+    """Count the groups that each two splits share."""
     names = groups.tasks[int(groups.task[np.flatnonzero(members)[0]])].splits.names  # type: ignore[union-attr]
     codes = np.unique(groups.split[members])
     offset = codes[0] - names.index(split_of(groups, int(np.flatnonzero(groups.split == codes[0])[0])))

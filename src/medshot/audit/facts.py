@@ -1,4 +1,4 @@
-"""What is measured of every image, in one pass, into one row of fixed length."""
+"""The facts of an image: everything that one pass measures, in a row of fixed length."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ _CONTRAST = 90
 
 
 def coloured_marks(spread: UInt8[np.ndarray, " pixels"]) -> float:
-    """The share of clearly coloured pixels in a picture that is grey elsewhere; 0 in a grey or a colour picture.
+    """Return the share of clearly coloured pixels if the picture is grey elsewhere; 0 in a grey or a colour picture.
 
     Args:
         spread: of each pixel, the largest channel less the smallest.
@@ -35,7 +35,7 @@ def coloured_marks(spread: UInt8[np.ndarray, " pixels"]) -> float:
 
 
 def written_characters(grey: UInt8[np.ndarray, "height width"]) -> int:
-    """How many things look like characters of a line of text near the border: bright, thin, of like height, in a row.
+    """Count what looks like characters of a line of text near the border: bright, thin, of like height, in a row.
 
     Text is looked for in the outer quarter of the picture, where scanners write it. What is smaller than six pixels
     high is not seen.
@@ -56,7 +56,7 @@ def written_characters(grey: UInt8[np.ndarray, "height width"]) -> int:
 
 
 def _in_row(box: np.ndarray, boxes: np.ndarray) -> int:
-    """How many boxes stand on the line of this one, of like height and not far from a neighbour; 0 below four."""
+    """Count the boxes on the line of this one, of like height and near a neighbour; 0 below four."""
     near = (np.abs(boxes[:, 1] - box[1]) <= 2) & (np.abs(boxes[:, 3] - box[3]) <= 2)
     left = np.sort(boxes[near, 0])
     together = 1 + int(np.sum(np.diff(left) <= 2.5 * box[3]))
@@ -99,7 +99,7 @@ _SAMPLE = 256  # pixels per side that are enough to measure
 
 
 def measure(decoded: Decoded, name: str, content: bytes, header: Header = NO_HEADER) -> np.ndarray:
-    """The facts of one image, of the type `FACTS`.
+    """Measure the facts of one image, of the type `FACTS`.
 
     Args:
         decoded: the image.
@@ -151,7 +151,7 @@ def measure(decoded: Decoded, name: str, content: bytes, header: Header = NO_HEA
 
 
 def file_type(name: str) -> str:
-    """The suffix of a file, of those that are told apart."""
+    """Return the suffix of a file, "" for any that is not in `TYPES`."""
     suffix = PurePath(name).suffix.lower()
     suffix = {".jpeg": ".jpg", ".tiff": ".tif"}.get(suffix, suffix)
     return suffix if suffix in TYPES else ""
@@ -166,7 +166,7 @@ def _eight_bits(picture: Image) -> Image:
 
 
 def _at_most(picture: Image, side: int) -> UInt8[np.ndarray, "small_height small_width *channels"]:
-    """The picture, averaged down where a side is longer."""
+    """Return the picture, averaged down if a side is longer."""
     scale = side / max(picture.shape[:2])
     if scale >= 1:
         return np.ascontiguousarray(picture)
@@ -175,7 +175,7 @@ def _at_most(picture: Image, side: int) -> UInt8[np.ndarray, "small_height small
 
 
 def _spread(small: UInt8[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, " pixels"]:
-    """Of each pixel the largest channel less the smallest."""
+    """Return the difference between the largest and the smallest channel of each pixel."""
     if small.ndim == 2:
         return np.zeros(1, np.uint8)
     red, green, blue = cv2.split(small)  # numpy takes twenty times as long over an axis of three
@@ -183,7 +183,7 @@ def _spread(small: UInt8[np.ndarray, "height width *channels"]) -> UInt8[np.ndar
 
 
 def _border(grey: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, " 32"]:
-    """The outermost strips, a twenty-fifth of each side wide, eight means along each."""
+    """Return eight means along each outermost strip, which is a twenty-fifth of the side wide."""
     deep, wide = (max(1, side // 25) for side in grey.shape)
     strips = (grey[:deep], grey[-deep:], grey[:, :wide].T, grey[:, -wide:].T)
     return np.concatenate([_along(np.ascontiguousarray(strip)) for strip in strips])
@@ -194,7 +194,7 @@ def _along(strip: UInt8[np.ndarray, "depth length"]) -> UInt8[np.ndarray, " 8"]:
 
 
 def numbers_by_name(rows: Float32[np.ndarray, "images numbers"]) -> dict[str, Float32[np.ndarray, " images"]]:
-    """The columns of the field `numbers`."""
+    """Return the columns of the field `numbers`."""
     return dict(zip(NUMBERS, rows.T, strict=True))
 
 
@@ -204,13 +204,13 @@ Keys = UInt64[np.ndarray, "images 2"]
 
 
 def keys(names: Iterable[bytes]) -> Keys:
-    """128-bit hashes of what identifies each image."""
+    """Return 128-bit hashes of what identifies each image."""
     digests = b"".join(blake2b(name, digest_size=16).digest() for name in names)
     return np.frombuffer(digests, np.uint64).reshape(-1, 2)
 
 
 def file_identity(path: str) -> bytes:
-    """What changes whenever a file does: its place, its size and when it was written; OSError where there is none."""
+    """Return what changes whenever a file does: path, size and time of writing; OSError if there is no file."""
     file = str(parted(Path(path))[0]) if "#" in path else path
     status = os.stat(file)  # noqa: PTH116 (a million Path objects cost more than the look)
     return b"\0".join([os.fsencode(os.path.abspath(path)), str((status.st_size, status.st_mtime_ns)).encode()])  # noqa: PTH100

@@ -1,4 +1,4 @@
-"""What a check says: a verdict, and findings sorted by harm."""
+"""The result of a check: a verdict, and findings sorted by harm."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,7 +30,7 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is wrong with the data, or worth knowing.
+    """One thing that is wrong with the data, or worth a note.
 
     Args:
         name: what it is, one of the names in docs/check.md.
@@ -53,7 +53,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Counts:
-    """What a task holds."""
+    """The contents of a task in numbers."""
 
     task: str
     images: int
@@ -98,10 +98,10 @@ class Verdict:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """For machines; the order of the findings is kept."""
+        """Return the verdict for machines; the order of the findings is kept."""
         return {"verdict": "harmful" if self.harmful else "fine", "sentence": self.sentence, **asdict(self)}
 
 
 def sorted_by_harm(findings: Sequence[Finding]) -> list[Finding]:
-    """Harmful ones first; in the order given within one harm."""
+    """Return the harmful ones first; within one harm the order is kept."""
     return sorted(findings, key=lambda finding: HARMS.index(finding.harm))

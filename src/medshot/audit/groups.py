@@ -1,4 +1,4 @@
-"""Which images are the same, or nearly: groups over all tasks of DATA."""
+"""Groups of images that are the same, or nearly the same, over all tasks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Numbers = Int64[np.ndarray, " samples"]
 
 @dataclass(frozen=True)
 class Groups:
-    """The samples of all tasks, one after the other.
+    """The samples of all tasks, one after the other, with the groups that each is in.
 
     Args:
         tasks: the tasks.
@@ -85,7 +85,7 @@ def grouped(tasks: Sequence[Examined]) -> Groups:
 def _confirmed(
     tasks: Sequence[Examined], task: Numbers, sample: Numbers, pairs: Int64[np.ndarray, "pairs 2"]
 ) -> Int64[np.ndarray, "confirmed 2"]:
-    """Of pairs with near fingerprints, those whose pictures correlate: fingerprints of sparse masks are near by chance.
+    """Keep the pairs whose pictures correlate: fingerprints of sparse masks are near by chance.
 
     Measured: of 469 near pairs of brain slices, the pictures of all correlate by 0.92 and more at 64 pixels per side;
     of 8,398 of adrenal masks, those of 1 pair by more than 0.9.
@@ -108,7 +108,7 @@ def _confirmed(
 def _correlation(
     first: UInt8[np.ndarray, "pairs side side"], second: UInt8[np.ndarray, "pairs side side"]
 ) -> Float[np.ndarray, " pairs"]:
-    """Of each picture with its partner."""
+    """Correlate each picture with its partner."""
     a, b = (side.reshape(len(side), -1) - side.mean((1, 2))[:, None] for side in (first, second))
     return np.sum(a * b, axis=1) / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-9)
 
@@ -121,7 +121,7 @@ def _crops(
     near: Numbers,
     patient: Numbers,
 ) -> Int64[np.ndarray, "pairs 2"]:
-    """Pairs of samples that are crops of each other; what is near anyway, or of one patient, is not compared."""
+    """Find pairs of samples that are crops of each other, not near anyway and not of one patient."""
     thumbnails = np.concatenate(
         [_thumbnails(one, sample[distinct[task[distinct] == k]]) for k, one in enumerate(tasks)]
     )
@@ -135,12 +135,12 @@ def _crops(
 
 
 def _thumbnails(one: Examined, samples: Int64[np.ndarray, " distinct"]) -> np.ndarray:
-    """Squeezed to squares, from the pictures themselves."""
+    """Return the pictures themselves, resized to squares."""
     return Pictures(one, samples).squeezed(_SQUARE)
 
 
 def _runs(numbers: Numbers) -> Int64[np.ndarray, "pairs 2"]:
-    """Pairs that chain all samples of one number."""
+    """Return pairs that chain all samples of one number."""
     order = np.argsort(numbers, kind="stable")
     first, second = order[:-1], order[1:]
     chained = numbers[first] == numbers[second]
@@ -148,7 +148,7 @@ def _runs(numbers: Numbers) -> Int64[np.ndarray, "pairs 2"]:
 
 
 def _joined(groups: Numbers, pairs: Int64[np.ndarray, "pairs 2"]) -> Numbers:
-    """The groups after each pair of samples has been put together."""
+    """Merge the groups of each pair of samples."""
     size = int(groups.max()) + 1
     ends = groups[pairs]
     graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(size, size))
@@ -156,7 +156,7 @@ def _joined(groups: Numbers, pairs: Int64[np.ndarray, "pairs 2"]) -> Numbers:
 
 
 def _counted(parts: Sequence[Int64[np.ndarray, " _"]]) -> Numbers:
-    """Numbers of several tasks, made different from task to task; -1 stays."""
+    """Make the numbers of several tasks different from task to task; -1 is kept."""
     counted, start = [], 0
     for part in parts:
         counted.append(np.where(part < 0, part, part + start))
@@ -170,12 +170,12 @@ Members = Bool[np.ndarray, " samples"]
 
 
 def repeated(of: Numbers, here: Members) -> Members:
-    """The samples here whose group has two or more samples here."""
+    """Select the samples in `here` whose group has two or more samples in `here`."""
     return here & (np.bincount(of[here], minlength=int(of.max()) + 1)[of] > 1)
 
 
 def spread_over(of: Numbers, attribute: Numbers, here: Members) -> Members:
-    """The samples here whose group holds, here, two or more different values of the attribute."""
+    """Select the samples in `here` whose group has, in `here`, two or more values of the attribute."""
     lowest = np.full(int(of.max()) + 1, np.iinfo(np.int64).max)
     highest = np.full(len(lowest), -1)
     np.minimum.at(lowest, of[here], attribute[here])
@@ -184,7 +184,7 @@ def spread_over(of: Numbers, attribute: Numbers, here: Members) -> Members:
 
 
 def group_examples(groups: Groups, members: Members, of: Numbers) -> list[Example]:
-    """Some groups, and of each a few images that differ in task, split, class or patient where there are such."""
+    """Show some groups, each by a few images that differ in task, split, class or patient if there are such."""
     chosen = np.flatnonzero(members)
     chosen = chosen[np.argsort(of[chosen], kind="stable")]
     starts = np.unique(of[chosen], return_index=True)[1]
@@ -203,7 +203,7 @@ def group_examples(groups: Groups, members: Members, of: Numbers) -> list[Exampl
 
 
 def split_of(groups: Groups, row: int) -> str:
-    """The name of a sample's split, "" where it has none."""
+    """Return the name of a sample's split, "" if it has none."""
     task = groups.tasks[groups.task[row]]
     return task.splits[int(groups.sample[row])] if task.splits else ""
 

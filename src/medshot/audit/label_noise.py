@@ -1,4 +1,4 @@
-"""Findings on labels that confident predictions contradict."""
+"""Findings on labels that sure predictions contradict, and on mixtures of sizes, colours and file types."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _FEWEST = 10  # patients of each class
 
 
 def label_findings(task: Examined, features: Float[np.ndarray, "samples features"], seed: int = 0) -> Iterator[Finding]:
-    """Labels that confident learning suspects (Northcutt, Jiang & Chuang, JAIR 2021), the surest first.
+    """Find labels that confident learning suspects (Northcutt, Jiang & Chuang, JAIR 2021), the surest first.
 
     Probabilities are cross-validated by patient: logistic regression on the main components of the features. A label
     is suspected where another class has a probability above the mean that this class's own samples have, with 0.8 and
@@ -71,7 +71,7 @@ def label_findings(task: Examined, features: Float[np.ndarray, "samples features
 def _cross_validated(
     features: Float[np.ndarray, "samples features"], labels: np.ndarray, patients: np.ndarray, seed: int
 ) -> Float[np.ndarray, "samples classes"] | None:
-    """Probabilities of each sample from samples of other patients; None where a fold lacks a class."""
+    """Predict each sample from samples of other patients; None if a fold lacks a class."""
     folds = patient_folds(labels, patients, seed)
     if not folds:
         return None
@@ -92,7 +92,7 @@ _LETTERS = 5
 
 
 def mixture_findings(task: Examined) -> Iterator[Finding]:
-    """All findings on mixtures, and on marks and text in the pixels."""
+    """Find mixtures of sizes, colours and file types, and marks and text in the pixels."""
     numbers = task.numbers
     yield from _sizes(task)
     colour = numbers["colourfulness"] > COLOUR
@@ -188,7 +188,7 @@ def _marks(task: Examined) -> Iterator[Finding]:
 
 
 def _by_class(task: Examined, which: np.ndarray) -> str:
-    """The share of these images in each class."""
+    """Describe the share of these images in each class."""
     totals = np.bincount(task.labels.codes, minlength=len(task.labels.names))
     counts = np.bincount(task.labels.codes[which], minlength=len(totals))
     shares = [

@@ -23,14 +23,14 @@ OWN_COLUMNS = ("image", "label", "patient")
 
 @dataclass(frozen=True)
 class Column:
-    """A column of text in which values repeat: `names[codes[k]]` is the value of row k."""
+    """A column of text with repeated values: `names[codes[k]]` is the value of row k."""
 
     codes: Int32[np.ndarray, " rows"]
     names: tuple[str, ...]
 
     @classmethod
     def of(cls, values: Sequence[str]) -> "Column":
-        """The values as codes of their sorted names."""
+        """Encode the values as codes of their sorted names."""
         names = sorted(set(values))
         index = {name: code for code, name in enumerate(names)}
         return cls(np.array([index[value] for value in values], dtype=np.int32), tuple(names))
@@ -39,7 +39,7 @@ class Column:
         return self.names[self.codes[row]]
 
     def select(self, rows: np.ndarray) -> "Column":
-        """The same names, with only these rows."""
+        """Select these rows, with the same names."""
         return Column(self.codes[rows], self.names)
 
 
@@ -53,7 +53,7 @@ class UnusableImage:
 
 @dataclass(frozen=True)
 class Listing:
-    """One task as DATA names it.
+    """One task as its files name it.
 
     Args:
         name: what it is called.
@@ -81,7 +81,7 @@ class Listing:
         return len(self.labels.codes)
 
     def named(self, row: int) -> str:
-        """What to call the image of a row, as text that any file can hold."""
+        """Return a name for the image of a row, as text that any file can hold."""
         return shown(self.paths[row]) if self.paths else f"{self.name}[{row}]"
 
 
@@ -139,7 +139,7 @@ _SAID = 3
 
 
 def unusable_findings(listing: Listing, unreadable: Sequence[UnusableImage]) -> Iterator[Finding]:
-    """Every image that could not be read, every row that could not be used, and how many rows have no label."""
+    """Find every image that could not be read, every row that could not be used, and rows without a label."""
     if unreadable:
         yield _listed(
             listing, "unreadable", f"{len(unreadable):,} of {len(listing):,} images could not be read", unreadable,

@@ -1,4 +1,4 @@
-"""The pass over all images: every file read once, on all cores, and what is known already not read again."""
+"""The pass over all images: every file is read once, on all cores, and not again while it is unchanged."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ Batch = tuple[list[int], np.ndarray, list[tuple[int, str]]]
 
 @dataclass(frozen=True)
 class Measured:
-    """Where the facts of a listing's images are.
+    """The rows of a listing's images in the store of facts.
 
     Args:
         rows: the row of each image in the store, -1 where it could not be read.
@@ -40,7 +40,7 @@ class Measured:
 
 
 def measure_all(listing: Listing, store: FactStore) -> Measured:
-    """Measure all images of a listing that the store does not know.
+    """Measure all images of a listing that are not in the store.
 
     Memory does not grow with the number of images beyond some bytes for each. What was measured is in the store after
     every batch, so a killed check goes on where it was.
@@ -67,7 +67,7 @@ def measure_all(listing: Listing, store: FactStore) -> Measured:
 
 
 def _file_keys(listing: Listing) -> tuple[np.ndarray, list[UnusableImage]]:
-    """The key of every file, zeros for one that is not there."""
+    """Return the key of every file, zeros for a missing one."""
     found, problems = np.zeros((len(listing), 2), np.uint64), []
     for start in range(0, len(listing), 10_000):
         there, identities = [], []
@@ -112,7 +112,8 @@ def _measure_batch(job: Sequence[tuple[int, str]]) -> Batch:
 
 
 def _content(path: str) -> tuple[bytes, bytes]:
-    """What tells an image from others, and the bytes of its file; of a series the hash of its files, and the first."""
+    """Return what identifies an image, and the bytes of its file; for a series a hash of all files and the first one.
+    """
     file, _ = parted(Path(path))
     if not file.is_dir():
         content = read_content(file)
@@ -131,5 +132,5 @@ def _batches(indices: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _finer(jobs: Iterable[list[tuple[int, str]]]) -> Iterator[list[tuple[int, str]]]:
-    """The same in smaller portions, so that few files too are shared out and progress is seen."""
+    """Split batches into smaller ones, so that few files too are shared out and progress is shown."""
     return (job[start : start + 32] for job in jobs for start in range(0, len(job), 32))

@@ -1,4 +1,4 @@
-"""Near fingerprints among very many: exact comparison of all pairs where they are few, by bands where they are not."""
+"""Near fingerprints among many: all pairs are compared if there are few, bands of bits otherwise."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class NearPairs:
 
 
 def near_pairs(prints: UInt8[np.ndarray, "images 32"], exact: int = EXACT) -> NearPairs:
-    """All pairs whose fingerprints differ in at most `THRESHOLD` bits, or nearly all of them.
+    """Find all pairs whose fingerprints differ in at most `THRESHOLD` bits, or nearly all of them.
 
     Above `exact` fingerprints, only those are compared that agree in all of at least one of 16 bands of 16 bits
     (multi-index hashing: Norouzi, Punjani & Fleet, CVPR 2012). Up to 15 differing bits that is certain; at 22 about

@@ -1,4 +1,4 @@
-"""Findings on pictures that are readable and still odd: empty, saturated, inverted, out of range, unlike the others."""
+"""Findings on readable but odd pictures: empty, saturated, inverted, out of range, unlike the others."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ _LARGE = 100_000  # images in one step
 
 
 def odd_findings(task: Examined) -> Iterator[Finding]:
-    """All findings on single odd images."""
+    """Find single odd images."""
     numbers = task.numbers
     flat = numbers["deviation"] < _FLAT
     yield from _odd(
@@ -102,7 +102,7 @@ def _odd(
 
 
 def _distance(values: Float32[np.ndarray, " samples"]) -> np.ndarray:
-    """How far each value is from the median, in standard deviations as estimated by the quartiles."""
+    """Return how far each value is from the median, in standard deviations as estimated by the quartiles."""
     low, median, high = np.percentile(values, (25, 50, 75))
     return np.abs(values - median) / max((high - low) / 1.349, 0.01)
 
@@ -112,7 +112,7 @@ def _unusual(values: Float32[np.ndarray, " samples"]) -> np.ndarray:
 
 
 def _inverted(task: Examined) -> np.ndarray:
-    """Whose thumbnail correlates with the median thumbnail as clearly negatively as the others' do positively."""
+    """Select the images that are inverted: their thumbnail is strongly anti-correlated with the median thumbnail."""
     thumbnails = task.fact("thumbnail").reshape(len(task), -1)
     some = np.random.default_rng(0).permutation(len(task))[: min(len(task), 2_000)]
     middle = np.median(thumbnails[some], axis=0).astype(np.float32)

@@ -31,7 +31,7 @@ _COLUMNS: Sequence[tuple[str, Harm, frozenset[str]]] = (
 
 
 def privacy_findings(task: Examined) -> Iterator[Finding]:
-    """All findings on headers, file names and columns."""
+    """Find what identifies patients in headers, file names and columns."""
     if task.listing.paths:
         yield from _headers(task)
         yield from _file_names(task)

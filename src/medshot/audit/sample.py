@@ -1,4 +1,4 @@
-"""One task with the facts of its readable images: what every part of the audit looks at."""
+"""One task with the facts of its readable images, which each part of the audit takes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Examined:
 
     @property
     def name(self) -> str:
-        """What the task is called."""
+        """The name of the task."""
         return self.listing.name
 
     @cached_property
@@ -53,7 +53,7 @@ class Examined:
 
     @cached_property
     def patients(self) -> Int64[np.ndarray, " samples"]:
-        """A number for the patient of each sample; where nothing names patients, identical files are one."""
+        """A number for the patient of each sample; if patients have no names, identical files are one."""
         if self.listing.patients is not None:
             return self.listing.patients.codes[self.rows].astype(np.int64)
         return same(self.fact("file"))
@@ -64,13 +64,13 @@ class Examined:
         return numbers_by_name(self.fact("numbers"))
 
     def fact(self, name: str) -> Shaped[np.ndarray, "samples ..."]:
-        """One fact of every sample."""
+        """Return one fact of every sample."""
         return self.store.column(name)[self.places]
 
     def examples(
         self, samples: Sequence[int] | np.ndarray, captions: Sequence[str] | None = None, group: int = 0
     ) -> list[Example]:
-        """Some samples to show, each with its class in the caption where nothing else is said."""
+        """Return some samples to show, each with its class as caption if none is given."""
         chosen = [int(sample) for sample in samples[:SHOWN]]
         said = captions or [self.labels[sample] for sample in chosen]
         return [
@@ -80,7 +80,7 @@ class Examined:
 
 
 def same(digests: Shaped[np.ndarray, "rows bytes"]) -> Int64[np.ndarray, " rows"]:
-    """A number for each row of bytes, the same for the same bytes."""
+    """Number rows of bytes, the same number for the same bytes."""
     words = np.ascontiguousarray(digests).view(np.uint64)
     order = np.lexsort(words.T)
     new = np.concatenate([[False], (words[order[1:]] != words[order[:-1]]).any(axis=1)])[: len(words)]

@@ -1,4 +1,4 @@
-"""Findings on shortcuts: labels that can be told from how a picture was made, without looking at the disease."""
+"""Findings on shortcuts: labels that can be predicted from how a picture was made, without its content."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _RIDGE = 1e-2
 
 @dataclass(frozen=True)
 class Predictability:
-    """What was measured.
+    """How well labels can be predicted.
 
     Args:
         accuracy: balanced, on patients not fitted on.
@@ -30,7 +30,7 @@ class Predictability:
     p: float
 
     def skill(self, classes: int) -> float:
-        """0 at chance, 1 where every label is predicted."""
+        """Return 0 at chance, 1 if every label is predicted."""
         return (self.accuracy - 1 / classes) / (1 - 1 / classes)
 
 
@@ -42,7 +42,7 @@ def predictability(
     permutations: int,
     seed: int = 0,
 ) -> Predictability | None:
-    """Balanced accuracy of a linear discriminant, cross-validated by patient; None where there are too few patients.
+    """Measure how well a linear discriminant predicts labels across patients; None if there are too few patients.
 
     The discriminant assigns each sample to the nearest class mean in whitened space, all classes being equally likely.
     Its whitening does not depend on labels, so thousands of permutations cost little more than one fit (permutation
@@ -78,7 +78,7 @@ def predictability(
 
 
 def _permuted(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Each patient gets the labels of another one, over and over where that one has fewer images."""
+    """Give each patient the labels of another one, repeated if that one has fewer images."""
     order = np.argsort(patients, kind="stable")
     _, starts, sizes = np.unique(patients[order], return_index=True, return_counts=True)
     giver = rng.permutation(len(starts))
@@ -93,7 +93,7 @@ def _permuted(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator
 def _whitened(
     train: Float32[np.ndarray, "train numbers"], test: Float32[np.ndarray, "test numbers"]
 ) -> tuple[Float[np.ndarray, "train numbers"], Float[np.ndarray, "test numbers"]]:
-    """Both, so that the training values have no correlation and variance of nearly 1."""
+    """Whiten both, so that training values have no correlation and a variance of nearly 1."""
     mean = train.mean(axis=0)
     train, test = train - mean, test - mean
     covariance = train.T.astype(np.float64) @ train / len(train)
@@ -103,7 +103,7 @@ def _whitened(
 
 
 def _nearest_mean(seen: np.ndarray, labels: np.ndarray, unseen: np.ndarray, classes: int) -> np.ndarray:
-    """For each row of labels, the class predicted of each unseen sample."""
+    """Predict the class of each test sample, for each row of labels."""
     best = np.full((len(labels), len(unseen)), -np.inf, np.float32)
     said = np.zeros(best.shape, np.int64)
     for c in range(classes):
@@ -125,7 +125,7 @@ _CLASSES = 50
 
 
 def shortcut_findings(task: Examined, seed: int = 0) -> Iterator[Finding]:
-    """A finding for every cue that predicts the label beyond chance and by enough to matter.
+    """Find every cue that predicts the label beyond chance and by enough to matter.
 
     A cue is named if no more than a share of `LEVEL / cues` of permutations did as well: by Bonferroni's inequality
     a task without any shortcut gets a finding in at most 5 of 100 cases.
@@ -147,7 +147,7 @@ def shortcut_findings(task: Examined, seed: int = 0) -> Iterator[Finding]:
 
 
 def _some(task: Examined, seed: int) -> np.ndarray:
-    """All samples, or those of randomly chosen patients where there are very many."""
+    """Select all samples, or those of randomly chosen patients if there are very many."""
     if len(task) <= _SAMPLES:
         return np.arange(len(task))
     rank = np.random.default_rng(seed).permutation(int(task.patients.max()) + 1)[task.patients]
@@ -176,7 +176,7 @@ def _finding(task: Examined, cue: Cue, measured: Predictability, skill: float) -
 
 
 def _judged(cue: Cue, skill: float) -> tuple[Harm, str, str]:
-    """How harmful a shortcut of this kind is, why, and what to do."""
+    """Return how harmful a shortcut of this kind is, why, and what to do."""
     if cue.kind == "told" and skill >= _RESTATED:
         return "note", "; it says the label in other words", "Never give it to a model."
     if cue.kind == "told" and cue.name == "file name":

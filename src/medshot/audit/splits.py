@@ -1,4 +1,4 @@
-"""Findings on a given split: patients on both sides, classes that are missing on one."""
+"""Findings on a given split: patients in several splits, classes that are missing in one."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -13,7 +13,7 @@ _SHIFT = 0.1  # the largest difference of a class's share between two splits tha
 
 
 def split_findings(task: Examined) -> Iterator[Finding]:
-    """All findings on the split that the data brings along, none where it brings none."""
+    """Find what is wrong with the split that the data has; nothing if it has none."""
     if task.splits is None:
         return
     yield from _patients(task)
@@ -21,7 +21,7 @@ def split_findings(task: Examined) -> Iterator[Finding]:
 
 
 def _patients(task: Examined) -> Iterator[Finding]:
-    """Patients on several sides; without names, images are compared and not patients."""
+    """Find patients in several splits; if patients have no names, only images are compared."""
     assert task.splits is not None
     if task.listing.patients is None:
         yield Finding(
@@ -56,7 +56,7 @@ def _patients(task: Examined) -> Iterator[Finding]:
 
 
 def _of_patients(task: Examined, shared: np.ndarray) -> list[Example]:
-    """A few patients, one image of each split."""
+    """Show a few patients, one image of each split."""
     assert task.splits is not None
     assert task.listing.patients is not None
     examples: list[Example] = []

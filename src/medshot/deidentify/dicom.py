@@ -1,4 +1,4 @@
-"""Writing a DICOM file anew without what identifies, its pixels as they are."""
+"""Cleaning DICOM files: a copy without what identifies, its pixels unchanged."""
 
 import re
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class CleanFile:
 
 
 def clean_dicom(content: bytes, pseudonyms: Pseudonyms) -> CleanFile:
-    """The file by the Basic Application Level Confidentiality Profile (PS3.15 Annex E), its pixels as they are.
+    """Clean a file by the Basic Application Level Confidentiality Profile (PS3.15 Annex E); pixels are unchanged.
 
     Patient ids become pseudonyms, unique identifiers others, dates move back by one number of days for each patient
     (the option Retain Longitudinal Temporal Information With Modified Dates), times of day, private elements, free
@@ -106,7 +106,7 @@ def _look_at(dataset: FileDataset) -> Iterator[str]:
 
 
 def _identity(dataset: FileDataset) -> str:
-    """What tells the patient apart: the id, else the name and birth date, else the study."""
+    """Return what identifies the patient: the id, else the name and birth date, else the study."""
     for keywords in (("PatientID",), ("PatientName", "PatientBirthDate"), ("StudyInstanceUID",), ("SOPInstanceUID",)):
         identity = " ".join(str(dataset.get(keyword) or "") for keyword in keywords).strip()
         if identity:
@@ -144,7 +144,7 @@ def _clean_sequence(element: DataElement, rules: _Rules) -> None:
 
 
 def _public_code(item: Dataset) -> Dataset | None:
-    """The code of a published scheme, its code standing for its meaning too, where anything might be written."""
+    """Return the code of a published scheme with the code as its meaning; None if it could be free text."""
     scheme, value = str(item.get("CodingSchemeDesignator", "")), str(item.get("CodeValue", ""))
     if scheme not in PUBLIC_CODES or not _CODE.fullmatch(value):
         return None
@@ -154,7 +154,7 @@ def _public_code(item: Dataset) -> Dataset | None:
 
 
 def _replacement(element: DataElement, action: Treatment, rules: _Rules) -> Any:
-    """The new value, or None where the element goes."""
+    """Return the new value, or None if the element is removed."""
     values = [str(value) for value in values_of(element)]
     match action:
         case Treatment.KEEP_UNLESS_PATIENT:
@@ -172,7 +172,7 @@ def _replacement(element: DataElement, action: Treatment, rules: _Rules) -> Any:
 
 
 def _shifted(value: str, days: int) -> str | None:
-    """The day so many days earlier, without the time of day; "" for "" and None for what is no day."""
+    """Return the day that many days earlier, without the time of day; "" for "", None if it is not a date."""
     digits = re.sub(r"[.\-/]", "", value.strip()[:10]) if value[4:5] in tuple(".-/") else value.strip()[:8]
     try:
         day = datetime.strptime(digits, "%Y%m%d") - timedelta(days)
@@ -182,7 +182,7 @@ def _shifted(value: str, days: int) -> str | None:
 
 
 def _mark(dataset: FileDataset, pseudonyms: Pseudonyms) -> None:
-    """Say what was done, as PS3.15 E.1.1 asks."""
+    """Record what was done, as PS3.15 E.1.1 asks."""
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = f"medshot {version('medshot')}"
     codes = {

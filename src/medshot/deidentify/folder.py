@@ -1,4 +1,4 @@
-"""A clean copy of a folder of images: every file cleaned, renamed or left out, and a report that repeats no value."""
+"""A clean copy of a folder: every file is cleaned and renamed, or left out; the report repeats no value."""
 
 import os
 import re
@@ -33,7 +33,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Deidentified:
-    """What became of a folder; unlike the report inside the copy it names the source's files, for its owner's eyes.
+    """The result for a folder. Unlike the report in the copy it names the source's files, for their owner.
 
     Args:
         out: the clean copy.
@@ -97,7 +97,7 @@ def deidentify(source: Path, out: Path) -> Deidentified:
 
 
 def _files(root: Path) -> list[Path]:
-    """Every file below `root`, links among them, as paths from it in the order in which people count."""
+    """List every file below `root`, links included, relative to it, with numbers in names in numerical order."""
     found = []
     for folder, folders, files in os.walk(root):
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
@@ -173,7 +173,8 @@ class _Copy:
         self.files.append((place, {"kind": kind.name, "removed": dict(found), "look_at": list(clean.look_at)}))
 
     def _place(self, path: Path, suffix: str) -> Path:
-        """A path of numbers: files of the same stem have the same, so that an image and its mask still match."""
+        """Return a path of numbers: files with the same stem have the same, so that an image and its mask still match.
+        """
         stem = re.sub(r"(\.nii)?\.[^.]*$", "", path.name)
         number = self.numbers.setdefault(stem, len(self.numbers) + 1)
         parent = Path()
@@ -216,7 +217,7 @@ class _Copy:
         )
 
     def final(self, place: Path) -> str:
-        """Where a file of the copy ended up, with slashes."""
+        """Return the path of a file in the finished copy, with slashes."""
         return "/".join([*(self.names[part] for part in place.parts[:-1]), place.name])
 
     def _write_manifest(self, count: int, path: Path, manifest: Manifest) -> None:

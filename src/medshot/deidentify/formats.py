@@ -1,4 +1,4 @@
-"""What a file is, by its content, and what is known of it: how to find what identifies, and how to clean it."""
+"""The formats that can be cleaned, known by content: how to find what identifies, and how to remove it."""
 
 import gzip
 import re
@@ -36,7 +36,7 @@ from medshot.storage import shown
 
 
 def identifying_in_arrays(content: bytes) -> list[Identifying]:
-    """Arrays of an `.npz` file whose names tell something; CannotClean where it is damaged."""
+    """Find arrays of an `.npz` file whose names identify; CannotClean if it is damaged."""
     with _opened(content) as archive:
         found = [Identifying("name of an array", kind) for name in archive.files for kind in identifying_text(name)]
     with zipfile.ZipFile(BytesIO(content)) as packed:
@@ -45,7 +45,7 @@ def identifying_in_arrays(content: bytes) -> list[Identifying]:
 
 
 def clean_arrays(content: bytes) -> bytes:
-    """The `.npz` file's arrays in a new one; CannotClean where it is damaged or holds other than numbers."""
+    """Write the arrays of an `.npz` file to a new one; CannotClean if it is damaged or holds other than numbers."""
     with _opened(content) as archive:
         if any(identifying_text(name) or not re.fullmatch(r"\w{1,40}", name) for name in archive.files):
             raise CannotClean("has arrays whose names may identify")
@@ -78,7 +78,7 @@ _WITHOUT_PREAMBLE = (b"\x08\x00", b"\x02\x00")
 
 @dataclass(frozen=True)
 class CleanCopy:
-    """What may leave of one file.
+    """The clean content of one file.
 
     Args:
         content: the file.
@@ -93,7 +93,7 @@ class CleanCopy:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file.
+    """A file format that can be cleaned.
 
     Args:
         name: what people call it.
@@ -111,7 +111,7 @@ class Format:
 
 
 def identifying(path: Path) -> list[Identifying]:
-    """What in one file tells who a patient is, or when; nothing of its name, for which see `identifying_name`.
+    """Find what identifies a patient in one file; not in its name, for which see `identifying_name`.
 
     DICOM attributes (nested and private ones too), PNG chunks, EXIF and other JPEG segments, TIFF tags, text and
     extensions of NIfTI headers, key/value pairs and comments of NRRD and MetaImage, columns of a manifest. What is
@@ -127,7 +127,7 @@ def identifying(path: Path) -> list[Identifying]:
 
 
 def identifying_content(content: bytes) -> list[Identifying]:
-    """The same of the bytes of a file; CannotClean where they are damaged or of no kind that is known here."""
+    """Find what identifies in the bytes of a file; CannotClean if they are damaged or of an unknown format."""
     try:
         return identifying_in_table(content)
     except CannotClean:  # it is no table
@@ -135,7 +135,7 @@ def identifying_content(content: bytes) -> list[Identifying]:
 
 
 def read_limited(path: Path) -> bytes:
-    """The bytes of a file that is no link and of bearable size; CannotClean otherwise."""
+    """Read a file that is not a link and not too large; CannotClean otherwise."""
     try:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
@@ -148,7 +148,7 @@ def read_limited(path: Path) -> bytes:
 
 
 def format_of(content: bytes) -> Format:
-    """The kind of a file; CannotClean where it is of none."""
+    """Return the format of a file; CannotClean if it has none."""
     if starts_as(content, formats.DICOM) or content.startswith(_WITHOUT_PREAMBLE):
         return DICOM
     if starts_as(content, formats.PNG):

@@ -1,4 +1,4 @@
-"""What a file or folder name tells: names, ages, sexes, dates, and numbers that a hospital gave."""
+"""Identifying text in names of files and folders: names, ages, sexes, dates, and numbers that a hospital gave."""
 
 import re
 from pathlib import PurePath
@@ -38,7 +38,7 @@ _SURNAME_FIRST = re.compile(r"(?<![^\W_])[A-Z][a-zà-ÿ]{2,}, ?[A-Z][a-zà-ÿ]{2
 
 
 def identifying_name(path: PurePath | str) -> list[Identifying]:
-    """What the names in a path tell of a patient, as far as their form shows it.
+    """Find what the names in a path tell about a patient, as far as their form shows it.
 
     Dates in many forms, ages, a sex beside a number, accession-like numbers, DICOM identifiers, `Name^First` and
     `Name, First`. A name that is a plain word is not seen: nothing tells `baker.png` from a bread.
@@ -58,7 +58,7 @@ def identifying_name(path: PurePath | str) -> list[Identifying]:
 
 
 def identifying_text(text: str) -> set[Kind]:
-    """The kinds of identifying forms in one name, label or cell."""
+    """Return the kinds of identifying forms in one name, label or cell."""
     text = re.sub(PSEUDONYM, "", text)
     found = {kind for kind, pattern in _COMPILED if pattern.search(text)}
     return found | {"name"} if _SURNAME_FIRST.search(text) else found

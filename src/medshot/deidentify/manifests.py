@@ -1,4 +1,4 @@
-"""CSV manifests: which columns may leave, and the table without the others."""
+"""Manifests without identifying columns."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ _TELLING = re.compile(
 
 @dataclass
 class CleanTable:
-    """A manifest that may leave.
+    """A manifest without what identifies.
 
     Args:
         text: the CSV.

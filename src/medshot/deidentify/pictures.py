@@ -1,4 +1,4 @@
-"""PNG and JPEG files: which of their blocks tell who or when, and the files without these, compressed data as it is."""
+"""PNG and JPEG files without blocks that identify; compressed data is unchanged."""
 
 import re
 import struct
@@ -47,7 +47,7 @@ _EXIF_KINDS: dict[str, Kind] = {
 
 
 def identifying_in_png(content: bytes) -> list[Identifying]:
-    """The text, time and EXIF chunks of a PNG file; CannotClean where it is damaged."""
+    """Find the text, time and EXIF chunks of a PNG file; CannotClean if it is damaged."""
     found = []
     for kind, body in _chunks(content):
         if kind == b"eXIf":
@@ -61,7 +61,7 @@ def identifying_in_png(content: bytes) -> list[Identifying]:
 
 
 def clean_png(content: bytes) -> bytes:
-    """The PNG file with the chunks that make the picture, and its orientation; CannotClean where it is damaged."""
+    """Keep the chunks that make the picture, and its orientation; CannotClean if the file is damaged."""
     kept = [_SIGNATURE]
     for kind, body in _chunks(content):
         if kind == b"eXIf":
@@ -77,7 +77,7 @@ def clean_png(content: bytes) -> bytes:
 
 
 def identifying_in_jpeg(content: bytes) -> list[Identifying]:
-    """The EXIF, comment and application segments of a JPEG file; CannotClean where it is damaged."""
+    """Find the EXIF, comment and application segments of a JPEG file; CannotClean if it is damaged."""
     found, end = [], 0
     for marker, body, stop in _segments(content):
         end = stop
@@ -97,7 +97,7 @@ def identifying_in_jpeg(content: bytes) -> list[Identifying]:
 
 
 def clean_jpeg(content: bytes) -> bytes:
-    """The JPEG file with the segments that make the picture, and its orientation; CannotClean where it is damaged."""
+    """Keep the segments that make the picture, and its orientation; CannotClean if the file is damaged."""
     kept = [b"\xff\xd8"]
     for marker, body, _ in _segments(content):
         if marker == _APP1 and body.startswith(b"Exif\0\0"):
@@ -113,7 +113,7 @@ def clean_jpeg(content: bytes) -> bytes:
 
 
 def identifying_in_exif(exif: bytes) -> list[Identifying]:
-    """The EXIF tags that tell who, where or when, and the thumbnail."""
+    """Find the EXIF tags that tell who, where or when, and the thumbnail."""
     tags = _exif(exif)
     names = set()
     for group in (tags, tags.get_ifd(IFD.Exif)):
@@ -155,7 +155,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """Marker, body and end of each segment; the body of a scan has its header's length and compressed data with it."""
+    """Yield marker, body and end of each segment; the body of a scan is its header and its compressed data."""
     place = 2
     while place + 2 <= len(content) and content[place] == 0xFF:
         marker = content[place + 1]
@@ -209,7 +209,7 @@ def _exif(exif: bytes) -> Image.Exif:
 
 
 def _orientation_alone(exif: bytes) -> bytes:
-    """An EXIF block that says how to turn the picture and nothing else; empty where it stands upright."""
+    """Return an EXIF block with the orientation alone; empty if the picture is upright."""
     orientation = _exif(exif).get(0x0112, 1)
     if orientation not in range(2, 9):
         return b""

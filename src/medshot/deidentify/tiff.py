@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF files: what is needed for the pixels stays where it is, every other byte becomes zero."""
+"""TIFF and BigTIFF files: every byte that the pixels do not need becomes zero, all others keep their place."""
 
 import struct
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _KINDS: dict[int, Kind] = {306: "date", 315: "name", 316: "device", 34853: "plac
 
 @dataclass(frozen=True)
 class _Entry:
-    """One tag of a directory: `raw` is the entry as it stands in the file, `values` where its values lie."""
+    """One tag of a directory: `raw` is the entry as stored, `values` the place of its values."""
 
     tag: int
     raw: bytes
@@ -34,7 +34,7 @@ class _Entry:
 
 
 def identifying_in_tiff(content: bytes) -> list[Identifying]:
-    """The tags of a TIFF file that are not needed for its pixels; CannotClean where it is damaged."""
+    """Find the tags of a TIFF file that its pixels do not need; CannotClean if it is damaged."""
     found = []
     for page, (_, entries, _) in enumerate(_Reader(content).directories(), 1):
         for entry in entries:
@@ -45,7 +45,7 @@ def identifying_in_tiff(content: bytes) -> list[Identifying]:
 
 
 def clean_tiff(content: bytes) -> bytes:
-    """The TIFF file with the tags that make the pictures; CannotClean where it is damaged."""
+    """Keep the tags that make the pictures; CannotClean if the file is damaged."""
     reader = _Reader(content)
     clean = bytearray(len(content))
     clean[: reader.header] = content[: reader.header]
@@ -81,7 +81,7 @@ class _Reader:
         self.count, self.offset, self.entry = ("Q", "Q", 20) if self.big else ("H", "I", 12)
 
     def directories(self) -> Iterator[tuple[int, list[_Entry], bytes]]:
-        """Place, entries and the pointer to the next, of every page."""
+        """Yield place, entries and the pointer to the next, of every page."""
         width = struct.calcsize(self.offset)
         place, seen = self._number(self.offset, self.header - width), set()
         while place:
@@ -101,7 +101,7 @@ class _Reader:
             place = self._number(self.offset, after)
 
     def pixels(self, entries: dict[int, _Entry]) -> Iterator[slice]:
-        """Where the strips or tiles of one page lie."""
+        """Yield the places of the strips or tiles of one page."""
         if _OLD_JPEG in entries or (_STRIPS not in entries and _TILES not in entries):
             raise CannotClean("is a TIFF file whose pixels are not found")
         for places, sizes in ((_STRIPS, _STRIP_SIZES), (_TILES, _TILE_SIZES)):

@@ -1,4 +1,4 @@
-"""NIfTI, NRRD and MetaImage volumes: what their headers tell, and the files with the geometry alone."""
+"""NIfTI, NRRD and MetaImage volumes: their identifying fields, and the files with the geometry alone."""
 
 import gzip
 import math
@@ -74,7 +74,7 @@ def is_nifti(content: bytes) -> bool:
 
 
 def unzipped(content: bytes) -> bytes:
-    """The content of a gzip file up to the limit of size."""
+    """Unpack a gzip file up to the limit of size."""
     worker = zlib.decompressobj(wbits=31)
     try:
         plain = worker.decompress(content, CONTENT_LIMIT)
@@ -88,7 +88,7 @@ def unzipped(content: bytes) -> bytes:
 
 
 def identifying_in_nifti(content: bytes) -> list[Identifying]:
-    """The text fields and extensions of a NIfTI file, unpacked; CannotClean where it is damaged."""
+    """Find the text fields and extensions of an unpacked NIfTI file; CannotClean if it is damaged."""
     header, offset = _nifti_header(content)
     fields = header.structarr
     found = [
@@ -103,7 +103,7 @@ def identifying_in_nifti(content: bytes) -> list[Identifying]:
 
 
 def clean_nifti(content: bytes) -> bytes:
-    """The NIfTI file, unpacked, without text fields and extensions; CannotClean where it is damaged."""
+    """Remove text fields and extensions of an unpacked NIfTI file; CannotClean if it is damaged."""
     header, offset = _nifti_header(content)
     fields = header.structarr
     size = math.prod(header.get_data_shape()) * int(fields["bitpix"]) // 8
@@ -120,7 +120,7 @@ def clean_nifti(content: bytes) -> bytes:
 
 
 def identifying_in_nrrd(content: bytes) -> list[Identifying]:
-    """The comments, key/value pairs and free fields of an NRRD file; CannotClean where it is damaged."""
+    """Find the comments, key/value pairs and free fields of an NRRD file; CannotClean if it is damaged."""
     lines, _ = _nrrd_parts(content)
     found = []
     for number, line in enumerate(lines[1:], 2):
@@ -133,7 +133,7 @@ def identifying_in_nrrd(content: bytes) -> list[Identifying]:
 
 
 def clean_nrrd(content: bytes) -> bytes:
-    """The NRRD file with the fields that place its voxels; CannotClean where it is damaged or in several files."""
+    """Keep the fields that place the voxels; CannotClean if the NRRD file is damaged or in several files."""
     lines, data = _nrrd_parts(content)
     fields = {}
     for line in lines[1:]:
@@ -162,7 +162,7 @@ def clean_nrrd(content: bytes) -> bytes:
 
 
 def identifying_in_meta(content: bytes) -> list[Identifying]:
-    """The comments and free fields of a MetaImage file; CannotClean where it is damaged."""
+    """Find the comments and free fields of a MetaImage file; CannotClean if it is damaged."""
     fields, _ = _meta_parts(content)
     known = _META_KEPT | {"elementdatafile", "compresseddatasize", "headersize"}
     return [
@@ -173,7 +173,7 @@ def identifying_in_meta(content: bytes) -> list[Identifying]:
 
 
 def clean_meta(content: bytes) -> bytes:
-    """The MetaImage file with the fields that place its voxels; CannotClean where it is damaged or in two files."""
+    """Keep the fields that place the voxels; CannotClean if the MetaImage file is damaged or in two files."""
     fields, data = _meta_parts(content)
     named = {name.lower(): value for name, value in fields}
     if named.get("headersize", "0") not in ("0", "-1"):
@@ -233,7 +233,7 @@ def _meta_parts(content: bytes) -> tuple[list[tuple[str, str]], bytes]:
 
 
 def _sized(data: bytes, size: int) -> bytes:
-    """The voxels without what follows them."""
+    """Return the voxels without what follows them."""
     if size <= 0 or len(data) < size:
         raise CannotClean("is truncated, or of a type that is not read")
     return data[:size]

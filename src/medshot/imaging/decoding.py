@@ -21,7 +21,7 @@ from medshot.imaging.scan import Image, Scan, Volume
 
 
 def decoded(path: Path, shape: GridInput) -> Image | Volume:
-    """The picture or the volume of a path, whichever `shape` takes.
+    """Decode the picture or the volume of a path, whichever `shape` takes.
 
     A scan comes as `display` shows it, a volume isotropic and turned to slices from the feet up where its place is
     known, and a waveform as the page of a recorder.
@@ -45,7 +45,7 @@ def decoded(path: Path, shape: GridInput) -> Image | Volume:
 
 
 def axes_of(path: Path) -> int:
-    """3 for a volume, 2 for a picture; InputError where it cannot be read."""
+    """Return 3 for a volume, 2 for a picture; InputError if it cannot be read."""
     file, _ = parted(path)
     if has_name_of(file, *formats_holding("picture")):
         return 2
@@ -61,7 +61,7 @@ def _axes(path: Path, scan: Scan) -> int:
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of the bytes of all files that make up an image, and of the name of the array where one is named.
+    """Return the SHA-256 of the bytes of all files of an image, and of the name of the array if one is named.
 
     What the files of a series are called and in which order they come does not matter.
     """
@@ -77,12 +77,12 @@ def content_hash(path: Path) -> str:
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """All images in a folder, one path each, by name: files, and folders of one DICOM series; nothing hidden."""
+    """List the images in a folder by name, one path each: files, and folders of one DICOM series; nothing hidden."""
     return sorted(child for child in folder.iterdir() if not child.name.startswith(".") and _is_image(child))
 
 
 def all_image_paths(path: Path) -> list[Path]:
-    """An image as it is; of any other folder all images at any depth."""
+    """List all images at any depth; a path of one image is that image."""
     if not path.is_dir() or is_series(path):
         return [path]
     inside = image_paths(path)
@@ -98,13 +98,13 @@ def is_series(folder: Path) -> bool:
 
 
 def patient_of(path: Path) -> str:
-    """The hashed patient of an image as its first DICOM header tells; "" where none does."""
+    """Return the hashed patient of an image from its first DICOM header; "" if it has none."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return next((_header_keys(file)["patient"] for file in files if _is_dicom(file)), "")
 
 
 def _header_keys(path: Path) -> dict[str, str]:
-    """Hashed keys of patient, study and series; empty where the header cannot be read."""
+    """Return hashed keys of patient, study and series; empty if the header cannot be read."""
     try:
         with quiet():
             return keys(dcmread(path, stop_before_pixels=True), identity=False, assumed=[])

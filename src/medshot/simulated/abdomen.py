@@ -16,12 +16,12 @@ Point = tuple[float, float, float]
 
 
 def centres(size: int) -> Float[np.ndarray, " size"]:
-    """Middles of the voxels along a side that spans -1..1."""
+    """Return the middles of the voxels along a side that spans -1..1."""
     return ((2 * np.arange(size) + 1 - size) / size).astype(np.float32)
 
 
 def posed_axes(size: int, pose: dict[str, float]) -> tuple[Solid, Solid, Solid]:
-    """Where each voxel of a cube lies in the patient's own coordinates (x, y, z).
+    """Return the place of each voxel of a cube in the patient's own coordinates (x, y, z).
 
     Args:
         size: voxels per side.
@@ -37,7 +37,7 @@ def posed_axes(size: int, pose: dict[str, float]) -> tuple[Solid, Solid, Solid]:
 
 
 def posed_point(point: Point, pose: dict[str, float]) -> Float[np.ndarray, "3"]:
-    """Where one point of the patient lies in the cube, as fractions of its sides: undoes `posed_axes`."""
+    """Return the place in the cube of one point of the patient, as fractions of its sides; undoes `posed_axes`."""
     x, y, z = point
     cosine, sine = np.cos(pose["turn"]), np.sin(pose["turn"])
     turned = np.array([x * cosine - y * sine, x * sine + y * cosine, z])
@@ -46,7 +46,7 @@ def posed_point(point: Point, pose: dict[str, float]) -> Float[np.ndarray, "3"]:
 
 
 def smooth_solid(rng: np.random.Generator, size: int, scale: float) -> Volume:
-    """A Gaussian random field of mean 0 and variance 1 without detail finer than `scale`, in sides of the cube.
+    """Sample a Gaussian random field of mean 0 and variance 1 without detail finer than `scale`, in sides of the cube.
 
     White noise on a grid of nodes is spread by Gaussians; each row of weights has length 1, which keeps the variance.
     """
@@ -63,13 +63,13 @@ def smooth_solid(rng: np.random.Generator, size: int, scale: float) -> Volume:
 
 
 def ellipsoid(x: Solid, y: Solid, z: Solid, centre: Point, radii: Point) -> Solid:
-    """Distance from the centre in units of the radii: 1 on the surface."""
+    """Return the distance from the centre in units of the radii: 1 on the surface."""
     parts = (((axis - np.float32(c)) / np.float32(r)) ** 2 for axis, c, r in zip((x, y, z), centre, radii, strict=True))
     return np.sqrt(sum(parts, start=np.float32(0)))
 
 
 def tube(x: Solid, y: Solid, z: Solid, start: Point, end: Point) -> tuple[Solid, Solid]:
-    """Distance from the line between two points, and how far along it the nearest point lies, 0 to 1."""
+    """Return the distance from the line between two points, and how far along it the nearest point is, 0 to 1."""
     line = np.subtract(end, start).astype(np.float32)
     offset = [axis - np.float32(c) for axis, c in zip((x, y, z), start, strict=True)]
     length = float(line @ line)
@@ -79,7 +79,7 @@ def tube(x: Solid, y: Solid, z: Solid, start: Point, end: Point) -> tuple[Solid,
 
 
 def box_around(x: Solid, y: Solid, z: Solid, start: Point, end: Point, margin: float) -> tuple[slice, slice, slice]:
-    """Voxels outside of which nothing is nearer than `margin` to the line between two points.
+    """Return the block of voxels outside which nothing is nearer than `margin` to the line between two points.
 
     Args:
         x: as `posed_axes` gives it, over rows and columns.
@@ -96,23 +96,23 @@ def box_around(x: Solid, y: Solid, z: Solid, start: Point, end: Point, margin: f
 
 
 def _span(there: Bool[np.ndarray, " voxels"]) -> slice:
-    """From the first to the last that is there."""
+    """Return the slice from the first to the last true value."""
     places = np.flatnonzero(there)
     return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
 
 
 def paint(volume: Volume, value: Solid | float, share: Solid) -> None:
-    """Lay one tissue over the volume, in place, covering `share` of each voxel."""
+    """Paint one tissue over the volume, in place, on a `share` of each voxel."""
     volume += share * (np.asarray(value, np.float32) - volume)
 
 
 def within(distance: Solid, outline: float, edge: float) -> Solid:
-    """1 where a distance is less than the outline, 0 where it is more, smooth over `edge` in between."""
+    """Return 1 if a distance is less than the outline, 0 if it is more, smooth over `edge` in between."""
     return smooth_step((np.float32(outline) - distance) / np.float32(edge) + np.float32(0.5))
 
 
 def slabs(size: int, thickness: float) -> tuple[Float[np.ndarray, "slabs size"], Float[np.ndarray, "size slabs"]]:
-    """Weights that average a cube's rows of voxels over slabs, and those that interpolate the slabs back.
+    """Return weights that average a cube's rows of voxels over slabs, and weights that interpolate the slabs back.
 
     Args:
         size: voxels along the side.
@@ -129,7 +129,7 @@ def slabs(size: int, thickness: float) -> tuple[Float[np.ndarray, "slabs size"],
 
 
 def shrink_solid(volume: Volume, size: int) -> Float[np.ndarray, "size size size"]:
-    """The volume with `size` voxels per side, each the mean over its space."""
+    """Average the volume to `size` voxels per side."""
     if len(volume) == size:
         return volume
     averaging, _ = slabs(len(volume), 1 / size)
@@ -165,7 +165,7 @@ HILUM = (0.12, 0.05, -0.10)
 
 
 def liver(person: Person, rng: np.random.Generator, x: Solid, y: Solid, z: Solid) -> Solid:
-    """Distance from the middle of the liver, right and left lobe, 1 on the surface."""
+    """Return the distance from the middle of the liver, right and left lobe, 1 on the surface."""
     size = max(x.shape[-1], y.shape[-2], z.shape[-3])
     right = ellipsoid(x, y, z, liver_centre(person), liver_radii(person))
     lobe = person["left_lobe"]
@@ -174,19 +174,19 @@ def liver(person: Person, rng: np.random.Generator, x: Solid, y: Solid, z: Solid
 
 
 def liver_centre(person: Person) -> Point:
-    """Middle of the right lobe."""
+    """Return the middle of the right lobe."""
     return person["liver_x"], person["liver_y"], person["liver_z"]
 
 
 def liver_radii(person: Person) -> Point:
-    """Half the sides of the right lobe."""
+    """Return half the sides of the right lobe."""
     return person["liver_width"], person["liver_depth"], person["liver_height"]
 
 
 def paint_abdomen(
     hospital: Hospital, person: Person, rng: np.random.Generator, x: Solid, y: Solid, z: Solid, size: int
 ) -> tuple[Volume, Volume]:
-    """The volume of a patient without lesion in Hounsfield units, and the share of liver in each voxel."""
+    """Paint a patient without lesion in Hounsfield units; also return the share of liver in each voxel."""
     volume = np.full((size, size, size), AIR, np.float32)
     body = ellipsoid(x, y, 0 * z, (SPINE_X, 0.06, 0.0), (1.3 * person["girth"], 0.88 * person["girth"], 1.0))
     cavity = 1 - person["fat"]
@@ -214,7 +214,7 @@ def paint_abdomen(
 def paint_neighbours(
     hospital: Hospital, person: Person, volume: Volume, x: Solid, y: Solid, z: Solid, inside: Solid
 ) -> None:
-    """Spine, great vessels, kidney, spleen and gallbladder, in place."""
+    """Paint spine, great vessels, kidney, spleen and gallbladder, in place."""
     spine = ellipsoid(x, y, 0 * z, (SPINE_X, SPINE_Y, 0.0), (0.19, 0.16, 1.0))
     paint(volume, BONE / 2, within(spine, 1.0, 0.15))
     for across, front, radius in ((SPINE_X + 0.06, 0.31, 0.075), (SPINE_X - 0.17, 0.30, 0.085)):
@@ -231,7 +231,7 @@ def paint_neighbours(
 
 
 def tree(person: Person, rng: np.random.Generator, x: Solid, y: Solid, z: Solid) -> Volume:
-    """Share of each voxel that portal and hepatic veins fill."""
+    """Return the share of each voxel that portal and hepatic veins fill."""
     centre, radii = np.array(liver_centre(person)), np.array(liver_radii(person))
     filled = np.zeros((z.shape[0], *x.shape[1:]), np.float32)
     for number in range(8):
@@ -257,6 +257,6 @@ def grow_branch(
 
 
 def point(place: Float[np.ndarray, "3"]) -> Point:
-    """Three numbers as a point."""
+    """Return three numbers as a point."""
     x, y, z = place.tolist()
     return x, y, z

@@ -70,7 +70,7 @@ HOSPITAL = {  # lowest and highest value over hospitals
 
 
 def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendered:
-    """Slices from one simulated hospital, one for each patient, class after class.
+    """Render slices from one simulated hospital, one for each patient, class after class.
 
     Args:
         seed: decides the hospital and its patients; the same seed at another size shows the same anatomy.
@@ -101,7 +101,7 @@ def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendere
 
 
 def draw_hospital(rng: np.random.Generator) -> Hospital:
-    """A scanner and its sequence: acquisition parameters, and how bright it shows each tissue."""
+    """Sample a scanner and its sequence: acquisition parameters, and the brightness of each tissue."""
     hospital = {name: rng.uniform(low, high) for name, (low, high) in HOSPITAL.items()}
     sequence = int(rng.choice(len(SEQUENCES), p=SEQUENCE_SHARES))
     hospital["sequence"] = float(sequence)
@@ -111,14 +111,14 @@ def draw_hospital(rng: np.random.Generator) -> Hospital:
 
 
 def paint(slices: Stack, brightness: float, share: Stack) -> None:
-    """Lay one tissue over the slices, in place, covering `share` of each pixel."""
+    """Paint one tissue over the slices, in place, on a `share` of each pixel."""
     slices += share * (np.float32(brightness) - slices)
 
 
 def paint_head(
     hospital: Hospital, people: Patients, rng: np.random.Generator, x: Stack, y: Stack
 ) -> tuple[Stack, Stack]:
-    """The slices without tumours, and the share of white matter in each pixel."""
+    """Paint the slices without tumours; also return the share of white matter in each pixel."""
     radius, level = head.head_radius(people, x, y), people["level"]
     x, y = head.wobble(rng, radius, x, y)
     inner, outer = head.dura(people), 1 - people["scalp"]
@@ -156,7 +156,7 @@ def paint_tumours(
     white: Stack,
     difficulty: float,
 ) -> None:
-    """Lay each image's tumour over its slice, in place.
+    """Paint each image's tumour over its slice, in place.
 
     With growing difficulty a tumour first comes to look like brain and then lets the brain behind it through.
     """
@@ -189,7 +189,7 @@ def scan(
     rng: np.random.Generator,
     noise_rng: np.random.Generator,
 ) -> Float[np.ndarray, "images rows columns"]:
-    """Brightness 0..1 as the scanner shows the slices: bias field, resolution, gain, noise."""
+    """Simulate the scanner: brightness 0..1 of the slices after bias field, resolution, gain and noise."""
     images, fine_size, _ = slices.shape
     bias = np.exp(np.float32(hospital["bias_field"]) * smooth_field(rng, images, fine_size, 0.7))
     spread = hospital["gain_spread"] * rng.standard_normal((images, 1, 1), dtype=np.float32)

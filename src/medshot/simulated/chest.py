@@ -59,7 +59,7 @@ HOSPITAL = {  # lowest and highest value over hospitals
 
 
 def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendered:
-    """Films of one simulated hospital, one for each patient: first the normal ones, then those with a nodule.
+    """Render films of one simulated hospital, one for each patient: first normal ones, then those with a nodule.
 
     Args:
         seed: decides the hospital and its patients; the same seed at another size shows the same anatomy.
@@ -89,7 +89,7 @@ def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendere
 
 
 def anatomy(hospital: Hospital, people: Patients, rng: np.random.Generator, x: Stack, y: Stack) -> Stack:
-    """Attenuation of every ray by the patient without a nodule (a natural logarithm, no unit)."""
+    """Return the attenuation of every ray by the patient without a nodule (a natural logarithm, no unit)."""
     images, size, _ = x.shape
     lung = thorax.lungs(people, x, y)
     displaced = np.minimum(thorax.mediastinum(people, x, y), lung)
@@ -108,7 +108,7 @@ def anatomy(hospital: Hospital, people: Patients, rng: np.random.Generator, x: S
 def draw_nodules(
     hospital: Hospital, people: Patients, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "images 2"], Float[np.ndarray, " images"]]:
-    """Centre (patient coordinates) and radius (half films) of a nodule in a lung of each patient."""
+    """Sample centre (patient coordinates) and radius (half films) of a nodule in a lung of each patient."""
     images = len(people["apex"])
     height = rng.uniform(0.12, 1.0, images)[:, None, None]
     y = people["apex"] + height * (people["dome"] - people["apex"])
@@ -126,7 +126,7 @@ def nodules(
     x: Stack,
     y: Stack,
 ) -> tuple[Stack, Bool[np.ndarray, "images height width"]]:
-    """Centimetres of nodule along each ray, and which rays meet it (the nearest one at least)."""
+    """Return the centimetres of nodule along each ray, and which rays meet it (the nearest one at least)."""
     dx, dy = x - centre[:, :1, None], y - centre[:, 1:, None]
     distance = np.hypot(dx, dy) / radius[:, None, None]
     angle = np.arctan2(dy, dx)
@@ -146,7 +146,7 @@ def expose(
     rng: np.random.Generator,
     noise_rng: np.random.Generator,
 ) -> Float[np.ndarray, "images rows columns"]:
-    """Brightness 0..1 of the developed films: scatter, counting noise, blur, film curve, marker, border."""
+    """Simulate the developed films: brightness 0..1 after scatter, counting noise, blur, film curve, marker, border."""
     images, fine_size, _ = attenuation.shape
     primary = np.exp(-attenuation - side_markers(rng, images, fine_size, hospital["marker"]))
     veil = hospital["scatter"] * blur(np.minimum(primary, 0.3), hospital["scatter_width"] * fine_size)
@@ -164,7 +164,7 @@ def expose(
 
 
 def side_markers(rng: np.random.Generator, images: int, size: int, share: float) -> Stack:
-    """Attenuation of a lead letter beside the patient's shoulder, on a share of the films."""
+    """Return the attenuation of a lead letter beside the patient's shoulder, on a share of the films."""
     canvas = 256
     markers = np.zeros((images, size, size), np.float32)
     shown, left = rng.uniform(size=images) < share, rng.uniform(size=images) < 0.5

@@ -44,7 +44,7 @@ HOSPITAL = {  # lowest and highest value over hospitals
 
 
 def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendered:
-    """One hospital's ECG pages; the mask is the trace of the rhythm strip or of the elevated ST segments.
+    """Render ECG pages of one hospital; the mask is the trace of the rhythm strip or of the elevated ST segments.
 
     Args:
         seed: decides the hospital and its patients.
@@ -76,7 +76,7 @@ def with_findings(
     strength: float,
     rng: np.random.Generator,
 ) -> tuple[Hearts, Float[np.ndarray, "patients 3"]]:
-    """The hearts with their class's finding, and the territory of each patient's infarction."""
+    """Return the hearts with the finding of their class, and the territory of each patient's infarction."""
     territories = np.eye(len(TERRITORIES))[rng.integers(0, len(TERRITORIES), len(labels))]
     current = elevation * np.exp(rng.normal(0, 0.2, len(labels))) * strength * (labels == 2)
     hearts = electrocardiogram.fibrillate(hearts, rng, strength * (labels == 1))
@@ -84,7 +84,7 @@ def with_findings(
 
 
 def rows_of_leads(leads: Float[np.ndarray, "patients 12 samples"]) -> Rows:
-    """The four rows of the page: each changes its lead every quarter of the time."""
+    """Return the four rows of the page: each changes its lead every quarter of the time."""
     quarters = np.array_split(np.arange(leads.shape[2]), 4)
     rows = [[leads[:, LEADS.index(lead), q] for lead, q in zip(row, quarters, strict=True)] for row in LAYOUT]
     return np.stack([np.concatenate(row, axis=-1) for row in rows], axis=1)
@@ -93,7 +93,7 @@ def rows_of_leads(leads: Float[np.ndarray, "patients 12 samples"]) -> Rows:
 def disturbance(
     rng: np.random.Generator, patients: int, times: Float[np.ndarray, " samples"], hospital: dict[str, float]
 ) -> Rows:
-    """Baseline wander, muscle noise and mains hum in millivolts."""
+    """Sample baseline wander, muscle noise and mains hum in millivolts."""
     phase = rng.uniform(0, 2 * np.pi, (4, patients, 4, 1)).astype(np.float32)
     amount = np.exp(rng.normal(0, 0.5, (3, patients, 1, 1))).astype(np.float32)
     turn = (2 * np.pi * times).astype(np.float32)
@@ -109,7 +109,7 @@ def affected_samples(
     labels: Int[np.ndarray, " patients"],
     territories: Float[np.ndarray, "patients 3"],
 ) -> Bool[np.ndarray, "patients 4 samples"]:
-    """Where each patient's finding is written: the rhythm strip, or the ST segments of the affected leads."""
+    """Return where each patient's finding is on the page: the rhythm strip, or ST segments of the affected leads."""
     since, interval = electrocardiogram.beat_offsets(hearts, times)
     stretched = since / np.sqrt(interval)
     segment = (stretched > 0.05) & (stretched < 0.36)

@@ -22,12 +22,12 @@ Rows = Float[np.ndarray, "patients 4 samples"]
 
 
 def draft_width(size: int) -> int:
-    """Width in pixels at which a page is drawn before it is scanned at `size`."""
+    """Return the width in pixels at which a page is drawn before it is scanned at `size`."""
     return size * max(2, -(-256 // size))
 
 
 def columns_of_page(size: int) -> int:
-    """Columns of pixels that a trace takes on the drawn page."""
+    """Return the number of columns of pixels of a trace on the drawn page."""
     return round(SECONDS * SPEED * draft_width(size) / PAGE[1])
 
 
@@ -67,7 +67,7 @@ def scan(
 def pen_range(
     rows: Float[np.ndarray, "4 samples"], shape: tuple[int, int], hospital: dict[str, float]
 ) -> tuple[Float[np.ndarray, "4 columns"], Float[np.ndarray, "4 columns"]]:
-    """Highest and lowest pixel that the pen touches in each column of each row."""
+    """Return the highest and lowest pixel that the pen touches in each column of each row."""
     pixels = shape[1] / PAGE[1]
     columns = round(SECONDS * SPEED * pixels)
     base = TOP + ROW * np.arange(4)[:, None, None]
@@ -83,7 +83,7 @@ def pen_range(
 
 
 def inked(low: Float[np.ndarray, "4 columns"], high: Float[np.ndarray, "4 columns"], shape: tuple[int, int]) -> Ink:
-    """Exact share of each pixel under ink: the running sum, down each column, of its starts and ends."""
+    """Return the exact share of each pixel under ink: the running sum, down each column, of its starts and ends."""
     height, width = shape
     left = round(LEFT * width / PAGE[1])
     column = left + np.broadcast_to(np.arange(low.shape[1]), low.shape)
@@ -99,7 +99,7 @@ def inked(low: Float[np.ndarray, "4 columns"], high: Float[np.ndarray, "4 column
 
 
 def blank_page(shape: tuple[int, int], hospital: dict[str, float]) -> tuple[Page, Ink]:
-    """The ruled paper, and the ink of what is printed on every page."""
+    """Return the ruled paper, and the ink of what is printed on every page."""
     pixels = shape[1] / PAGE[1]
     rules = np.zeros(shape, dtype=np.float32)
     for spacing, thickness, strength in ((1.0, 0.12, 0.45), (5.0, 0.3, 1.0)):
@@ -112,7 +112,7 @@ def blank_page(shape: tuple[int, int], hospital: dict[str, float]) -> tuple[Page
 
 
 def rule_coverage(length: int, spacing: float, thickness: float) -> Float[np.ndarray, " length"]:
-    """Share of each pixel that lies under rules of a thickness at a spacing, all in pixels."""
+    """Return the share of each pixel that is under rules of a thickness at a spacing, all in pixels."""
 
     def ruled(position: Float[np.ndarray, " edges"]) -> Float[np.ndarray, " edges"]:
         whole = np.floor(position / spacing)
@@ -122,7 +122,7 @@ def rule_coverage(length: int, spacing: float, thickness: float) -> Float[np.nda
 
 
 def print_marks(shape: tuple[int, int], hospital: dict[str, float]) -> Ink:
-    """Lead names, calibration pulses of one millivolt, bars between the leads, the recorder's settings."""
+    """Print lead names, calibration pulses of one millivolt, bars between leads, and the recorder's settings."""
     marks = np.zeros(shape, dtype=np.uint8)
     pixels = shape[1] / PAGE[1]
     quarter = SECONDS * SPEED / 4
@@ -157,7 +157,7 @@ def print_marks(shape: tuple[int, int], hospital: dict[str, float]) -> Ink:
 
 
 def viewpoint(rng: np.random.Generator, shape: tuple[int, int], hospital: dict[str, float]) -> Float[np.ndarray, "3 3"]:
-    """Homography of a page that lies turned and tilted under the camera."""
+    """Return the homography of a page that is turned and tilted under the camera."""
     height, width = shape
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=float)
     angle = np.deg2rad(rng.normal(0, hospital["rotation"]))
@@ -169,7 +169,7 @@ def viewpoint(rng: np.random.Generator, shape: tuple[int, int], hospital: dict[s
 
 
 def fold(page: Page, share: float, rng: np.random.Generator) -> Page:
-    """With chance `share`, a crease across the page: a bright ridge beside a dark valley."""
+    """Add, with chance `share`, a crease across the page: a bright ridge beside a dark valley."""
     folded, where, slope, depth = rng.uniform(0, 1, 4)
     if folded > share:
         return page
@@ -185,13 +185,13 @@ def photographed(
     final: tuple[int, int],
     surround: float,
 ) -> Float[np.ndarray, "rows columns *colours"]:
-    """The page through the camera, at the final height and width."""
+    """Photograph the page at the final height and width."""
     height, width = page.shape[:2]
     seen = cv2.warpPerspective(page, camera, (width, height), flags=cv2.INTER_LINEAR, borderValue=(surround,) * 3)
     return cv2.resize(seen, final[::-1], interpolation=cv2.INTER_AREA)
 
 
 def compressed(page: UInt8[np.ndarray, "height width 3"], quality: float) -> UInt8[np.ndarray, "height width 3"]:
-    """The page after JPEG compression."""
+    """Return the page after JPEG compression."""
     _, stored = cv2.imencode(".jpg", page[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, round(quality)])
     return np.ascontiguousarray(np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR))[:, :, ::-1])

@@ -58,7 +58,7 @@ _INJURIES = np.array([[0.10, -0.24, -0.80], [-0.25, 0.85, 0.18], [0.85, -0.50, 0
 
 @dataclass(frozen=True)
 class Hearts:
-    """Hearts of several patients, ready to beat.
+    """The hearts of several patients.
 
     Args:
         intervals: seconds from each R peak to the next.
@@ -78,7 +78,7 @@ class Hearts:
 
 
 def healthy_hearts(rng: np.random.Generator, patients: int, rate: float) -> Hearts:
-    """Hearts in sinus rhythm whose rate breathes with the patient (respiratory sinus arrhythmia).
+    """Sample hearts in sinus rhythm whose rate varies with breathing (respiratory sinus arrhythmia).
 
     Args:
         rng: source of the patients.
@@ -106,7 +106,7 @@ def healthy_hearts(rng: np.random.Generator, patients: int, rate: float) -> Hear
 
 
 def fibrillate(hearts: Hearts, rng: np.random.Generator, strength: Float[np.ndarray, " patients"]) -> Hearts:
-    """Atrial fibrillation: irregular intervals, no P wave, a trembling baseline; strength 0 is none."""
+    """Apply atrial fibrillation: irregular intervals, no P wave, a trembling baseline; strength 0 is none."""
     patients, beats = hearts.intervals.shape
     spread = rng.uniform(0.20, 0.32, (patients, 1))
     irregular = np.exp(strength[:, None] * (spread * rng.normal(0, 1, (patients, beats)) - spread**2 / 2))
@@ -127,7 +127,7 @@ def injure(
     territory: Float[np.ndarray, "patients territories"],
     elevation: Float[np.ndarray, " patients"],
 ) -> Hearts:
-    """ST elevation of infarction: an injury current to a territory, and a hyperacute T wave there.
+    """Apply ST elevation of infarction: an injury current to a territory, and a hyperacute T wave there.
 
     Args:
         hearts: the patients before the infarction.
@@ -142,7 +142,7 @@ def injure(
 def beat_offsets(
     hearts: Hearts, times: Float[np.ndarray, " samples"]
 ) -> tuple[Float[np.ndarray, "patients samples"], Float[np.ndarray, "patients samples"]]:
-    """Seconds since the last R peak, and the interval from that peak to the next one, at each time."""
+    """Return the seconds since the last R peak, and the interval from that peak to the next, at each time."""
     patients = len(hearts.start)
     peaks = hearts.start[:, None] + np.cumsum(hearts.intervals, axis=1) - hearts.intervals
     # One sorted list for all patients: each is moved to its own stretch of time.
@@ -153,7 +153,7 @@ def beat_offsets(
 
 
 def record(hearts: Hearts, times: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "patients 12 samples"]:
-    """The twelve leads in millivolts at evenly spaced times (seconds), in the order of `LEADS`."""
+    """Record the twelve leads in millivolts at evenly spaced times (seconds), in the order of `LEADS`."""
     since, interval = beat_offsets(hearts, times)
     since, interval = since.astype(np.float32), interval.astype(np.float32)
     until = since - interval
@@ -177,7 +177,7 @@ def _relax(forced: Float[np.ndarray, "patients 3 samples"], step: float) -> Floa
 
 
 def _fibrillation(hearts: Hearts, times: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "patients 3 samples"]:
-    """Waves of wandering rate and size, after Stridh and Sörnmo 2001 (IEEE Trans. Biomed. Eng. 48:105)."""
+    """Sample waves of wandering rate and size, after Stridh and Sörnmo 2001 (IEEE Trans. Biomed. Eng. 48:105)."""
     carrier, slow = hearts.fibrillation_phase.T.astype(np.float32)[:, :, None]
     time, rate = times.astype(np.float32), hearts.fibrillation_rate.astype(np.float32)[:, None]
     modulation = np.sin(2 * np.pi * 0.31 * time + slow) + np.sin(2 * np.pi * 1.13 * time + carrier)
@@ -194,7 +194,7 @@ def _turn(
     frontal: Float[np.ndarray, " patients"],
     axial: Float[np.ndarray, " patients"],
 ) -> Float[np.ndarray, "patients waves 3"]:
-    """The same waves with the heart's axis turned in the frontal and the horizontal plane (radians)."""
+    """Turn the heart's axis of the waves in the frontal and the horizontal plane (radians)."""
     x, y, z = dipoles.T
     cosine, sine = np.cos(frontal)[:, None], np.sin(frontal)[:, None]
     x, y = cosine * x - sine * y, sine * x + cosine * y

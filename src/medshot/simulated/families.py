@@ -11,7 +11,7 @@ FAMILIES = MappingProxyType({family.NAME: family for family in (chest, brain, ec
 
 
 def simulate(family: str, *, seed: int, patients: int = 20, size: int = 64, difficulty: float = 0.3) -> Task:
-    """One simulated task: a hospital of its own, with its scanner, its patients and its range of findings.
+    """Simulate one task: a hospital of its own, with its scanner, its patients and its range of findings.
 
     Args:
         family: a key of `FAMILIES`.

@@ -1,4 +1,4 @@
-"""An axial slice of the head: which tissue lies at each point, for slices from the sella to the ventricles.
+"""An axial slice of the head: the tissue at each point, for slices from the sella to the ventricles.
 
 Coordinates are (x, y) with the forehead at negative y; the unit is half the field of view, about 12 cm.
 `radius` grows from 0 in the middle of the head to 1 at the skin, so that skin, skull and dura are its levels.
@@ -29,7 +29,7 @@ ANATOMY = {  # mean and standard deviation over patients
 
 
 def head_radius(patients: Patients, x: Stack, y: Stack) -> Stack:
-    """0 in the middle of the head, 1 at the skin."""
+    """Return 0 in the middle of the head, 1 at the skin."""
     p = patients
     across = x / (p["half_width"] * (1 + p["egg"] * np.clip(y, -1, 1)) * (1 + p["asymmetry"] * np.sign(x)))
     along = y / p["half_length"]
@@ -37,7 +37,7 @@ def head_radius(patients: Patients, x: Stack, y: Stack) -> Stack:
 
 
 def wobble(rng: np.random.Generator, radius: Stack, x: Stack, y: Stack) -> tuple[Stack, Stack]:
-    """The coordinates bent at random inside the skull: no fissure is straight and no nucleus round."""
+    """Bend the coordinates at random inside the skull: real fissures are not straight and real nuclei not round."""
     images, size, _ = x.shape
     amount = np.float32(0.018) * smooth_step((0.95 - radius) / 0.3)
     return (
@@ -47,18 +47,18 @@ def wobble(rng: np.random.Generator, radius: Stack, x: Stack, y: Stack) -> tuple
 
 
 def dura(patients: Patients) -> Float[np.ndarray, "images 1 1"]:
-    """`head_radius` of the inner table of the skull."""
+    """Return the `head_radius` of the inner table of the skull."""
     return 1 - patients["scalp"] - patients["skull"]
 
 
 def draw_folds(rng: np.random.Generator, images: int) -> Float[np.ndarray, "images depths angles"]:
-    """The pattern of each cortex: sulci are where this periodic function of angle and depth is zero."""
+    """Sample the pattern of each cortex: sulci are where this periodic function of angle and depth is zero."""
     white = rng.standard_normal((images, 14, 110), dtype=np.float32)
     return gaussian_filter(white, (0, 1, 1), mode="wrap") * np.float32(2 * np.sqrt(np.pi))
 
 
 def fold(folds: Float[np.ndarray, "images depths angles"], x: Stack, y: Stack, radius: Stack) -> Stack:
-    """The folding pattern at each point: columns of `folds` lie around the head, rows outwards."""
+    """Return the cortical pattern at each point: columns of `folds` run around the head, rows outwards."""
     _, depths, angles = folds.shape
     column = (np.arctan2(y, x) / (2 * np.pi) + 0.5) * angles
     row = np.clip(radius, 0, 1) * (depths - 1)
@@ -73,7 +73,7 @@ def fold(folds: Float[np.ndarray, "images depths angles"], x: Stack, y: Stack, r
 def pial_distance(
     patients: Patients, folds: Float[np.ndarray, "images depths angles"], x: Stack, y: Stack, radius: Stack
 ) -> Stack:
-    """Distance inwards from the surface of the brain: outer surface, sulci, Sylvian and midline fissures."""
+    """Return the distance inwards from the brain's surface: outer surface, sulci, Sylvian and midline fissures."""
     p = patients
     depth = (dura(p) - radius) * 0.75
     sulci = 0.07 * np.abs(fold(folds, x, y, radius)) + 0.6 * np.maximum(depth - p["sulcus_depth"], 0)
@@ -93,14 +93,14 @@ def pair(
     radii: tuple[float, float],
     angle: float,
 ) -> Stack:
-    """Depth inside a mirrored pair of ellipses, in the grid's units; negative outside."""
+    """Return the depth inside a mirrored pair of ellipses, in the grid's units; negative outside."""
     away, images = np.abs(x - patients["midline"]), len(x)
     radius = elliptic_radius(away, y, np.tile(centre, (images, 1)), np.tile(radii, (images, 1)), angle)
     return (1 - radius) * min(radii)
 
 
 def ventricles(patients: Patients, level: Float[np.ndarray, "images 1 1"], x: Stack, y: Stack) -> Stack:
-    """Depth inside the ventricles, or in a low slice the basal cisterns; negative outside."""
+    """Return the depth inside the ventricles, or in a low slice the basal cisterns; negative outside."""
     p = patients
     frontal = pair(p, x, y, (0.075, -0.25), (0.15, 0.038), 1.95)
     body = pair(p, x, y, (0.085, 0.0), (0.34, 0.04), 1.62)
@@ -117,7 +117,7 @@ def ventricles(patients: Patients, level: Float[np.ndarray, "images 1 1"], x: St
 
 
 def deep_grey(patients: Patients, level: Float[np.ndarray, "images 1 1"], x: Stack, y: Stack) -> Stack:
-    """Share of deep grey matter at each point: caudate, lentiform nucleus and thalamus, or brain stem rim."""
+    """Return the share of deep grey matter: caudate, lentiform nucleus and thalamus, or brain stem rim."""
     caudate = pair(patients, x, y, (0.145, -0.22), (0.10, 0.05), 1.35)
     lentiform = pair(patients, x, y, (0.265, -0.05), (0.17, 0.065), 1.25)
     thalamus = pair(patients, x, y, (0.11, 0.13), (0.13, 0.085), 1.0)

@@ -63,7 +63,7 @@ class Lesion:
 
     @property
     def inside(self) -> Bool[np.ndarray, "depth height width"]:
-        """Voxels of the lesion; none where there is none."""
+        """Return the voxels of the lesion; none if there is no lesion."""
         return (self.radius < 1) & (self.kind != NONE)
 
 
@@ -78,7 +78,7 @@ def draw_lesion(
     size: int,
     scale: float,
 ) -> Lesion:
-    """A lesion anywhere in the right lobe, `scale` times as large; the same draws whatever its kind."""
+    """Sample a lesion anywhere in the right lobe, `scale` times as large; the draws are the same for all kinds."""
     direction = rng.normal(0, 1, 3)
     away = DEEPEST * rng.uniform(0, 1) ** (1 / 3) * direction / np.linalg.norm(direction)
     across, front, up = (np.array(liver_centre(person)) + away * np.array(liver_radii(person))).tolist()
@@ -98,7 +98,7 @@ def draw_lesion(
 
 
 def paint_lesion(lesion: Lesion, hospital: Hospital, volume: Volume, share: Volume, strength: float) -> None:
-    """Lay a lesion over the liver, in place; at strength 0 no voxel changes.
+    """Paint a lesion over the liver, in place; at strength 0 no voxel changes.
 
     A cyst is a ball of fluid with a sharp outline. A haemangioma holds blood that contrast medium has reached only in
     nodules along its outline. A metastasis has no sharp outline; its rim takes up contrast and its core is dying.
@@ -148,7 +148,7 @@ HOSPITAL = {  # lowest and highest value over hospitals
 
 
 def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendered:
-    """Volumes from one simulated hospital, one for each patient, class after class.
+    """Render volumes from one simulated hospital, one for each patient, class after class.
 
     Args:
         seed: decides the hospital and its patients; the same seed at another size shows the same anatomy.
@@ -182,7 +182,7 @@ def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendere
 
 
 def draw_hospital(rng: np.random.Generator) -> Hospital:
-    """A scanner, its protocol, and how its contrast medium shows."""
+    """Sample a scanner, its protocol, and how its contrast medium appears."""
     hospital = {name: rng.uniform(low, high) for name, (low, high) in HOSPITAL.items()}
     hospital["vessel"] = hospital["liver"] + hospital["vessel_above"]
     hospital["kidney"] = hospital["liver"] + hospital["kidney_above"]
@@ -192,7 +192,7 @@ def draw_hospital(rng: np.random.Generator) -> Hospital:
 def draw_persons(
     hospital: Hospital, hospital_rng: np.random.Generator, patient_rng: np.random.Generator, count: int
 ) -> list[Person]:
-    """Each patient's measures, and how the patient lies in the cube."""
+    """Sample each patient's measures and pose in the cube."""
     people = draw_population(ANATOMY, hospital_rng, patient_rng, count)
     spread = hospital["pose_spread"]
     people |= draw_pose(patient_rng, count, zoom=1 / hospital["field_of_view"], spread=spread)
@@ -203,7 +203,7 @@ def draw_persons(
 def scan(
     hospital: Hospital, volume: Volume, size: int, patient_rng: np.random.Generator, noise_rng: np.random.Generator
 ) -> UInt8[np.ndarray, "size size size"]:
-    """What the scanner makes of Hounsfield units, in the hospital's window."""
+    """Simulate the scanner: Hounsfield units in the hospital's window."""
     uneven = hospital["unevenness"] * smooth_solid(patient_rng, size, 0.5)
     pixels = hospital["blur"] * len(volume)
     volume = shrink_solid(gaussian_filter(volume, (0, pixels, pixels)), size)
@@ -220,6 +220,6 @@ def scan(
 
 
 def shrink_mask(inside: Bool[np.ndarray, "depth height width"], size: int) -> Bool[np.ndarray, "size size size"]:
-    """The voxels that a mask fills by half of what it fills of any voxel."""
+    """Return the voxels that a mask fills by half of what it fills of any voxel."""
     share = shrink_solid(inside.astype(np.float32), size)
     return share > 0.5 * np.maximum(share.max(), np.float32(1e-6))

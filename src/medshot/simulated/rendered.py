@@ -1,4 +1,4 @@
-"""What every family of simulated tasks returns: images with labels, patients, and the truth about each finding."""
+"""The result of every family of simulated tasks: images with labels, patients, and the truth about each finding."""
 
 from dataclasses import dataclass
 
@@ -43,13 +43,13 @@ def shrink(
 def shrink_masks(
     masks: Bool[np.ndarray, "images rows columns"], size: tuple[int, int]
 ) -> Bool[np.ndarray, "images height width"]:
-    """The pixels that a mask fills by half of what it fills of any pixel."""
+    """Return the pixels that a mask fills by half of what it fills of any pixel."""
     share = shrink(masks.astype(np.float32), size)
     return share > 0.5 * np.maximum(share.max(axis=(1, 2), keepdims=True), 1e-6)
 
 
 def centroids(masks: Bool[np.ndarray, "images height width"]) -> Float[np.ndarray, "images 2"]:
-    """Centre of each mask as (x, y) in 0..1 of width and height; NaN for an empty mask."""
+    """Return the centre of each mask as (x, y) in 0..1 of width and height; NaN for an empty mask."""
     _, height, width = masks.shape
     area = masks.sum(axis=(1, 2)).astype(float)
     area[area == 0] = np.nan

@@ -27,7 +27,7 @@ Field = Float[np.ndarray, "images rows columns"]
 
 @dataclass(frozen=True)
 class Loin:
-    """People in the scanner, one value each.
+    """The lower backs of people in the scanner, one value each.
 
     Args:
         column: centre lines through the vertebral bodies.
@@ -58,7 +58,7 @@ class Loin:
     vessel: Each
 
     def one_by_one(self) -> Iterator["Loin"]:
-        """Each person alone: pictures of one person stay in the processor's cache."""
+        """Yield each person alone, since pictures of one person fit in the processor's cache."""
         for i in range(len(self.scale)):
             own = slice(i, i + 1)
             values = {field.name: getattr(self, field.name)[own] for field in fields(self) if field.name != "column"}
@@ -71,7 +71,7 @@ class Loin:
 
 
 def signal(person: Loin, tissue: dict[str, float], x: Stack, y: Stack, pixel: float) -> tuple[Stack, Stack, Stack]:
-    """The signal without coil or noise, and each pixel's place along and across the spine (slipped with it).
+    """Return the signal without coil or noise, and each pixel's place along and across the spine (slipped with it).
 
     Args:
         person: who is in the scanner.
@@ -104,12 +104,12 @@ def signal(person: Loin, tissue: dict[str, float], x: Stack, y: Stack, pixel: fl
 
 
 def paint(picture: Stack, share: Stack, colour: Stack | float) -> None:
-    """Cover the picture with a colour where `share` is 1."""
+    """Paint a colour where `share` is 1."""
     picture += share * (colour - picture)
 
 
 def surroundings(person: Loin, tissue: dict[str, float], behind: Stack, level: Stack) -> Stack:
-    """Bowel and fat in front, great vessels, muscle behind, and the fat under the skin."""
+    """Paint bowel and fat in front, great vessels, muscle behind, and the fat under the skin."""
     loops = smooth_step(0.5 + 0.55 * person.bowel + 0.12 * person.marrow)
     picture = tissue["fat"] * 0.8 + loops * (tissue["bowel"] * (1 + 0.25 * person.bowel) - tissue["fat"] * 0.9)
     paint(picture, smooth_step((person.bowel - 1.7) * 3), tissue["air"])
@@ -131,7 +131,7 @@ def surroundings(person: Loin, tissue: dict[str, float], behind: Stack, level: S
 
 
 def paint_back(picture: Stack, person: Loin, tissue: dict[str, float], level: Stack, sac: Stack, behind: Stack) -> None:
-    """Spinous processes that slope downwards, and the ligaments and fat between them."""
+    """Paint spinous processes that slope downwards, and the ligaments and fat between them."""
     start = along(DEPTH, level) + person.canal + 0.3
     out = sac - start
     shifted = level + 0.16 * out / 2 + 0.32
@@ -150,7 +150,7 @@ def paint_back(picture: Stack, person: Loin, tissue: dict[str, float], level: St
 
 
 def paint_canal(picture: Stack, person: Loin, tissue: dict[str, float], level: Stack, sac: Stack) -> None:
-    """Dural sac with its fluid, the cord down to the conus, the roots below it, and fat around the sac."""
+    """Paint the dural sac with its fluid, the cord down to the conus, the roots below it, and fat around the sac."""
     out = sac - along(DEPTH, level) - 0.12
     depth = person.canal * (0.55 + 0.45 * smooth_step((level + 2.0) / 2.5))
 
@@ -181,7 +181,7 @@ def paint_canal(picture: Stack, person: Loin, tissue: dict[str, float], level: S
 def paint_bodies(
     picture: Stack, person: Loin, tissue: dict[str, float], level: Stack, body: Stack, pixel: float
 ) -> None:
-    """Vertebral bodies with cortex, marrow and basivertebral vein, and the discs between them."""
+    """Paint vertebral bodies with cortex, marrow and basivertebral vein, and the discs between them."""
     tall = along(LEVEL_HEIGHT, level)
     edge = max(0.10, 0.8 * pixel)
     depth = along(DEPTH, level)

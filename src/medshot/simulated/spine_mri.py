@@ -60,7 +60,7 @@ FINEST = 128  # rows below which an image is drawn larger, then shrunk
 
 
 def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendered:
-    """One hospital's sagittal images; the mask is the wedged or the slipped vertebra.
+    """Render sagittal images of one hospital; the mask is the wedged or the slipped vertebra.
 
     Args:
         seed: decides the hospital and its patients.
@@ -99,7 +99,7 @@ def findings(
     Int[np.ndarray, " images"],
     Float[np.ndarray, " images"],
 ]:
-    """Wedged vertebra and its angle (radians), slipped vertebra and its slip (cm), of every patient."""
+    """Sample wedged vertebra and its angle (radians), slipped vertebra and its slip (cm), of every patient."""
     count = len(labels)
     wedged = rng.integers(3, 6, count)
     angle = np.deg2rad((hospital["wedge"] + rng.normal(0, 4, count)).clip(15, 48)) * strength * (labels == 1)
@@ -113,7 +113,7 @@ def kyphosis(
     wedged: Int[np.ndarray, " images"],
     angle: Float[np.ndarray, " images"],
 ) -> tuple[Profile, Profile]:
-    """Tilt that a wedge adds around its vertebra, and the share of the height that the vertebra loses."""
+    """Return the tilt that a wedge adds around its vertebra, and the share of height that the vertebra loses."""
     place = levels - wedged[:, None]
     over = smooth_step((place - 0.08) / 0.84) - 0.5
     away = np.exp(-(((place - 0.5) / 5) ** 2))
@@ -124,7 +124,7 @@ def kyphosis(
 def listhesis(
     slipped: Int[np.ndarray, " images"], slip: Float[np.ndarray, " images"]
 ) -> Float[np.ndarray, "images levels"]:
-    """Forward shift of each vertebra: the slipped one carries all that stand on it."""
+    """Return the forward shift of each vertebra: all vertebrae above the slipped one move with it."""
     level = np.arange(LOWEST, HIGHEST)
     return slip[:, None] * (level >= slipped[:, None])
 
@@ -137,7 +137,7 @@ def people(
     hospital: dict[str, float],
     shape: tuple[int, int],
 ) -> Loin:
-    """The hospital's patients, each with a posture of their own, and with the findings that they have."""
+    """Sample the hospital's patients, each with a posture of their own, and with their findings."""
     count = len(slip)
 
     def each(mean: float, deviation: float) -> Float[np.ndarray, "images 1 1"]:
@@ -168,7 +168,7 @@ def people(
 
 
 def signals(hospital: dict[str, float]) -> dict[str, float]:
-    """Signal of each tissue at the hospital's echo and repetition times, that of fat being 1."""
+    """Return the signal of each tissue at the hospital's echo and repetition times, that of fat being 1."""
     repetition, echo = T2_TIMING if hospital["t2_weighted"] > 0 else T1_TIMING
     tr, te = np.interp(hospital["repetition"], (0, 1), repetition), np.interp(hospital["echo"], (0, 1), echo)
     spin_echo = {
@@ -182,7 +182,7 @@ def signals(hospital: dict[str, float]) -> dict[str, float]:
 def scan(
     pictures: Stack, x: Stack, hospital: dict[str, float], final: tuple[int, int], rng: np.random.Generator
 ) -> Image:
-    """What a surface coil under the back receives, at the scanner's resolution, in 0..1."""
+    """Simulate a surface coil under the back, at the scanner's resolution, in 0..1."""
     count, height, _ = pictures.shape
     reach = np.exp((x - 5) / hospital["coil_reach"]) * (1 - hospital["saturation"] * smooth_step((-3.5 - x) / 3))
     uneven = np.exp(0.08 * smooth_field(rng, count, pictures.shape[1:], 0.8))
@@ -201,7 +201,7 @@ def vertebra(
     present: Bool[np.ndarray, " images"],
     final: tuple[int, int],
 ) -> Bool[np.ndarray, "images image_height image_width"]:
-    """The body of one vertebra in each image where the finding is present."""
+    """Return the body of one vertebra in each image if the finding is present."""
     low = which[:, None, None]
     inside = (level > low) & (level < low + 1) & (np.abs(body) < 1.9) & present[:, None, None]
     return shrink_masks(inside, final)

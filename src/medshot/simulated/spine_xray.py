@@ -50,7 +50,7 @@ FINEST = 128  # rows below which a film is drawn larger, then shrunk
 
 
 def render(*, seed: int, patients: int, size: int, difficulty: float) -> Rendered:
-    """One hospital's films of the spine; the mask is the curved part of the column.
+    """Render films of the spine of one hospital; the mask is the curved part of the column.
 
     Args:
         seed: decides the hospital and its patients.
@@ -85,7 +85,7 @@ def scoliosis(
     hospital: dict[str, float],
     strength: float,
 ) -> tuple[Profile, Profile, Float[np.ndarray, "images 2"]]:
-    """Tilt and turn of the vertebrae that the disease adds, and the levels between which it lies."""
+    """Return the tilt and turn of the vertebrae that the disease adds, and the levels between which it is."""
     count = len(labels)
     largest = hospital["cobb_low"] + hospital["cobb_spread"] * rng.uniform(0, 1, count)
     angle = np.deg2rad(np.clip(largest, 15, 60)) * strength * (labels == 1)
@@ -113,7 +113,7 @@ def people(
     hospital: dict[str, float],
     shape: tuple[int, int],
 ) -> Trunk:
-    """The hospital's patients, none quite straight, with the curves that they have."""
+    """Sample the hospital's patients, none quite straight, with their curves."""
     count = len(tilt)
 
     def each(mean: float, deviation: float) -> Float[np.ndarray, "images 1 1"]:
@@ -146,7 +146,7 @@ def people(
 def film(
     soft: Stack, bone: Stack, hospital: dict[str, float], final: tuple[int, int], rng: np.random.Generator
 ) -> Film:
-    """The film that the hospital's tube and detector make of the trunk, in 0..1."""
+    """Simulate the film that the hospital's tube and detector make of the trunk, in 0..1."""
     count, height, _ = soft.shape
     grain = 1 + 0.10 * smooth_field(rng, count, soft.shape[1:], 0.02)
     tissue = hospital["soft_attenuation"] * soft * (1 + 0.025 * smooth_field(rng, count, soft.shape[1:], 0.06))
@@ -165,7 +165,7 @@ def film(
 
 
 def finish(bright: Film, hospital: dict[str, float], rng: np.random.Generator) -> Film:
-    """Collimator edges, and the marker of the patient's left."""
+    """Add collimator edges, and the marker of the patient's left."""
     count, height, width = bright.shape
     column = np.arange(width, dtype=np.float32)[None, None, :]
     edges = hospital["collimation"] * width * rng.uniform(0, 2, (2, count, 1, 1)).astype(np.float32)
@@ -181,7 +181,7 @@ def finish(bright: Film, hospital: dict[str, float], rng: np.random.Generator) -
 def curved_part(
     level: Stack, across: Stack, extent: Float[np.ndarray, "images 2"], final: tuple[int, int]
 ) -> Bool[np.ndarray, "images film_height film_width"]:
-    """The vertebrae from one end of the curve to the other."""
+    """Return the vertebrae from one end of the curve to the other."""
     low, high = extent.T[:, :, None, None]
     inside = (level > low) & (level < high) & (np.abs(across) < 2.2)
     return shrink_masks(inside, final)

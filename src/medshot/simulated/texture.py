@@ -19,7 +19,7 @@ WIDEST_DIRECT_BLUR = 6.0  # pixels; wider blurs lose nothing on a coarser grid
 def grid(
     size: int | tuple[int, int],
 ) -> tuple[Float[np.ndarray, "1 height width"], Float[np.ndarray, "1 height width"]]:
-    """Pixel centres as (x, y): the longer side spans -1..1, y grows downwards.
+    """Return pixel centres as (x, y): the longer side spans -1..1, y grows downwards.
 
     Args:
         size: pixels per side, or (height, width).
@@ -35,7 +35,7 @@ def grid(
 def smooth_field(
     rng: np.random.Generator, images: int, size: int | tuple[int, int], scale: float
 ) -> Float[np.ndarray, "images height width"]:
-    """Independent Gaussian random fields of mean 0 and variance 1, without detail finer than `scale`.
+    """Sample independent Gaussian random fields of mean 0 and variance 1, without detail finer than `scale`.
 
     Args:
         rng: source of randomness; how much is drawn depends on `images`, `scale` and the aspect ratio only.
@@ -54,7 +54,7 @@ def smooth_field(
 
 
 def smooth_step(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """The cubic 3t² - 2t³ that rises from 0 at t = 0 to 1 at t = 1, constant outside."""
+    """Return the cubic 3t² - 2t³ that rises from 0 at t = 0 to 1 at t = 1, constant outside."""
     t = np.clip(values, 0, 1)
     square = t * t
     t *= -2
@@ -70,7 +70,7 @@ def elliptic_radius(
     radii: Float[np.ndarray, "images 2"],
     angle: Float[np.ndarray, " images"] | float = 0.0,
 ) -> Float[np.ndarray, "images height width"]:
-    """Distance from the centre of each image's ellipse in units of its radii: 1 on the outline."""
+    """Return the distance from the centre of each image's ellipse in units of its radii: 1 on the outline."""
     centre_x, centre_y, radius_x, radius_y, turn = (
         np.asarray(column, np.float32)[:, None, None]
         for column in (*centre.T, *radii.T, np.broadcast_to(angle, len(centre)))
@@ -85,13 +85,13 @@ def elliptic_radius(
 def blur(
     images: Float[np.ndarray, "images height width"], sigma: Float[np.ndarray, " images"] | float
 ) -> Float[np.ndarray, "images height width"]:
-    """Gaussian blur of standard deviation `sigma` pixels, one for all images or one for each."""
+    """Blur by a Gaussian of standard deviation `sigma` pixels, one for all images or one for each."""
     deviations = np.broadcast_to(sigma, len(images))
     return np.stack([blur_one(image, float(s)) for image, s in zip(images, deviations, strict=True)])
 
 
 def blur_one(image: Float[np.ndarray, "height width"], sigma: float) -> Float[np.ndarray, "height width"]:
-    """Gaussian blur of one image; a wide one runs on a coarser grid."""
+    """Blur one image by a Gaussian; a wide one runs on a coarser grid."""
     if sigma <= 0:
         return image
     if sigma <= WIDEST_DIRECT_BLUR:
@@ -105,7 +105,7 @@ def blur_one(image: Float[np.ndarray, "height width"], sigma: float) -> Float[np
 
 
 def shrink(images: Float[np.ndarray, "images height width"], size: int) -> Float[np.ndarray, "images size size"]:
-    """Each image on a coarser detector of `size` pixels per side, every one the mean over its area."""
+    """Average each image to a coarser detector of `size` pixels per side."""
     return np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in images])
 
 
@@ -114,7 +114,7 @@ def poisson_noise(
     photons: Float[np.ndarray, " images"] | float,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "images height width"]:
-    """Counting noise, as the normal limit of the Poisson law: intensity 1 is `photons` counts per pixel."""
+    """Add counting noise, as the normal limit of the Poisson law: intensity 1 is `photons` counts per pixel."""
     counts = np.broadcast_to(np.asarray(photons, np.float32), len(images))[:, None, None]
     noise = rng.standard_normal(images.shape, dtype=np.float32)
     return np.maximum(images + np.sqrt(np.maximum(images, 0) / counts) * noise, 0)
@@ -125,7 +125,7 @@ def rician_noise(
     sigma: Float[np.ndarray, " images"] | float,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "images height width"]:
-    """Magnitude of a complex MR signal whose two channels carry normal noise of deviation `sigma`.
+    """Return the magnitude of an MR signal whose two channels carry normal noise of deviation `sigma`.
 
     Source: Gudbjartsson and Patz, "The Rician distribution of noisy MRI data", 1995.
     """
@@ -135,12 +135,12 @@ def rician_noise(
 
 
 def to_uint8(images: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    """Intensities in 0..1 as bytes 0..255, rounded; values outside are clipped."""
+    """Convert intensities in 0..1 to bytes 0..255, rounded; values outside are clipped."""
     return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 
 def generators(name: str, seed: int, count: int) -> list[np.random.Generator]:
-    """Independent streams of random numbers for one task, a function of the family's `name` and `seed`.
+    """Return independent streams of random numbers for one task, a function of the family's `name` and `seed`.
 
     Drawing more from one stream leaves the others as they are: a finding drawn from its own stream can be
     left out without changing the patient.
@@ -155,7 +155,7 @@ def draw_population(
     patient_rng: np.random.Generator,
     images: int,
 ) -> Patients:
-    """Each patient's value of each measure in `table` (mean, deviation), around the hospital's own mean."""
+    """Sample each patient's value of each measure in `table` (mean, deviation), around the hospital's own mean."""
     people: Patients = {}
     for name, (mean, deviation) in table.items():
         local_mean = mean + 0.5 * deviation * hospital_rng.standard_normal()
@@ -165,7 +165,7 @@ def draw_population(
 
 
 def draw_pose(rng: np.random.Generator, images: int, zoom: float, spread: float) -> Patients:
-    """How each patient lies in the image: `zoom`, `shift_x`, `shift_y` and `turn` (radians)."""
+    """Sample the pose of each patient in the image: `zoom`, `shift_x`, `shift_y` and `turn` (radians)."""
     pose: Patients = {"zoom": zoom * (1 + 0.04 * rng.standard_normal((images, 1, 1), dtype=np.float32))}
     for name in ("shift_x", "shift_y", "turn"):
         pose[name] = spread * rng.standard_normal((images, 1, 1), dtype=np.float32)
@@ -175,7 +175,7 @@ def draw_pose(rng: np.random.Generator, images: int, zoom: float, spread: float)
 def posed_grid(
     pose: Patients, size: int
 ) -> tuple[Float[np.ndarray, "images size size"], Float[np.ndarray, "images size size"]]:
-    """Where each pixel of a square image lies in each patient's own coordinates."""
+    """Return the place of each pixel of a square image in each patient's own coordinates."""
     grid_x, grid_y = grid(size)
     x, y = (grid_x - pose["shift_x"]) / pose["zoom"], (grid_y - pose["shift_y"]) / pose["zoom"]
     cosine, sine = np.cos(pose["turn"]), np.sin(pose["turn"])
@@ -183,7 +183,7 @@ def posed_grid(
 
 
 def posed_points(pose: Patients, points: Float[np.ndarray, "images 2"]) -> Float[np.ndarray, "images 2"]:
-    """Where one point of each patient lies in the image, as fractions of its sides: undoes `posed_grid`."""
+    """Return the place in the image of one point of each patient, as fractions of its sides; undoes `posed_grid`."""
     zoom, turn = pose["zoom"].ravel(), pose["turn"].ravel()
     x, y = points.T
     along = zoom * (x * np.cos(turn) - y * np.sin(turn)) + pose["shift_x"].ravel()

@@ -41,34 +41,34 @@ ANATOMY = {  # mean and standard deviation over patients
 
 
 def cage_half_width(patients: Patients, y: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Half width of the rib cage at height y: a dome from the apex to the base."""
+    """Return the half width of the rib cage at height y: a dome from the apex to the base."""
     base = 0.5
     t = np.clip((base - y) / (base - patients["apex"]), 0, 1)
     return patients["cage_width"] * np.sqrt(np.maximum(1 - t**2.7, 1e-4))
 
 
 def diaphragm(patients: Patients, x: Stack) -> Stack:
-    """Height of the diaphragm's outline above each x: two domes, the right one higher."""
+    """Return the height of the diaphragm's outline above each x: two domes, the right one higher."""
     top = patients["dome"] + patients["dome_step"] * (x > 0)
     lateral = np.abs(x) / patients["cage_width"] - 0.45
     return top + np.where(lateral > 0, 0.75, 0.35) * lateral**2 * patients["cage_width"]
 
 
 def chord(radius: Stack) -> Stack:
-    """Relative length of a ray through a ball whose centre it passes at `radius` (1 = tangent)."""
+    """Return the relative length of a ray through a ball whose centre it passes at `radius` (1 = tangent)."""
     square = radius * radius
     return np.sqrt(np.maximum(1 - square, 0, out=square), out=square)
 
 
 def organ(x: Stack, y: Stack, centre: tuple, radii: tuple, angle: Float[np.ndarray, "..."] | float = 0.0) -> Stack:
-    """Chord of an ellipsoid; `centre` and `radii` hold numbers or one value for each patient."""
+    """Return the chord of an ellipsoid; `centre` and `radii` hold numbers or one value for each patient."""
     columns = [np.broadcast_to(np.ravel(value), len(x)) for value in (*centre, *radii)]
     turn = np.broadcast_to(np.ravel(angle), len(x))
     return chord(elliptic_radius(x, y, np.stack(columns[:2], 1), np.stack(columns[2:], 1), turn))
 
 
 def mediastinum(patients: Patients, x: Stack, y: Stack) -> Stack:
-    """Heart, great vessels and hila: centimetres of soft tissue that displace lung."""
+    """Return the centimetres of heart, great vessels and hila along each ray, which displace lung."""
     p = patients
     x = x - p["rotation"]
     size, level = p["heart_size"], p["dome"]
@@ -84,7 +84,7 @@ def mediastinum(patients: Patients, x: Stack, y: Stack) -> Stack:
 
 
 def lungs(patients: Patients, x: Stack, y: Stack) -> Stack:
-    """Centimetres of lung along each ray, before the heart and vessels displace some."""
+    """Return the centimetres of lung along each ray, before the heart and vessels displace some."""
     p = patients
     half_width = cage_half_width(patients, y)
     depth = patients["lung_depth"] * half_width / patients["cage_width"]
@@ -96,7 +96,7 @@ def lungs(patients: Patients, x: Stack, y: Stack) -> Stack:
 
 
 def body(patients: Patients, x: Stack, y: Stack) -> Stack:
-    """Centimetres of body along each ray, lungs included: torso, shoulders, neck, arms, breasts."""
+    """Return the centimetres of body along each ray, lungs included: torso, shoulders, neck, arms, breasts."""
     p = patients
     away = np.abs(x)
     flank = p["cage_width"] + p["wall"]
@@ -111,7 +111,7 @@ def body(patients: Patients, x: Stack, y: Stack) -> Stack:
 
 
 def ribs(patients: Patients, x: Stack, y: Stack) -> Stack:
-    """Centimetres of rib: hoops that fall from the spine forwards, on a shell crossed behind and in front."""
+    """Return the centimetres of rib: hoops that fall from the spine forwards, crossed behind and in front."""
     p = patients
     u = x / (cage_half_width(p, y) * 1.02 + 0.01)
     inside = smooth_step((1 - np.abs(u)) / 0.02)
@@ -124,7 +124,7 @@ def ribs(patients: Patients, x: Stack, y: Stack) -> Stack:
 
 
 def rib_profile(patients: Patients, level: Stack, width: float) -> Stack:
-    """Cross-section of the ribs at each height on the shell: marrow between two brighter cortices."""
+    """Return the cross-section of the ribs at each height on the shell: marrow between two brighter cortices."""
     p = patients
     half = p["rib_width"] * width
     phase = level / p["rib_spacing"] + p["rib_phase"]
@@ -134,7 +134,7 @@ def rib_profile(patients: Patients, level: Stack, width: float) -> Stack:
 
 
 def other_bones(patients: Patients, x: Stack, y: Stack) -> Stack:
-    """Centimetres of bone in spine, clavicles, scapulae and humeral heads."""
+    """Return the centimetres of bone in spine, clavicles, scapulae and humeral heads."""
     p = patients
     disc = np.cos(2 * np.pi * (y / (0.95 * p["rib_spacing"]) + p["rib_phase"]))
     spine = chord((x + p["rotation"]) / (0.095 + 0.008 * disc)) * (1.1 + 0.35 * disc)
@@ -150,7 +150,7 @@ def other_bones(patients: Patients, x: Stack, y: Stack) -> Stack:
 
 
 def air(patients: Patients, x: Stack, y: Stack) -> Stack:
-    """Centimetres of air in the trachea, the main bronchi and the stomach."""
+    """Return the centimetres of air in the trachea, the main bronchi and the stomach."""
     p = patients
     midline = x - p["rotation"] + 0.01
     trachea = chord(midline / 0.05) * smooth_step((-0.22 - y) / 0.05)
@@ -161,7 +161,7 @@ def air(patients: Patients, x: Stack, y: Stack) -> Stack:
 
 
 def vessel_trees(rng: np.random.Generator, images: int, size: int) -> Stack:
-    """Branching vessels from both hila outwards; 1 is a vessel of the first order seen side-on."""
+    """Draw branching vessels from both hila outwards; 1 is a vessel of the first order seen side-on."""
     orders, stems = 5, 7
     side = np.repeat([-1.0, 1.0], stems)
     start = np.stack([0.15 * side, np.full(2 * stems, -0.10)], axis=1) + rng.normal(0, 0.03, (images, 1, 2))
@@ -179,7 +179,7 @@ def vessel_trees(rng: np.random.Generator, images: int, size: int) -> Stack:
 
 
 def draw_tree(branches: list[Float[np.ndarray, "_ 2 2"]], size: int) -> Float[np.ndarray, "size size"]:
-    """Picture of one tree, given the segments (start, end) of each order; thick branches over thin ones."""
+    """Draw one tree, given the segments (start, end) of each order; thick branches over thin ones."""
     canvas, fraction = 256, 4  # pixels per side, bits of subpixel position
     tree = np.zeros((canvas, canvas), np.uint8)
     styles = ((255, 4), (170, 3), (110, 2), (75, 1), (55, 1))  # brightness and thickness by order

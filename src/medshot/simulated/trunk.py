@@ -29,7 +29,7 @@ Each = Float[np.ndarray, "images 1 1"]
 
 @dataclass(frozen=True)
 class Trunk:
-    """People in front of the film, one value each.
+    """The trunks of people in front of the film, one value each.
 
     Args:
         column: centre lines of the spines.
@@ -56,7 +56,7 @@ class Trunk:
     heart: Each
 
     def one_by_one(self) -> Iterator["Trunk"]:
-        """Each person alone: pictures of one person stay in the processor's cache."""
+        """Yield each person alone, since pictures of one person fit in the processor's cache."""
         for i in range(len(self.scale)):
             own = slice(i, i + 1)
             values = {field.name: getattr(self, field.name)[own] for field in fields(self) if field.name != "column"}
@@ -69,7 +69,7 @@ class Trunk:
 
 
 def attenuators(trunk: Trunk, x: Stack, y: Stack, pixel: float) -> tuple[Stack, Stack, Stack, Stack]:
-    """Centimetres of soft tissue and bone along each ray; each pixel's place along and across the spine.
+    """Return centimetres of soft tissue and bone along each ray; each pixel's place along and across the spine.
 
     Args:
         trunk: the people.
@@ -99,7 +99,7 @@ def attenuators(trunk: Trunk, x: Stack, y: Stack, pixel: float) -> tuple[Stack, 
 
 
 def soft_tissue(trunk: Trunk, x: Stack, level: Stack, middle: Stack, side: Stack) -> Stack:
-    """Depth of the body without its air: lungs above the domes of the diaphragm, and gas in the bowel."""
+    """Return the depth of the body without its air: lungs above the domes of the diaphragm, and bowel gas."""
     scale = trunk.scale
     outline = along(BODY, level) * scale * trunk.girth
     inside = np.clip(1 - (np.abs(0.4 * middle + 0.6 * x) / outline) ** 3, 0, 1)
@@ -125,7 +125,7 @@ def soft_tissue(trunk: Trunk, x: Stack, level: Stack, middle: Stack, side: Stack
 
 
 def ribs(trunk: Trunk, level: Stack, side: Stack) -> Stack:
-    """Twelve pairs: the back arc falls to the side, the front arc falls on to the breastbone."""
+    """Return twelve pairs of ribs: the back arc falls to the side, the front arc on to the breastbone."""
     reach = np.abs(side)
     total = np.zeros_like(side)
     for path, lowest, strength in (
@@ -143,7 +143,7 @@ def ribs(trunk: Trunk, level: Stack, side: Stack) -> Stack:
 
 
 def shoulders_and_head(trunk: Trunk, level: Stack, middle: Stack) -> Stack:
-    """Collar bones, shoulder blades, and the jaw and skull above the neck."""
+    """Return collar bones, shoulder blades, and the jaw and skull above the neck."""
     away = np.abs(middle) / trunk.scale
     collar = np.clip(1 - ((level - 16.1 - 0.06 * away - 0.25 * np.sin(0.45 * away)) / 0.36) ** 2, 0, 1)
     collar = np.sqrt(collar) * smooth_step(away - 2) * smooth_step((15.5 - away) / 2)
@@ -153,7 +153,7 @@ def shoulders_and_head(trunk: Trunk, level: Stack, middle: Stack) -> Stack:
 
 
 def vertebrae(trunk: Trunk, level: Stack, across: Stack, turn: Stack, pixel: float) -> Stack:
-    """Bodies with end plates and cortex, pedicles, spinous and transverse processes."""
+    """Return bodies with end plates and cortex, pedicles, spinous and transverse processes."""
     scale = trunk.scale
     wobble = of_level(trunk.wobble, level)
     turned = np.sin(turn)
@@ -186,7 +186,7 @@ def vertebrae(trunk: Trunk, level: Stack, across: Stack, turn: Stack, pixel: flo
 
 
 def pelvis(trunk: Trunk, x: Stack, y: Stack, pixel: float) -> Stack:
-    """Sacrum with its holes, iliac wings with their crests, the pelvic ring, and the heads of the femurs."""
+    """Return sacrum with its holes, iliac wings with their crests, pelvic ring, and heads of the femurs."""
     column = trunk.column
     x, y = (
         (place - np.array([[[np.interp(0, column.levels, one)]] for one in line], dtype=np.float32)) / trunk.scale

@@ -1,4 +1,4 @@
-"""Brain tumours as regions: where each one sits, how far it reaches, what it pushes aside."""
+"""Brain tumours as regions: their place, their extent, and the tissue that they displace."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ def draw_tumours(
     y: Stack,
     scale: float,
 ) -> Tumours:
-    """Tumours of kinds `labels` (0 none, 1 glioma, 2 meningioma, 3 pituitary), `scale` times as large."""
+    """Sample tumours of kinds `labels` (0 none, 1 glioma, 2 meningioma, 3 pituitary), `scale` times as large."""
     images, pixels, _ = x.shape
     falcine = np.less(rng.random(images), 0.25)
     side = rng.choice([-1.0, 1.0], images)
@@ -81,7 +81,7 @@ def meningioma_places(
     falcine: Bool[np.ndarray, " images"],
     size: PerImage,
 ) -> Float[np.ndarray, "images 2"]:
-    """Centres less than a radius from the dura: on the convexity, or beside the falx."""
+    """Return centres less than a radius from the dura: on the convexity, or beside the falx."""
     images = len(side)
     angle = rng.uniform(-0.42, 0.42, images) * np.pi
     ray = np.stack([side * np.cos(angle), np.sin(angle)], axis=1)
@@ -94,7 +94,7 @@ def meningioma_places(
 
 
 def push(tumours: Tumours, people: Patients, x: Stack, y: Stack, effect: float) -> tuple[Stack, Stack]:
-    """Where the tissue now at (x, y) lay before the tumour grew; skull and falx base stay in place."""
+    """Return the place before the tumour grew of the tissue now at (x, y); skull and falx base do not move."""
     free = smooth_step((dura(people) - head_radius(people, x, y)) / 0.3)
     share = effect * free * np.exp(-((tumours.radius / 1.6) ** 2))
     centre_x, centre_y = tumours.centre[:, :1, None], tumours.centre[:, 1:, None]

@@ -21,7 +21,7 @@ Profile = Float[np.ndarray, "images nodes"]
 
 @dataclass(frozen=True)
 class Column:
-    """Centre lines of several spines, from below upwards.
+    """The centre lines of several spines, from below upwards.
 
     Args:
         levels: height of each node in levels.
@@ -37,7 +37,7 @@ class Column:
 
 
 def level_nodes(lowest: float, highest: float) -> Float[np.ndarray, " nodes"]:
-    """Evenly spaced heights between two levels."""
+    """Return evenly spaced heights between two levels."""
     return np.linspace(lowest, highest, round((highest - lowest) * NODES_PER_LEVEL) + 1)
 
 
@@ -47,7 +47,7 @@ def bend(
     apex: Float[np.ndarray, " images"],
     reach: Float[np.ndarray, " images"],
 ) -> Profile:
-    """Tilts of a curve to the right that leaves the line and returns to it.
+    """Return the tilts of a curve to the right that leaves the line and returns to it.
 
     Args:
         levels: heights of the nodes.
@@ -85,7 +85,7 @@ def stack_levels(
 
 
 def cobb_angle(column: Column, lowest: float = 0, highest: float = 17) -> Float[np.ndarray, " images"]:
-    """Greatest difference of tilt between two levels, in degrees."""
+    """Return the greatest difference of tilt between two levels, in degrees."""
     within = (column.levels >= lowest) & (column.levels <= highest)
     return np.rad2deg(np.ptp(column.tilt[:, within], axis=1))
 
@@ -104,14 +104,14 @@ class RowTable:
         self.rows = rows
 
     def of(self, profile: Profile) -> Float[np.ndarray, "images rows"]:
-        """The profile's values on evenly spaced rows."""
+        """Tabulate the profile on evenly spaced rows."""
         y = np.linspace(self.top, self.bottom, self.rows)
         lines = zip(self.column.y, profile, strict=True)
         table = [np.interp(y, heights[::-1], values[::-1]) for heights, values in lines]
         return np.stack(table).astype(np.float32)
 
     def look_up(self, table: Float[np.ndarray, "images rows"], y: Stack) -> Stack:
-        """Values of a table at the heights y, between its rows by linear interpolation."""
+        """Return the values of a table at the heights y, between its rows by linear interpolation."""
         place = (y - np.float32(self.top)) * np.float32((self.rows - 1) / (self.bottom - self.top))
         place = np.ascontiguousarray(np.broadcast_to(place, (len(table), *y.shape[1:])))
         still = np.zeros_like(place[0])
@@ -122,7 +122,7 @@ class RowTable:
 
 
 def follow(column: Column, x: Stack, y: Stack, widest: float) -> tuple[Stack, Stack]:
-    """Coordinates along and across the spine of every pixel.
+    """Return the coordinates along and across the spine of every pixel.
 
     Args:
         column: the spines.
@@ -148,7 +148,7 @@ def follow(column: Column, x: Stack, y: Stack, widest: float) -> tuple[Stack, St
 
 
 def band(distance: Stack, half: Stack | float, edge: float) -> Stack:
-    """1 within `half` of zero, 0 outside, with a linear edge of the given width."""
+    """Return 1 within `half` of zero, 0 outside, with a linear edge of the given width."""
     return np.clip(0.5 + (half - np.abs(distance)) / np.float32(edge), 0, 1)
 
 
@@ -159,14 +159,14 @@ def _dense(points: Points) -> Float[np.ndarray, " entries"]:
 
 
 def along(points: Points, level: Stack) -> Stack:
-    """Values given at some levels, at every pixel's level (to 1/64 of a level)."""
+    """Return values given at some levels, at every pixel's level (to 1/64 of a level)."""
     table = _dense(points)
     index = (level - np.float32(points[0][0])) * 64
     return table.take(np.clip(index, 0, len(table) - 1).astype(np.int32))
 
 
 def of_level(values: Float[np.ndarray, "images levels"], level: Stack) -> Stack:
-    """Each pixel's value of the vertebra it lies in; the first column belongs to level 0."""
+    """Return each pixel's value of the vertebra that it is in; the first column belongs to level 0."""
     count = values.shape[1]
     index = np.clip(np.floor(level), 0, count - 1).astype(np.int32)
     index += count * np.arange(len(values), dtype=np.int32)[:, None, None]

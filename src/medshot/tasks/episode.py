@@ -1,4 +1,4 @@
-"""Episodes: which samples of a task are support and which are query, and the same as tensors for learners."""
+"""Episodes: the support and query samples of a task, and the same as tensors for learners."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from medshot.tasks.task import Task
 
 @dataclass(frozen=True)
 class Episode:
-    """One draw from a task; no patient stands in both its support and its query.
+    """One draw from a task; no patient is in both its support and its query.
 
     Args:
         task: what it was drawn from.
@@ -57,14 +57,14 @@ class Support:
     patients: Int[Tensor, "*tasks support"] | None = None
 
     def of_task(self, task: int) -> "Support":
-        """The support of one task, without the leading axis and without its padding."""
+        """Return the support of one task, without the leading axis and without its padding."""
         real = self.weights[task] > 0
         patients = None if self.patients is None else self.patients[task][real]
         return Support(self.images[task][real], self.labels[task][real], self.weights[task][real], self.ways, patients)
 
     @staticmethod
     def stack(supports: "Sequence[Support]") -> "Support":
-        """Supports of single tasks as one with a leading axis, padded to the largest with weight 0."""
+        """Stack supports of single tasks along a leading axis, padded to the largest with weight 0."""
         longest = max(len(support.labels) for support in supports)
 
         def stacked(tensors: list[Tensor]) -> Tensor:
@@ -101,7 +101,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Episodes:
-    """A batch of episodes of equal way over a pool of images, each held once however many episodes use it.
+    """A batch of episodes of equal way over a pool of images, each held once even if several episodes use it.
 
     Args:
         images: `(images, channels, *spatial)` in [0, 1].
@@ -133,7 +133,7 @@ class Episodes:
 
 
 def collate(episodes: Sequence[Episode], shape: InputSpec, device: torch.device | str = "cpu") -> Episodes:
-    """The episodes as tensors with a leading axis over tasks; shorter ones are padded with weight 0.
+    """Convert episodes to tensors with a leading axis over tasks; shorter ones are padded with weight 0.
 
     Args:
         episodes: all of the same way.
@@ -169,7 +169,7 @@ def _samples(episode: Episode) -> np.ndarray:
 
 
 def _padded(arrays: Sequence[np.ndarray]) -> Tensor:
-    """The arrays as rows of one tensor, filled up with zeros."""
+    """Stack the arrays as rows of one tensor, padded with zeros."""
     padded = np.zeros((len(arrays), max(map(len, arrays))), dtype=arrays[0].dtype)
     for row, array in zip(padded, arrays, strict=True):
         row[: len(array)] = array

@@ -1,4 +1,4 @@
-"""Which samples are of the same person: by names, by common images and files, by DICOM headers."""
+"""The persons behind samples: the same by name, by a common image or file, or by DICOM headers."""
 
 from collections.abc import Sequence
 
@@ -50,7 +50,7 @@ def _connected(signs: Sequence[Sequence[object]]) -> Int[np.ndarray, " samples"]
 
 
 def _signs(images: ImageSource) -> list[list[str]]:
-    """Return, for each sample, what tells that it is of the same patient as another."""
+    """Return, for each sample, the signs that it shares with other samples of the same patient."""
     match images:
         case FileImages(paths=paths):
             return [

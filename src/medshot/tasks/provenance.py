@@ -1,4 +1,4 @@
-"""What is remembered of the tasks that something was trained on."""
+"""Provenance: what a run records about the tasks that it was trained on."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ class TaskRecord(BaseModel):
 
 
 def task_records(tasks: Sequence[Task]) -> list[TaskRecord]:
-    """What is recorded of the tasks that were trained on."""
+    """Describe the tasks that were trained on, for the record of a run."""
     return [
         TaskRecord(
             name=task.name,
@@ -40,8 +40,7 @@ def task_records(tasks: Sequence[Task]) -> list[TaskRecord]:
 
 
 def training_images(tasks: Sequence[Task], shape: InputSpec) -> dict[str, UInt8[np.ndarray, "_ bytes"]]:
-    """What tells that a test shares images with the tasks: the content hash of every image, and for each sample the
-    perceptual fingerprint that `shape` takes of it.
+    """Return what identifies the images of tasks: the content hash of every image, and a fingerprint for each sample.
     """
     hashes = [bytes.fromhex(digest) for task in tasks for of_one in task.hashes_of_each() for digest in of_one]
     prints = [shape.fingerprints(task.images)[task.rows] for task in tasks]
@@ -52,7 +51,7 @@ def training_images(tasks: Sequence[Task], shape: InputSpec) -> dict[str, UInt8[
 
 
 def marks_of(task: Task) -> tuple[str, ...]:
-    """What a task's images are known by under any name: the first digits of the smallest content hashes.
+    """Return what identifies a task's images under any name: the first digits of the smallest content hashes.
 
     Tasks that share most of their images share marks, since the smallest of the one are mostly those of the other
     (Broder, On the resemblance and containment of documents, 1997).

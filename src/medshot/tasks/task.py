@@ -75,28 +75,28 @@ class Task:
 
     @cached_property
     def members(self) -> list[dict[int, Int[np.ndarray, " _"]]]:
-        """For each class, the samples of each of its patients."""
+        """The samples of each patient, for each class."""
         members: list[dict[int, list[int]]] = [{} for _ in self.classes]
         for sample, (label, patient) in enumerate(zip(self.labels, self.patient_codes, strict=True)):
             members[label].setdefault(int(patient), []).append(sample)
         return [{patient: np.array(of_one) for patient, of_one in of_class.items()} for of_class in members]
 
     def batch(self, samples: Int[np.ndarray, " samples"], shape: InputSpec) -> Float[Tensor, "samples *dimensions"]:
-        """The images of `samples` as a learner of that shape sees them, float32."""
+        """Return the images of `samples` as a learner of that shape takes them, float32."""
         return shape.read(self.images, self.rows[samples])
 
     def hashes(self) -> list[str]:
-        """The content hash of each sample's image."""
+        """Return the content hash of each sample's image."""
         every = self.images.hashes()
         return [every[row] for row in self.rows]
 
     def hashes_of_each(self) -> list[list[str]]:
-        """For each sample, the content hash of every image that it has."""
+        """Return, for each sample, the content hashes of all its images."""
         every = hashes_of_each(self.images)
         return [every[row] for row in self.rows]
 
     def describe(self) -> str:
-        """One line for people: how many images and patients there are of each class."""
+        """Describe in one line how many images and patients there are of each class."""
         counts = ", ".join(
             f"{name} {np.sum(self.labels == c)} ({len(self.members[c])} patients)"
             for c, name in enumerate(self.classes)
@@ -105,7 +105,7 @@ class Task:
         return f"{self.name}: {len(self)} images: {counts}{dropped}"
 
     def select(self, samples: Int[np.ndarray, " samples"], name: str | None = None) -> "Task":
-        """The same task with only these samples; InputError if a class is left without any."""
+        """Select these samples; InputError if a class is left without any."""
         return replace(
             self,
             name=name or self.name,
@@ -116,12 +116,12 @@ class Task:
 
 
 def keep_classes(task: Task, classes: Sequence[int]) -> Task:
-    """The task with only these classes, in this order."""
+    """Return the task with only these classes, in this order."""
     return merge_classes(task, [[c] for c in classes])
 
 
 def merge_classes(task: Task, groups: Sequence[Sequence[int]]) -> Task:
-    """The task whose classes are these groups of the old ones; classes in no group are left out.
+    """Return the task whose classes are these groups of the old ones, without classes that are in no group.
 
     Raises:
         InputError: a class stands in two groups.
@@ -145,7 +145,7 @@ def merge_classes(task: Task, groups: Sequence[Sequence[int]]) -> Task:
 
 
 def random_variant(task: Task, ways: int, rng: np.random.Generator) -> Task:
-    """A task of `ways` classes made from `task`: half the time a random sub-set, half the time a random merge of all.
+    """Make a task of `ways` classes: half the time a random subset, half the time a random merge of all.
 
     Raises:
         InputError: `task` has fewer than `ways` classes.
