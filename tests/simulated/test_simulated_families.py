@@ -16,5 +16,5 @@ def test_a_number_out_of_range_is_refused_by_name(wrong):
 
 
 def test_a_family_that_there_is_not_is_refused():
-    with pytest.raises(InputError, match="'knee' is no simulated family; choose one of chest"):
+    with pytest.raises(InputError, match="'knee' is not a simulated family; choose one of chest"):
         simulate("knee", seed=0)

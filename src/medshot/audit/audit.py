@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from medshot.audit.balance import balance_findings
-from medshot.audit.cues import Pictures
+from medshot.audit.cues import SampleImages
 from medshot.audit.duplicates import duplicate_findings
 from medshot.audit.facts import FactStore
 from medshot.audit.findings import Counts, Finding, Verdict, sorted_by_harm
@@ -18,14 +18,14 @@ from medshot.audit.listing import Listing, UnusableImage, listings, unusable_fin
 from medshot.audit.measuring import measure_all
 from medshot.audit.odd_images import odd_findings
 from medshot.audit.privacy import privacy_findings
-from medshot.audit.sample import Examined
+from medshot.audit.sample import AuditedTask
 from medshot.audit.shortcuts import shortcut_findings
 from medshot.audit.splits import split_findings
 from medshot.errors import InputError
 from medshot.imaging import ImageSource
 from medshot.storage import shown
 
-ENCODED = 20_000  # images that an encoder is asked for at most
+ENCODED = 20_000  # most images that are given to an encoder
 
 Embed = Callable[[ImageSource], Float[np.ndarray, "images features"]]
 
@@ -35,7 +35,7 @@ class Audit:
     """A verdict with the tasks that it was made from, whose images may be shown."""
 
     verdict: Verdict
-    tasks: Mapping[str, Examined]
+    tasks: Mapping[str, AuditedTask]
 
 
 def audit(
@@ -47,31 +47,31 @@ def audit(
     embed: Embed | None = None,
     seed: int = 0,
 ) -> Audit:
-    """Find what is wrong with labelled data before anything is trained on it; nothing of it is changed.
+    """Find what is wrong with labelled data before anything is trained on it; the data is not changed.
 
     Args:
         paths: what `load_tasks` takes, or several of these, which are then compared with each other.
         label: the manifest column to take labels from.
         split: the manifest column to take a given split from; a MedMNIST archive has its own.
         keep: for a manifest column, the values whose rows are kept.
-        embed: features of images, for suspecting labels; nothing is said of labels where it is left out.
+        embed: features of images, by which labels are suspected; labels are not judged if left out.
         seed: of folds and permutations.
 
     Raises:
-        InputError: there is no task at a path, none of its images can be read, or a manifest is no table at all.
+        InputError: there is no task at a path, none of its images can be read, or a manifest cannot be read as a table.
         StorageError: the cache folder cannot be written to.
     """
     places = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     named, store = ", ".join(map(shown, places)), FactStore()
     listed = _named_apart([one for path in places for one in listings(path, label=label, split=split, keep=keep)])
-    tasks, findings, counts = list[Examined](), list[Finding](), list[Counts]()
+    tasks, findings, counts = list[AuditedTask](), list[Finding](), list[Counts]()
     for listing in listed:
         measured = measure_all(listing, store)
         readable = np.flatnonzero(measured.rows >= 0)
         findings += unusable_findings(listing, measured.problems)
         counts.append(_counts(listing, measured.problems))
         if len(readable):
-            tasks.append(Examined(listing, readable, measured.rows[readable], store))
+            tasks.append(AuditedTask(listing, readable, measured.rows[readable], store))
     if not tasks:
         first = next((finding for finding in findings if finding.examples), None)
         why = f" ({first.examples[0].image}: {first.examples[0].caption})" if first else ""
@@ -85,7 +85,7 @@ def audit(
     return Audit(verdict, {task.name: task for task in tasks})
 
 
-def _of_task(task: Examined, embed: Embed | None, seed: int) -> Iterator[Finding]:
+def _of_task(task: AuditedTask, embed: Embed | None, seed: int) -> Iterator[Finding]:
     yield from split_findings(task)
     yield from balance_findings(task)
     yield from shortcut_findings(task, seed)
@@ -93,7 +93,7 @@ def _of_task(task: Examined, embed: Embed | None, seed: int) -> Iterator[Finding
     yield from mixture_findings(task)
     yield from privacy_findings(task)
     if embed is not None:
-        yield from label_findings(task, embed(Pictures(task)), seed)
+        yield from label_findings(task, embed(SampleImages(task)), seed)
 
 
 def _left_out(groups: Groups, embed: Embed | None, images: int) -> Iterator[str]:

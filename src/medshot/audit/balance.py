@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from medshot.audit.findings import Finding
-from medshot.audit.sample import Examined
+from medshot.audit.sample import AuditedTask
 
 SHOTS = (1, 3, 5, 10)
 _UNEQUAL = 10
 
 
-def balance_findings(task: Examined) -> Iterator[Finding]:
+def balance_findings(task: AuditedTask) -> Iterator[Finding]:
     """Find classes with too few patients for an episode, unequal classes, and patients of several classes."""
     pairs = np.unique(np.stack([task.patients, task.labels.codes.astype(np.int64)]), axis=1)
     patients = np.bincount(pairs[1], minlength=len(task.labels.names))
@@ -37,14 +37,14 @@ def balance_findings(task: Examined) -> Iterator[Finding]:
             harm="note",
             sentence=f"{len(several):,} of {np.sum(classes_of > 0):,} patients have images of several classes"
             f"{_which(task, pairs, several)}.",
-            advice="Right for two eyes or two dates; otherwise ids are numbered per class, and patients are taken for "
-            "one who are two.",
+            advice="Right for two eyes or two dates; otherwise ids are numbered per class, and two patients are "
+            "taken for one.",
             numbers={"patients": len(several), "of": int(np.sum(classes_of > 0))},
             examples=task.examples(*_of_several(task, several)),
         )
 
 
-def _served(task: Examined, patients: np.ndarray) -> Iterator[Finding]:
+def _served(task: AuditedTask, patients: np.ndarray) -> Iterator[Finding]:
     """Find how many shots the sampler can draw: each class needs one patient more than that."""
     fewest = int(patients.min())
     rare = task.labels.names[int(patients.argmin())]
@@ -55,7 +55,7 @@ def _served(task: Examined, patients: np.ndarray) -> Iterator[Finding]:
             name="single-class",
             task=task.name,
             harm="harmful",
-            sentence=f"All readable images are of the one class '{rare}'; there is nothing to tell apart.",
+            sentence=f"All readable images are of the one class '{rare}'; there is nothing to learn.",
             advice="Add images of another class.",
             numbers=numbers,
         )
@@ -72,7 +72,7 @@ def _served(task: Examined, patients: np.ndarray) -> Iterator[Finding]:
         )
 
 
-def _which(task: Examined, pairs: np.ndarray, several: np.ndarray) -> str:
+def _which(task: AuditedTask, pairs: np.ndarray, several: np.ndarray) -> str:
     """Name the two classes that share most patients."""
     if len(several) > 100_000:
         return ""
@@ -84,7 +84,7 @@ def _which(task: Examined, pairs: np.ndarray, several: np.ndarray) -> str:
     return f" (most: {together.max():,} under both '{task.labels.names[first]}' and '{task.labels.names[second]}')"
 
 
-def _of_several(task: Examined, several: np.ndarray) -> tuple[list[int], list[str]]:
+def _of_several(task: AuditedTask, several: np.ndarray) -> tuple[list[int], list[str]]:
     samples, captions = list[int](), list[str]()
     for patient in several[:6]:
         rows = np.flatnonzero(task.patients == patient)

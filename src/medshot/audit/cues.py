@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
 from medshot.audit.decoding import decode, of_array, thumbnail
-from medshot.audit.listing import Column
-from medshot.audit.sample import Examined
+from medshot.audit.listing import Categories
+from medshot.audit.sample import AuditedTask
 from medshot.errors import InputError
 from medshot.imaging import GridInput
 from medshot.imaging.cache import in_threads
@@ -20,20 +20,20 @@ from medshot.imaging.intensity import percentile_window
 from medshot.imaging.resizing import prepare
 from medshot.imaging.scan import FittedImage, Image, Pixels
 
-Kind = Literal["made", "seen", "told"]
+Kind = Literal["made", "visible", "stated"]
 
-_COMMON = 20  # values of a column that are told apart
+_COMMON = 20  # most values of a column that get a number of their own
 _BINS = 10
 
 
 @dataclass(frozen=True)
 class Cue:
-    """Numbers that should not tell the classes apart.
+    """Numbers by which the classes should not differ.
 
     Args:
         name: what they are of.
-        kind: "made": how the file was made, which no disease changes; "seen": of the picture, which a disease may
-            change a little; "told": beside the picture, which a network does not see.
+        kind: "made": how the file was made, which no disease changes; "visible": of the picture, which a disease may
+            change a little; "stated": beside the picture, which a network does not get.
         values: a few numbers for each sample.
     """
 
@@ -42,7 +42,7 @@ class Cue:
     values: Float32[np.ndarray, "samples numbers"]
 
 
-def cues(task: Examined, rows: np.ndarray) -> list[Cue]:
+def cues(task: AuditedTask, rows: np.ndarray) -> list[Cue]:
     """Return all cues of these samples of a task, without those that are the same for all."""
     numbers = {name: values[rows] for name, values in task.numbers.items()}
     grey = float(np.mean(numbers["colourfulness"] > 0.02)) < 0.9
@@ -51,18 +51,18 @@ def cues(task: Examined, rows: np.ndarray) -> list[Cue]:
     kinds: list[tuple[str, Kind, list[np.ndarray]]] = [
         ("image size", "made", [binned(numbers["width"]), binned(numbers["height"]), binned(aspect)]),
         ("file type and bit depth", "made", [one_hot(numbers[name]) for name in ("type", "bits", "channels")]),
-        ("bytes per pixel", "seen", [binned(per_pixel)]),
+        ("bytes per pixel", "visible", [binned(per_pixel)]),
         ("pixel spacing and modality", "made", [binned(numbers["spacing_rows"]), one_hot(numbers["modality"])]),
-        ("colour", "made" if grey else "seen", [binned(numbers["colourfulness"])]),
+        ("colour", "made" if grey else "visible", [binned(numbers["colourfulness"])]),
         ("coloured marks", "made", [binned(numbers["coloured"])] if grey else []),
         ("text in the margins", "made", [binned(numbers["characters"])]),
-        ("border strip", "seen", [task.fact("border")[rows].astype(np.float32) / 255]),
-        ("grey levels", "seen", [np.sqrt(task.fact("histogram")[rows])]),
-        ("file name", "told", [_name_patterns(task, rows)] if task.listing.paths else []),
+        ("border strip", "visible", [task.fact("border")[rows].astype(np.float32) / 255]),
+        ("grey levels", "visible", [np.sqrt(task.fact("histogram")[rows])]),
+        ("file name", "stated", [_name_patterns(task, rows)] if task.listing.paths else []),
     ]
-    kinds += [(f"column {name}", "told", [_of_column(column, rows)]) for name, column in task.columns.items()]
-    made = [Cue(name, kind, np.concatenate(parts, axis=1)) for name, kind, parts in kinds if parts]
-    return [cue for cue in made if np.ptp(cue.values, axis=0).any()]
+    kinds += [(f"column {name}", "stated", [_of_column(column, rows)]) for name, column in task.columns.items()]
+    found = [Cue(name, kind, np.concatenate(parts, axis=1)) for name, kind, parts in kinds if parts]
+    return [cue for cue in found if np.ptp(cue.values, axis=0).any()]
 
 
 def one_hot(values: np.ndarray) -> Float32[np.ndarray, "samples values"]:
@@ -80,7 +80,7 @@ def binned(values: np.ndarray) -> Float32[np.ndarray, "samples bins"]:
     return one_hot(np.searchsorted(edges, values, side="right"))
 
 
-def _of_column(column: Column, rows: np.ndarray) -> Float32[np.ndarray, "samples values"]:
+def _of_column(column: Categories, rows: np.ndarray) -> Float32[np.ndarray, "samples values"]:
     """Encode numbers by tenths, with a column for missing ones; words by the most common."""
     numbers = np.full(len(column.names), np.nan)
     for code, name in enumerate(column.names):
@@ -97,10 +97,10 @@ def _of_column(column: Column, rows: np.ndarray) -> Float32[np.ndarray, "samples
     return np.column_stack([binned(np.where(missing, -1e300, values)), missing]).astype(np.float32)
 
 
-def _name_patterns(task: Examined, rows: np.ndarray) -> Float32[np.ndarray, "samples patterns"]:
+def _name_patterns(task: AuditedTask, rows: np.ndarray) -> Float32[np.ndarray, "samples patterns"]:
     """Encode file names whose numbers became 0: prefixes, separators, lengths."""
     stems = [PurePath(task.listing.paths[int(index)]).stem for index in task.rows[rows]]
-    words = Column.of([re.sub(r"\d+", "0", stem) for stem in stems])
+    words = Categories.of([re.sub(r"\d+", "0", stem) for stem in stems])
     lengths = np.array([len(stem) for stem in stems])
     return np.concatenate([one_hot(words.codes), one_hot(lengths), _first_numbers(stems)], axis=1)
 
@@ -113,15 +113,15 @@ def _first_numbers(stems: Sequence[str]) -> Float32[np.ndarray, "samples bins"]:
 _THREADS = 2
 
 
-class Pictures:
+class SampleImages:
     """The images of a task as an `ImageSource`, decoded whenever they are asked for.
 
     Args:
         task: what they are of.
-        samples: which of its samples; all where it is left out.
+        samples: the samples; all if left out.
     """
 
-    def __init__(self, task: Examined, samples: Int[np.ndarray, " chosen"] | None = None) -> None:
+    def __init__(self, task: AuditedTask, samples: Int[np.ndarray, " chosen"] | None = None) -> None:
         self.task = task
         self.samples = np.arange(len(task)) if samples is None else samples
 
@@ -172,6 +172,6 @@ class Pictures:
     def _squeezed(self, row: int) -> UInt8[np.ndarray, "side side"]:
         try:
             picture = self.picture(row)
-        except InputError:  # it was readable a moment ago
+        except InputError:  # it was readable when it was measured
             return np.zeros((64, 64), np.uint8)
         return thumbnail(picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))

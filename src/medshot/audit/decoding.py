@@ -26,9 +26,9 @@ class Decoded:
     Args:
         picture: what there is to see, grey or RGB.
         content: the values that identify it, as they were decoded.
-        spacing: millimetres from row to row and column to column; 0 where it is not known.
-        modality: as DICOM abbreviates it; "" where it is not known.
-        burnt_in: whether the file itself says that text is burnt into its pixels.
+        spacing: millimetres from row to row and column to column; 0 if unknown.
+        modality: as DICOM abbreviates it; "" if unknown.
+        burnt_in: whether the header states that text is burnt into its pixels.
     """
 
     picture: Image
@@ -106,9 +106,9 @@ def cropped_pairs(
 ) -> Int64[np.ndarray, "pairs 2"]:
     """Find pairs (i, j) where `cut[j]` is `whole[i]` less equal strips on two opposite sides.
 
-    That is how sets are made of square pictures (MedMNIST from Kermany's films, say). The correlation must be 0.97 and
-    stand out: its distance from 1 is less than 0.4 of that of the next best. Neighbouring slices of a scan, and pages
-    of one layout, are all near each other and so do not stand out.
+    Sets of square pictures are made in this way (MedMNIST from the films of Kermany, for example). The correlation must
+    be 0.97 and stand out: its distance from 1 is less than 0.4 of that of the next best. Neighbouring slices of a scan,
+    and pages of one layout, are all near each other and so do not stand out.
 
     Measured: of 1,050 films of Kermany's set, 96 % are found in PneumoniaMNIST, all with the same diagnosis there.
 

@@ -10,7 +10,7 @@ from medshot.audit.findings import Finding
 from medshot.audit.groups import Groups, Numbers, group_examples, repeated, split_of, spread_over
 
 _MANY = 0.01  # the share of a task's images above which near duplicates do harm
-_EVERYWHERE = 0.1  # the same for exact copies that nothing keeps apart
+_EVERYWHERE = 0.1  # the same for exact copies without any split or patients
 
 
 def duplicate_findings(groups: Groups) -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def _copies(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
             if people.any()
             else "."
         ),
-        advice="Keep one of each, or name one patient for all of them; otherwise what is tested was seen in training.",
+        advice="Keep one of each, or name one patient for all of them; otherwise test images were in training.",
         numbers={"copies": surplus, "byte_identical": bytes_too, "images": int(here.sum()), "share": round(share, 4)},
     )
 
@@ -63,8 +63,9 @@ def _conflicts(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
             groups.exact,
             name="copies-in-several-classes",
             harm="harmful",
-            sentence=f"{count:,} pictures stand under two or more labels, pixel for pixel the same.",
-            advice="One of the labels is wrong, or the classes exclude each other not; correct or remove these images.",
+            sentence=f"{count:,} pictures have two or more labels, pixel for pixel the same.",
+            advice="One of the labels is wrong, or the classes are not mutually exclusive. Correct or remove these "
+            "images.",
             numbers={"pictures": count, "images": int(exact.sum())},
         )
     near = spread_over(groups.near, groups.label, here) & ~exact
@@ -86,8 +87,8 @@ def _across_splits(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
     """Find the same picture in two splits: exact, near, after a crop, each without those of a stricter test."""
     here = here & (groups.split >= 0)
     found = np.zeros(len(here), bool)
-    for name, of, said in (
-        ("copies-across-splits", groups.exact, "are there pixel for pixel in two splits"),
+    for name, of, what in (
+        ("copies-across-splits", groups.exact, "are in two splits, pixel for pixel"),
         ("near-copies-across-splits", groups.near, "are nearly the same as one of another split"),
         (
             "look-alikes-across-splits",
@@ -104,9 +105,9 @@ def _across_splits(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
                 of,
                 name=name,
                 harm="harmful" if name != "look-alikes-across-splits" or across.mean() > _MANY else "doubtful",
-                sentence=f"{across.sum():,} images {said}: {_pairs_of_splits(groups, across, of)}.",
-                advice="Split anew with all of a group on one side (the column patient does that); scores on the given "
-                "split are too good.",
+                sentence=f"{across.sum():,} images {what}: {_pairs_of_splits(groups, across, of)}.",
+                advice="Split again with all of a group on one side (the column patient does that); scores on the "
+                "given split are too good.",
                 numbers={"images": int(across.sum()), "groups": int(np.unique(of[across]).size)},
             )
 
@@ -116,7 +117,7 @@ def _near(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
     near = spread_over(groups.near, groups.patient, here) & spread_over(groups.near, groups.exact, here)
     if near.any():
         share = near.sum() / here.sum()
-        recall = "" if groups.recall == 1 else _recall_said(groups.recall)
+        recall = "" if groups.recall == 1 else _recall_sentence(groups.recall)
         yield _finding(
             groups,
             near,
@@ -139,7 +140,7 @@ def _near(groups: Groups, here: np.ndarray) -> Iterator[Finding]:
             harm="doubtful",
             sentence=f"{alike.sum():,} of {here.sum():,} images look like a crop of one of another patient, or like a "
             "neighbouring slice.",
-            advice="Look at the pairs; where they are of one person, name one patient for both.",
+            advice="Look at the pairs; if they are of one person, name one patient for both.",
             numbers={"images": int(alike.sum())},
         )
 
@@ -176,9 +177,9 @@ def _shared_by_tasks(groups: Groups) -> Iterator[Finding]:
             )
 
 
-def _finding(groups: Groups, members: np.ndarray, of: Numbers, *, task: str | None = None, **said: Any) -> Finding:
+def _finding(groups: Groups, members: np.ndarray, of: Numbers, *, task: str | None = None, **fields: Any) -> Finding:
     number = int(groups.task[np.flatnonzero(members)[0]])
-    return Finding(task=task or groups.tasks[number].name, examples=group_examples(groups, members, of), **said)
+    return Finding(task=task or groups.tasks[number].name, examples=group_examples(groups, members, of), **fields)
 
 
 def _pairs_of_splits(groups: Groups, members: np.ndarray, of: Numbers) -> str:
@@ -186,15 +187,15 @@ def _pairs_of_splits(groups: Groups, members: np.ndarray, of: Numbers) -> str:
     names = groups.tasks[int(groups.task[np.flatnonzero(members)[0]])].splits.names  # type: ignore[union-attr]
     codes = np.unique(groups.split[members])
     offset = codes[0] - names.index(split_of(groups, int(np.flatnonzero(groups.split == codes[0])[0])))
-    said = []
+    described = []
     for first, second in combinations(codes, 2):
         shared = np.intersect1d(of[members & (groups.split == first)], of[members & (groups.split == second)]).size
         if shared:
-            said.append(f"{names[first - offset]} and {names[second - offset]} {shared:,}")
-    return ", ".join(said)
+            described.append(f"{names[first - offset]} and {names[second - offset]} {shared:,}")
+    return ", ".join(described)
 
 
-def _recall_said(recall: float | None) -> str:
+def _recall_sentence(recall: float | None) -> str:
     if recall is None:
         return "; with so many images nearly all pairs are found, not all"
     return f"; with so many images {100 * recall:.0f} % of such pairs are found"

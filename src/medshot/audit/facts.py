@@ -37,8 +37,8 @@ def coloured_marks(spread: UInt8[np.ndarray, " pixels"]) -> float:
 def written_characters(grey: UInt8[np.ndarray, "height width"]) -> int:
     """Count what looks like characters of a line of text near the border: bright, thin, of like height, in a row.
 
-    Text is looked for in the outer quarter of the picture, where scanners write it. What is smaller than six pixels
-    high is not seen.
+    Text is looked for in the outer quarter of the picture, where scanners write it. Characters lower than six
+    pixels are not found.
     """
     thin = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((2 * _STROKE + 1, 2 * _STROKE + 1), np.uint8))
     mask = cv2.threshold(thin, _CONTRAST, 1, cv2.THRESH_BINARY)[1]
@@ -104,8 +104,8 @@ def measure(decoded: Decoded, name: str, content: bytes, header: Header = NO_HEA
     Args:
         decoded: the image.
         name: of its file, for the type.
-        content: the bytes of its file; those of its pixels where it has none.
-        header: what its header tells of the patient.
+        content: the bytes of its file; those of its pixels if it has none.
+        header: the identifying entries of its header.
     """
     row = np.zeros((), FACTS)
     row["file"] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
@@ -224,7 +224,7 @@ class FactStore:
     more than 16 bytes per image.
 
     Args:
-        folder: where it is or will be; in the cache folder where it is left out.
+        folder: its path; in the cache folder if left out.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

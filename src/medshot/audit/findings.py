@@ -14,11 +14,11 @@ class Example:
     """One offending image.
 
     Args:
-        task: the task that it is of.
-        row: its place among the samples of that task, -1 where it is none of them.
+        task: its task.
+        row: its place among the samples of that task, -1 if it is none of them.
         image: its file, or its place in an array.
-        caption: what there is to see.
-        group: examples of one group belong together: copies of one image, say.
+        caption: what the image shows.
+        group: examples of one group belong together, such as copies of one image.
     """
 
     task: str
@@ -34,8 +34,8 @@ class Finding:
 
     Args:
         name: what it is, one of the names in docs/check.md.
-        task: the task, or the tasks, that it is of.
-        harm: "harmful": scores on this data would be wrong; "doubtful": look at it; "note": know it.
+        task: its task, or its tasks.
+        harm: "harmful": scores on this data would be wrong; "doubtful": look at it; "note": be aware of it.
         sentence: what was found, for people.
         advice: what to do.
         numbers: what was measured.
@@ -89,11 +89,11 @@ class Verdict:
         """The verdict in one sentence."""
         counts = {harm: sum(finding.harm == harm for finding in self.findings) for harm in HARMS}
         images = sum(task.images for task in self.tasks)
-        said = f"{images:,} images in {len(self.tasks)} {'task' if len(self.tasks) == 1 else 'tasks'}: "
+        counted = f"{images:,} images in {len(self.tasks)} {'task' if len(self.tasks) == 1 else 'tasks'}: "
         if not counts["harmful"]:
-            return f"{said}nothing harmful, {counts['doubtful']} doubtful, {counts['note']} to know."
+            return f"{counted}nothing harmful, {counts['doubtful']} doubtful, {counts['note']} to note."
         return (
-            f"{said}{counts['harmful']} harmful, {counts['doubtful']} doubtful, {counts['note']} to know; "
+            f"{counted}{counts['harmful']} harmful, {counts['doubtful']} doubtful, {counts['note']} to note; "
             "scores on this data would mislead."
         )
 

@@ -8,15 +8,15 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from medshot.audit.cues import Pictures
+from medshot.audit.cues import SampleImages
 from medshot.audit.decoding import cropped_pairs
 from medshot.audit.findings import SHOWN, Example
 from medshot.audit.neighbours import near_pairs
-from medshot.audit.sample import Examined, same
+from medshot.audit.sample import AuditedTask, same
 
-CROP_WORK = 100_000_000  # pairs of images of which crops are compared
+CROP_WORK = 100_000_000  # pairs of images up to which crops are compared
 _SQUARE = 64
-_LOOKED_AT = 20_000  # pairs whose pictures are compared themselves
+_LOOKED_AT = 20_000  # pairs up to which the pictures themselves are compared
 _COARSELY, _FINELY = 0.93, 0.9  # correlation of near pairs at 16 and at 64 pixels per side
 
 Numbers = Int64[np.ndarray, " samples"]
@@ -32,16 +32,16 @@ class Groups:
         sample: of each sample, its place in its task.
         label: its class, counted over all tasks.
         patient: its patient, counted over all tasks.
-        split: its split, counted over all tasks; -1 where it has none.
+        split: its split, counted over all tasks; -1 if it has none.
         file: the same number for the same bytes.
         exact: the same number for the same pixels.
         near: the same number for nearly the same picture, by fingerprint.
         alike: the same number for pictures that are nearly the same, or crops of each other, or neighbouring slices.
-        recall: the share of near pairs that was found, where not all were compared.
+        recall: the share of near pairs that was found, if not all were compared.
         crops: whether crops were looked for.
     """
 
-    tasks: Sequence[Examined]
+    tasks: Sequence[AuditedTask]
     task: Numbers
     sample: Numbers
     label: Numbers
@@ -55,7 +55,7 @@ class Groups:
     crops: bool
 
 
-def grouped(tasks: Sequence[Examined]) -> Groups:
+def grouped(tasks: Sequence[AuditedTask]) -> Groups:
     """Compare all images of all tasks with each other."""
     task = np.repeat(np.arange(len(tasks)), [len(one) for one in tasks])
     sample = np.concatenate([np.arange(len(one)) for one in tasks])
@@ -83,7 +83,7 @@ def grouped(tasks: Sequence[Examined]) -> Groups:
 
 
 def _confirmed(
-    tasks: Sequence[Examined], task: Numbers, sample: Numbers, pairs: Int64[np.ndarray, "pairs 2"]
+    tasks: Sequence[AuditedTask], task: Numbers, sample: Numbers, pairs: Int64[np.ndarray, "pairs 2"]
 ) -> Int64[np.ndarray, "confirmed 2"]:
     """Keep the pairs whose pictures correlate: fingerprints of sparse masks are near by chance.
 
@@ -114,7 +114,7 @@ def _correlation(
 
 
 def _crops(
-    tasks: Sequence[Examined],
+    tasks: Sequence[AuditedTask],
     task: Numbers,
     sample: Numbers,
     distinct: Int64[np.ndarray, " distinct"],
@@ -134,9 +134,9 @@ def _crops(
     return chosen[cropped_pairs(thumbnails, thumbnails, apart, apart)]
 
 
-def _thumbnails(one: Examined, samples: Int64[np.ndarray, " distinct"]) -> np.ndarray:
+def _thumbnails(one: AuditedTask, samples: Int64[np.ndarray, " distinct"]) -> np.ndarray:
     """Return the pictures themselves, resized to squares."""
-    return Pictures(one, samples).squeezed(_SQUARE)
+    return SampleImages(one, samples).squeezed(_SQUARE)
 
 
 def _runs(numbers: Numbers) -> Int64[np.ndarray, "pairs 2"]:
@@ -194,8 +194,8 @@ def group_examples(groups: Groups, members: Members, of: Numbers) -> list[Exampl
             break
         places = np.stack([groups.task[rows], groups.split[rows], groups.label[rows], groups.patient[rows]])
         different = np.sort(np.unique(places, axis=1, return_index=True)[1])
-        shown = np.concatenate([different, np.setdiff1d(np.arange(len(rows)), different)])[:_OF_ONE_GROUP]
-        for row in rows[shown].tolist():
+        some = np.concatenate([different, np.setdiff1d(np.arange(len(rows)), different)])[:_OF_ONE_GROUP]
+        for row in rows[some].tolist():
             examples += groups.tasks[groups.task[row]].examples(
                 [int(groups.sample[row])], [_caption(groups, row)], group
             )
@@ -211,5 +211,5 @@ def split_of(groups: Groups, row: int) -> str:
 def _caption(groups: Groups, row: int) -> str:
     task, sample = groups.tasks[groups.task[row]], int(groups.sample[row])
     patient = task.listing.patients[int(task.rows[sample])] if task.listing.patients else ""
-    said = [task.name if len(groups.tasks) > 1 else "", task.labels[sample], split_of(groups, row), patient]
-    return ", ".join(part for part in said if part)
+    parts = [task.name if len(groups.tasks) > 1 else "", task.labels[sample], split_of(groups, row), patient]
+    return ", ".join(part for part in parts if part)

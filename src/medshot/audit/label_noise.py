@@ -11,25 +11,27 @@ from sklearn.linear_model import LogisticRegression
 
 from medshot.audit.facts import MODALITIES, TYPES
 from medshot.audit.findings import Finding, Harm
-from medshot.audit.sample import Examined
+from medshot.audit.sample import AuditedTask
 from medshot.tasks.folds import patient_folds
 
 COMPONENTS = 64
-_LEARNABLE = 0.5  # skill below which disagreement says nothing of the labels
+_LEARNABLE = 0.5  # skill below which disagreement is no evidence against labels
 _SURE = (0.8, 0.95)  # bounds of how probable the other class must be
 _FEWEST = 10  # patients of each class
 
 
-def label_findings(task: Examined, features: Float[np.ndarray, "samples features"], seed: int = 0) -> Iterator[Finding]:
+def label_findings(
+    task: AuditedTask, features: Float[np.ndarray, "samples features"], seed: int = 0
+) -> Iterator[Finding]:
     """Find labels that confident learning suspects (Northcutt, Jiang & Chuang, JAIR 2021), the surest first.
 
     Probabilities are cross-validated by patient: logistic regression on the main components of the features. A label
-    is suspected where another class has a probability above the mean that this class's own samples have, with 0.8 and
-    0.95 as bounds of that mean. On tasks that the features hardly solve, nothing is said.
+    is suspected if another class has a probability above the mean that this class's own samples have, with 0.8 and
+    0.95 as bounds of that mean. Nothing is reported on tasks that the features hardly solve.
 
     Args:
-        task: what to judge.
-        features: of each sample, of an encoder.
+        task: the task to judge.
+        features: of each sample, from an encoder.
         seed: of the folds.
     """
     labels = np.unique(task.labels.codes, return_inverse=True)[1].reshape(-1)
@@ -91,7 +93,7 @@ _DRAWN = 0.0005  # share of clearly coloured pixels
 _LETTERS = 5
 
 
-def mixture_findings(task: Examined) -> Iterator[Finding]:
+def mixture_findings(task: AuditedTask) -> Iterator[Finding]:
     """Find mixtures of sizes, colours and file types, and marks and text in the pixels."""
     numbers = task.numbers
     yield from _sizes(task)
@@ -121,7 +123,7 @@ def mixture_findings(task: Examined) -> Iterator[Finding]:
     yield from _marks(task)
 
 
-def _sizes(task: Examined) -> Iterator[Finding]:
+def _sizes(task: AuditedTask) -> Iterator[Finding]:
     width, height = task.numbers["width"], task.numbers["height"]
     sizes, counts = np.unique(np.stack([width, height]), axis=1, return_counts=True)
     if len(counts) < 2:
@@ -141,37 +143,37 @@ def _sizes(task: Examined) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _kinds(task: Examined, name: str, names: list[str], codes: np.ndarray, harm: Harm) -> Iterator[Finding]:
+def _kinds(task: AuditedTask, name: str, names: list[str], codes: np.ndarray, harm: Harm) -> Iterator[Finding]:
     kinds, counts = np.unique(codes.astype(int), return_counts=True)
     if len(kinds) > 1:
-        said = ", ".join(f"{names[kind]} {count:,}" for kind, count in zip(kinds, counts, strict=True))
+        counted = ", ".join(f"{names[kind]} {count:,}" for kind, count in zip(kinds, counts, strict=True))
         yield _mixed(
-            task, name, harm, f"There are {said}.", "See to it that all were made in the same way.",
+            task, name, harm, f"There are {counted}.", "See to it that all were made in the same way.",
             np.flatnonzero(codes == kinds[counts.argmin()]),
             **{names[kind]: int(count) for kind, count in zip(kinds, counts, strict=True)},
         )  # fmt: skip
 
 
-def _spacings(task: Examined) -> Iterator[Finding]:
+def _spacings(task: AuditedTask) -> Iterator[Finding]:
     spacing = task.numbers["spacing_rows"]
     known = spacing > 0
     if known.any() and (not known.all() or spacing[known].max() > 1.25 * spacing[known].min()):
-        missing = f"; {np.sum(~known):,} images do not tell" if not known.all() else ""
+        missing = f"; {np.sum(~known):,} images have none" if not known.all() else ""
         yield _mixed(
             task, "mixed-spacings", "doubtful",
             f"Pixels measure from {spacing[known].min():.3g} to {spacing[known].max():.3g} mm{missing}.",
-            "Resample to one spacing where size matters.", np.flatnonzero(~known),
+            "Resample to one spacing if size matters.", np.flatnonzero(~known),
         )  # fmt: skip
 
 
-def _marks(task: Examined) -> Iterator[Finding]:
+def _marks(task: AuditedTask) -> Iterator[Finding]:
     drawn = task.numbers["coloured"] > _DRAWN
     if drawn.any() and np.mean(task.numbers["colourfulness"] > COLOUR) < 0.9:
         yield _mixed(
             task, "coloured-marks", "doubtful",
             f"{drawn.sum():,} of {len(task):,} images are grey with clearly coloured pixels in them (lines, arrows, "
             f"stamps): {_by_class(task, drawn)}.",
-            "Take films without marks, or read all as grey; where one class alone is marked, a model reads the marks.",
+            "Take films without marks, or read all as grey; if one class alone is marked, a model reads the marks.",
             np.flatnonzero(drawn)[np.argsort(-task.numbers["coloured"][drawn])],
             images=int(drawn.sum()),
         )  # fmt: skip
@@ -187,7 +189,7 @@ def _marks(task: Examined) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _by_class(task: Examined, which: np.ndarray) -> str:
+def _by_class(task: AuditedTask, which: np.ndarray) -> str:
     """Describe the share of these images in each class."""
     totals = np.bincount(task.labels.codes, minlength=len(task.labels.names))
     counts = np.bincount(task.labels.codes[which], minlength=len(totals))
@@ -198,7 +200,7 @@ def _by_class(task: Examined, which: np.ndarray) -> str:
 
 
 def _mixed(
-    task: Examined,
+    task: AuditedTask,
     name: str,
     harm: Harm,
     sentence: str,

@@ -22,14 +22,14 @@ OWN_COLUMNS = ("image", "label", "patient")
 
 
 @dataclass(frozen=True)
-class Column:
+class Categories:
     """A column of text with repeated values: `names[codes[k]]` is the value of row k."""
 
     codes: Int32[np.ndarray, " rows"]
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, values: Sequence[str]) -> "Column":
+    def of(cls, values: Sequence[str]) -> "Categories":
         """Encode the values as codes of their sorted names."""
         names = sorted(set(values))
         index = {name: code for code, name in enumerate(names)}
@@ -38,9 +38,9 @@ class Column:
     def __getitem__(self, row: int) -> str:
         return self.names[self.codes[row]]
 
-    def select(self, rows: np.ndarray) -> "Column":
+    def select(self, rows: np.ndarray) -> "Categories":
         """Select these rows, with the same names."""
-        return Column(self.codes[rows], self.names)
+        return Categories(self.codes[rows], self.names)
 
 
 @dataclass(frozen=True)
@@ -56,23 +56,23 @@ class Listing:
     """One task as its files name it.
 
     Args:
-        name: what it is called.
-        paths: the image files; empty where the images are in memory.
+        name: its name.
+        paths: the image files; empty if the images are in memory.
         labels: class of each sample.
-        patients: patient of each sample, None where nothing names them.
-        splits: split of each sample, None where nothing names it.
+        patients: patient of each sample, None if they have no names.
+        splits: split of each sample, None if there is none.
         columns: the other columns of the manifest.
-        array: the images, where they come in one array.
+        array: the images, if they are in one array.
         problems: rows that had to be left out.
         dropped: how many rows have no label.
     """
 
     name: str
     paths: Sequence[str]
-    labels: Column
-    patients: Column | None = None
-    splits: Column | None = None
-    columns: Mapping[str, Column] = field(default_factory=dict)
+    labels: Categories
+    patients: Categories | None = None
+    splits: Categories | None = None
+    columns: Mapping[str, Categories] = field(default_factory=dict)
     array: StackedImages | None = None
     problems: tuple[UnusableImage, ...] = ()
     dropped: int = 0
@@ -97,7 +97,7 @@ def listings(
         keep: for a manifest column, the values whose rows are kept.
 
     Raises:
-        InputError: there is nothing at `path` that could be a task, or a file of it is no table and no archive at all.
+        InputError: there is nothing at `path` that could be a task, or a file of it is neither a table nor an archive.
     """
     return [_listing(location, label, split, keep) for location in found_tasks(path, label)]
 
@@ -106,11 +106,13 @@ def _listing(location: TaskLocation, label: str, split: str, keep: Mapping[str, 
     if location.class_folders is not None:
         folders = location.class_folders.items()
         classes = [shown(folder) for folder, images in folders for _ in images]
-        return Listing(location.name, [str(image) for _, images in folders for image in images], Column.of(classes))
+        return Listing(location.name, [str(image) for _, images in folders for image in images], Categories.of(classes))
     if location.is_archive:
         array, labels, splits = read_archive(location.path)
         several = len(set(splits)) > 1
-        return Listing(location.name, (), Column.of(labels), splits=Column.of(splits) if several else None, array=array)
+        return Listing(
+            location.name, (), Categories.of(labels), splits=Categories.of(splits) if several else None, array=array
+        )
     return _from_manifest(location, read_manifest(location.path, label=label, keep=keep), label, split)
 
 
@@ -121,7 +123,7 @@ def _from_manifest(location: TaskLocation, manifest: Manifest, label: str, split
     columns = {name: values for name, values in manifest.columns.items() if name not in manifest.image_columns}
     if len(cells) > len(manifest):  # the images of a row are of one patient
         columns.setdefault(PATIENT, [f"line {line}" for line in manifest.lines])
-    encoded = {name: Column.of([values[row] for row, _ in cells]) for name, values in columns.items()}
+    encoded = {name: Categories.of([values[row] for row, _ in cells]) for name, values in columns.items()}
     where = shown(location.path)
     return Listing(
         location.name,
@@ -135,7 +137,7 @@ def _from_manifest(location: TaskLocation, manifest: Manifest, label: str, split
     )
 
 
-_SAID = 3
+_NAMED = 3
 
 
 def unusable_findings(listing: Listing, unreadable: Sequence[UnusableImage]) -> Iterator[Finding]:
@@ -162,8 +164,8 @@ def unusable_findings(listing: Listing, unreadable: Sequence[UnusableImage]) -> 
 
 
 def _listed(listing: Listing, name: str, sentence: str, problems: Sequence[UnusableImage], advice: str) -> Finding:
-    some = "; ".join(f"{problem.where} {problem.why.rstrip('.')}" for problem in problems[:_SAID])
-    more = f"; and {len(problems) - _SAID:,} more" if len(problems) > _SAID else ""
+    some = "; ".join(f"{problem.where} {problem.why.rstrip('.')}" for problem in problems[:_NAMED])
+    more = f"; and {len(problems) - _NAMED:,} more" if len(problems) > _NAMED else ""
     return Finding(
         name=name,
         task=listing.name,

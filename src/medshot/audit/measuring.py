@@ -31,8 +31,8 @@ class Measured:
     """The rows of a listing's images in the store of facts.
 
     Args:
-        rows: the row of each image in the store, -1 where it could not be read.
-        problems: why those could not.
+        rows: the row of each image in the store, -1 if it could not be read.
+        problems: why the others could not be read.
     """
 
     rows: Int64[np.ndarray, " images"]
@@ -42,8 +42,8 @@ class Measured:
 def measure_all(listing: Listing, store: FactStore) -> Measured:
     """Measure all images of a listing that are not in the store.
 
-    Memory does not grow with the number of images beyond some bytes for each. What was measured is in the store after
-    every batch, so a killed check goes on where it was.
+    Memory grows by some bytes per image only. Each batch is stored when it is measured, so that a killed check resumes
+    after the last one.
 
     Raises:
         StorageError: the cache folder cannot be written to.
@@ -112,8 +112,7 @@ def _measure_batch(job: Sequence[tuple[int, str]]) -> Batch:
 
 
 def _content(path: str) -> tuple[bytes, bytes]:
-    """Return what identifies an image, and the bytes of its file; for a series a hash of all files and the first one.
-    """
+    """Return what identifies an image, and the bytes of its file; for a series a hash of all files and the first."""
     file, _ = parted(Path(path))
     if not file.is_dir():
         content = read_content(file)

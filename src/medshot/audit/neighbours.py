@@ -8,7 +8,7 @@ from jaxtyping import Int64, UInt8
 from medshot.imaging import near_duplicates
 from medshot.imaging.fingerprint import THRESHOLD
 
-EXACT = 50_000  # fingerprints of which all pairs are compared
+EXACT = 50_000  # fingerprints up to which all pairs are compared
 _BANDS = 16  # of 16 bits each
 _REACH = 64  # neighbours compared in a band's bucket, in the order of the whole fingerprint
 _PROBES = 200  # images on which the share of found pairs is measured
@@ -20,8 +20,8 @@ class NearPairs:
 
     Args:
         pairs: (i, j) with i < j.
-        recall: the share of all such pairs that was found: 1 where all were compared, otherwise as measured by
-            comparing some images with all; None where these have no near one.
+        recall: the share of all such pairs that was found: 1 if all were compared, otherwise as measured by
+            comparing some images with all; None if these have no near one.
     """
 
     pairs: Int64[np.ndarray, "pairs 2"]
@@ -33,7 +33,7 @@ def near_pairs(prints: UInt8[np.ndarray, "images 32"], exact: int = EXACT) -> Ne
 
     Above `exact` fingerprints, only those are compared that agree in all of at least one of 16 bands of 16 bits
     (multi-index hashing: Norouzi, Punjani & Fleet, CVPR 2012). Up to 15 differing bits that is certain; at 22 about
-    98 in 100 agree in a band. In a band where very many agree, each is compared with its nearest in sorted order.
+    98 in 100 agree in a band. If very many agree in a band, each is compared with its nearest in sorted order.
 
     Args:
         prints: distinct fingerprints, or few of them alike.

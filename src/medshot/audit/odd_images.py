@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from medshot.audit.findings import Finding, Harm
-from medshot.audit.sample import Examined
+from medshot.audit.sample import AuditedTask
 
 _FLAT = 0.5 / 255  # standard deviation
 _FAR = 8.0  # robust standard deviations
@@ -14,7 +14,7 @@ _LIKE = 0.6  # the usual correlation with the median picture, for inversion to m
 _LARGE = 100_000  # images in one step
 
 
-def odd_findings(task: Examined) -> Iterator[Finding]:
+def odd_findings(task: AuditedTask) -> Iterator[Finding]:
     """Find single odd images."""
     numbers = task.numbers
     flat = numbers["deviation"] < _FLAT
@@ -24,7 +24,7 @@ def odd_findings(task: Examined) -> Iterator[Finding]:
         "constant",
         "harmful",
         "show nothing: every pixel has the same value",
-        "Remove them, or export them anew.",
+        "Remove them, or export them again.",
     )
     white = ~flat & (numbers["white"] > 0.5) & _unusual(numbers["white"])
     yield from _odd(
@@ -42,7 +42,7 @@ def odd_findings(task: Examined) -> Iterator[Finding]:
         "nearly-black",
         "doubtful",
         "are nearly all black, unlike the others",
-        "Look whether they were exported well.",
+        "Check whether they were exported well.",
     )
     narrow = ~flat & (numbers["highest"] - numbers["lowest"] < 0.2)
     narrow &= (numbers["bits"] == 8) & _unusual(numbers["highest"] - numbers["lowest"])
@@ -52,7 +52,7 @@ def odd_findings(task: Examined) -> Iterator[Finding]:
         "narrow-range",
         "doubtful",
         "use less than a fifth of the grey levels, unlike the others",
-        "They may come from another window or bit depth; export them anew.",
+        "They may come from another window or bit depth; export them again.",
     )
     inverted = ~flat & _inverted(task)
     yield from _odd(
@@ -72,13 +72,13 @@ def odd_findings(task: Examined) -> Iterator[Finding]:
             f"unlike-in-{what}",
             "note",
             f"differ from the others in {what} by far",
-            "Look whether they belong here.",
+            "Check whether they belong here.",
             worst=far,
         )
 
 
 def _odd(
-    task: Examined,
+    task: AuditedTask,
     which: np.ndarray,
     name: str,
     harm: Harm,
@@ -111,7 +111,7 @@ def _unusual(values: Float32[np.ndarray, " samples"]) -> np.ndarray:
     return _distance(values) > _FAR / 2
 
 
-def _inverted(task: Examined) -> np.ndarray:
+def _inverted(task: AuditedTask) -> np.ndarray:
     """Select the images that are inverted: their thumbnail is strongly anti-correlated with the median thumbnail."""
     thumbnails = task.fact("thumbnail").reshape(len(task), -1)
     some = np.random.default_rng(0).permutation(len(task))[: min(len(task), 2_000)]

@@ -9,18 +9,18 @@ from jaxtyping import Float32, Int64, Shaped
 
 from medshot.audit.facts import FactStore, numbers_by_name
 from medshot.audit.findings import SHOWN, Example
-from medshot.audit.listing import Column, Listing
+from medshot.audit.listing import Categories, Listing
 
 
 @dataclass(frozen=True)
-class Examined:
+class AuditedTask:
     """The readable samples of one task.
 
     Args:
         listing: the task as DATA names it, unreadable samples included.
         rows: the samples of the listing that are readable.
-        places: the row of each in the store.
-        store: where the facts are.
+        places: the row of each sample in the store.
+        store: the store of the facts.
     """
 
     listing: Listing
@@ -37,17 +37,17 @@ class Examined:
         return self.listing.name
 
     @cached_property
-    def labels(self) -> Column:
+    def labels(self) -> Categories:
         """The class of each sample."""
         return self.listing.labels.select(self.rows)
 
     @cached_property
-    def splits(self) -> Column | None:
+    def splits(self) -> Categories | None:
         """The split of each sample."""
         return self.listing.splits.select(self.rows) if self.listing.splits else None
 
     @cached_property
-    def columns(self) -> dict[str, Column]:
+    def columns(self) -> dict[str, Categories]:
         """The other columns of the manifest."""
         return {name: column.select(self.rows) for name, column in self.listing.columns.items()}
 
@@ -72,10 +72,10 @@ class Examined:
     ) -> list[Example]:
         """Return some samples to show, each with its class as caption if none is given."""
         chosen = [int(sample) for sample in samples[:SHOWN]]
-        said = captions or [self.labels[sample] for sample in chosen]
+        texts = captions or [self.labels[sample] for sample in chosen]
         return [
             Example(self.name, int(self.rows[sample]), self.listing.named(int(self.rows[sample])), caption, group)
-            for sample, caption in zip(chosen, said, strict=False)
+            for sample, caption in zip(chosen, texts, strict=False)
         ]
 
 

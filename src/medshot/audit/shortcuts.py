@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32, Int64
 
 from medshot.audit.cues import Cue, cues
 from medshot.audit.findings import Finding, Harm
-from medshot.audit.sample import Examined
+from medshot.audit.sample import AuditedTask
 from medshot.tasks.folds import patient_folds
 
 _CHUNK = 64  # permutations at once
@@ -47,12 +47,12 @@ def predictability(
     The discriminant assigns each sample to the nearest class mean in whitened space, all classes being equally likely.
     Its whitening does not depend on labels, so thousands of permutations cost little more than one fit (permutation
     test of Ojala & Garriga, Journal of Machine Learning Research 2010). Labels are permuted between patients and not
-    between images: images of one patient share what they look like, so their labels are no independent evidence.
+    between images: images of one patient look alike, so that their labels are not independent evidence.
 
     Args:
-        values: what to predict from.
+        values: the numbers to predict from.
         labels: counted from 0, every class with a sample.
-        patients: who is never on both sides.
+        patients: the patients, none of whom is on both sides of a fold.
         permutations: how many; p is at least 1 / (1 + permutations).
         seed: of the folds and the permutations.
     """
@@ -60,21 +60,21 @@ def predictability(
     if not folds:
         return None
     rng = np.random.default_rng(seed)
-    dealt = np.stack([labels, *(_permuted(labels, patients, rng) for _ in range(permutations))])
+    permuted = np.stack([labels, *(_permuted(labels, patients, rng) for _ in range(permutations))])
     classes = int(labels.max()) + 1
-    scores = np.zeros((len(dealt), classes))
+    scores = np.zeros((len(permuted), classes))
     for train, test in folds:
-        seen, unseen = _whitened(values[train], values[test])
-        for start in range(0, len(dealt), _CHUNK):
-            some = dealt[start : start + _CHUNK]
-            said = _nearest_mean(seen, some[:, train], unseen, classes)
-            right = said == some[:, test]
+        known, new = _whitened(values[train], values[test])
+        for start in range(0, len(permuted), _CHUNK):
+            some = permuted[start : start + _CHUNK]
+            predicted = _nearest_mean(known, some[:, train], new, classes)
+            right = predicted == some[:, test]
             for c in range(classes):
                 scores[start : start + _CHUNK, c] += (right & (some[:, test] == c)).sum(axis=1)
-    totals = np.stack([(dealt == c).sum(axis=1) for c in range(classes)], axis=1)
+    totals = np.stack([(permuted == c).sum(axis=1) for c in range(classes)], axis=1)
     accuracy = (scores / np.maximum(totals, 1)).sum(axis=1) / (totals > 0).sum(axis=1)
     as_well = np.sum(accuracy[1:] >= accuracy[0] - 1e-12)
-    return Predictability(float(accuracy[0]), float(accuracy[1:].mean()), float((1 + as_well) / len(dealt)))
+    return Predictability(float(accuracy[0]), float(accuracy[1:].mean()), float((1 + as_well) / len(permuted)))
 
 
 def _permuted(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -85,9 +85,9 @@ def _permuted(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator
     within = np.arange(len(labels)) - np.repeat(starts, sizes)
     turn = np.repeat(rng.integers(0, 1 << 30, len(starts)), sizes)
     source = np.repeat(starts[giver], sizes) + (within + turn) % np.repeat(sizes[giver], sizes)
-    dealt = np.empty_like(labels)
-    dealt[order] = labels[order][source]
-    return dealt
+    given = np.empty_like(labels)
+    given[order] = labels[order][source]
+    return given
 
 
 def _whitened(
@@ -102,18 +102,18 @@ def _whitened(
     return train @ white, test @ white
 
 
-def _nearest_mean(seen: np.ndarray, labels: np.ndarray, unseen: np.ndarray, classes: int) -> np.ndarray:
+def _nearest_mean(train: np.ndarray, labels: np.ndarray, test: np.ndarray, classes: int) -> np.ndarray:
     """Predict the class of each test sample, for each row of labels."""
-    best = np.full((len(labels), len(unseen)), -np.inf, np.float32)
-    said = np.zeros(best.shape, np.int64)
+    best = np.full((len(labels), len(test)), -np.inf, np.float32)
+    predicted = np.zeros(best.shape, np.int64)
     for c in range(classes):
         of_class = (labels == c).astype(np.float32)
-        means = of_class @ seen / np.maximum(of_class.sum(axis=1, keepdims=True), 1)
-        scores = means @ unseen.T - 0.5 * np.sum(means**2, axis=1, keepdims=True)
+        means = of_class @ train / np.maximum(of_class.sum(axis=1, keepdims=True), 1)
+        scores = means @ test.T - 0.5 * np.sum(means**2, axis=1, keepdims=True)
         scores[of_class.sum(axis=1) == 0] = -np.inf
         better = scores > best
-        best, said = np.where(better, scores, best), np.where(better, c, said)
-    return said
+        best, predicted = np.where(better, scores, best), np.where(better, c, predicted)
+    return predicted
 
 
 LEVEL = 0.05  # chance of any false alarm in a task, over all its cues
@@ -124,7 +124,7 @@ _SAMPLES = 10_000  # samples that are enough to judge
 _CLASSES = 50
 
 
-def shortcut_findings(task: Examined, seed: int = 0) -> Iterator[Finding]:
+def shortcut_findings(task: AuditedTask, seed: int = 0) -> Iterator[Finding]:
     """Find every cue that predicts the label beyond chance and by enough to matter.
 
     A cue is named if no more than a share of `LEVEL / cues` of permutations did as well: by Bonferroni's inequality
@@ -146,7 +146,7 @@ def shortcut_findings(task: Examined, seed: int = 0) -> Iterator[Finding]:
             yield _finding(task, cue, measured, skill)
 
 
-def _some(task: Examined, seed: int) -> np.ndarray:
+def _some(task: AuditedTask, seed: int) -> np.ndarray:
     """Select all samples, or those of randomly chosen patients if there are very many."""
     if len(task) <= _SAMPLES:
         return np.arange(len(task))
@@ -154,9 +154,9 @@ def _some(task: Examined, seed: int) -> np.ndarray:
     return np.sort(np.argsort(rank, kind="stable")[:_SAMPLES])
 
 
-def _finding(task: Examined, cue: Cue, measured: Predictability, skill: float) -> Finding:
-    said = (
-        f"From {cue.name} alone the class can be told with a balanced accuracy of {100 * measured.accuracy:.0f} % "
+def _finding(task: AuditedTask, cue: Cue, measured: Predictability, skill: float) -> Finding:
+    sentence = (
+        f"From {cue.name} alone the class can be predicted with a balanced accuracy of {100 * measured.accuracy:.0f} % "
         f"(permuted labels {100 * measured.chance:.0f} %, p ≤ {measured.p:.1g})"
     )
     harm, why, advice = _judged(cue, skill)
@@ -164,7 +164,7 @@ def _finding(task: Examined, cue: Cue, measured: Predictability, skill: float) -
         name=f"shortcut-{cue.name.replace(' ', '-')}",
         task=task.name,
         harm=harm,
-        sentence=f"{said}{why}.",
+        sentence=f"{sentence}{why}.",
         advice=advice,
         numbers={
             "balanced_accuracy": round(measured.accuracy, 4),
@@ -177,11 +177,11 @@ def _finding(task: Examined, cue: Cue, measured: Predictability, skill: float) -
 
 def _judged(cue: Cue, skill: float) -> tuple[Harm, str, str]:
     """Return how harmful a shortcut of this kind is, why, and what to do."""
-    if cue.kind == "told" and skill >= _RESTATED:
-        return "note", "; it says the label in other words", "Never give it to a model."
-    if cue.kind == "told" and cue.name == "file name":
-        return "note", "; a network does not see it, but whoever sorts by name does", "Shuffle before you split."
-    if cue.kind == "told":
+    if cue.kind == "stated" and skill >= _RESTATED:
+        return "note", "; it is the label in other words", "Never give it to a model."
+    if cue.kind == "stated" and cue.name == "file name":
+        return "note", "; a network does not get it, but sorting by name sorts by class", "Shuffle before you split."
+    if cue.kind == "stated":
         return (
             "doubtful" if skill >= 0.2 else "note",
             ", so what a model learns may be that and not the disease",
@@ -195,6 +195,6 @@ def _judged(cue: Cue, skill: float) -> tuple[Harm, str, str]:
         )
     return (
         "doubtful" if skill >= 0.2 else "note",
-        "; right where the classes are different kinds of picture, otherwise it shows where they come from",
+        "; right if the classes are different kinds of picture, otherwise it shows their origin",
         "Look at the borders and grey levels of both classes; crop or normalise, and test on another source.",
     )

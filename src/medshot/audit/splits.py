@@ -7,12 +7,12 @@ import numpy as np
 from scipy.stats import chi2_contingency
 
 from medshot.audit.findings import SHOWN, Example, Finding
-from medshot.audit.sample import Examined
+from medshot.audit.sample import AuditedTask
 
 _SHIFT = 0.1  # the largest difference of a class's share between two splits that is not worth a note
 
 
-def split_findings(task: Examined) -> Iterator[Finding]:
+def split_findings(task: AuditedTask) -> Iterator[Finding]:
     """Find what is wrong with the split that the data has; nothing if it has none."""
     if task.splits is None:
         return
@@ -20,7 +20,7 @@ def split_findings(task: Examined) -> Iterator[Finding]:
     yield from _classes(task)
 
 
-def _patients(task: Examined) -> Iterator[Finding]:
+def _patients(task: AuditedTask) -> Iterator[Finding]:
     """Find patients in several splits; if patients have no names, only images are compared."""
     assert task.splits is not None
     if task.listing.patients is None:
@@ -28,7 +28,7 @@ def _patients(task: Examined) -> Iterator[Finding]:
             name="split-without-patients",
             task=task.name,
             harm="note",
-            sentence="There is a split but no column patient: whether a patient stands on both sides cannot be told.",
+            sentence="There is a split but no column patient: whether a patient is in several splits is unknown.",
             advice="Add the column patient.",
         )
         return
@@ -47,15 +47,15 @@ def _patients(task: Examined) -> Iterator[Finding]:
         name="patients-across-splits",
         task=task.name,
         harm="harmful",
-        sentence=f"{len(shared):,} patients stand in several splits: {', '.join(parts)}; "
-        f"{len(samples):,} images are theirs.",
-        advice="Split anew by patient; scores on the given split are too good.",
+        sentence=f"{len(shared):,} patients are in several splits: {', '.join(parts)}; "
+        f"{len(samples):,} images are of them.",
+        advice="Split again by patient; scores on the given split are too good.",
         numbers={"patients": len(shared), "images": len(samples)} | counts,
         examples=_of_patients(task, shared),
     )
 
 
-def _of_patients(task: Examined, shared: np.ndarray) -> list[Example]:
+def _of_patients(task: AuditedTask, shared: np.ndarray) -> list[Example]:
     """Show a few patients, one image of each split."""
     assert task.splits is not None
     assert task.listing.patients is not None
@@ -69,21 +69,21 @@ def _of_patients(task: Examined, shared: np.ndarray) -> list[Example]:
     return examples
 
 
-def _classes(task: Examined) -> Iterator[Finding]:
+def _classes(task: AuditedTask) -> Iterator[Finding]:
     assert task.splits is not None
     table = np.zeros((len(task.splits.names), len(task.labels.names)), np.int64)
     np.add.at(table, (task.splits.codes, task.labels.codes), 1)
     table = table[table.any(axis=1)]
     names = [name for code, name in enumerate(task.splits.names) if (task.splits.codes == code).any()]
     if (table == 0).any():
-        said = [f"{names[i]} has no image of '{task.labels.names[j]}'" for i, j in np.argwhere(table == 0)]
+        missing = [f"{names[i]} has no image of '{task.labels.names[j]}'" for i, j in np.argwhere(table == 0)]
         yield Finding(
             name="class-missing-in-split",
             task=task.name,
             harm="doubtful",
-            sentence=f"{'; '.join(said[:3])}{f' (and {len(said) - 3} more)' if len(said) > 3 else ''}.",
-            advice="Split anew so that every class is in every split.",
-            numbers={"missing": len(said)},
+            sentence=f"{'; '.join(missing[:3])}{f' (and {len(missing) - 3} more)' if len(missing) > 3 else ''}.",
+            advice="Split again so that every class is in every split.",
+            numbers={"missing": len(missing)},
         )
     elif len(table) > 1:
         shares = table / table.sum(axis=1, keepdims=True)

@@ -40,8 +40,8 @@ class CleanFile:
 
     Args:
         content: the file.
-        words: words of the patient's name and id, in small letters, that must stand nowhere else either.
-        look_at: why a person should look at the pixels.
+        words: words of the patient's name and id, in lower case, which must not be anywhere else either.
+        look_at: reasons for a person to look at the pixels.
     """
 
     content: bytes
@@ -57,7 +57,7 @@ def clean_dicom(content: bytes, pseudonyms: Pseudonyms) -> CleanFile:
     text, overlays and the patient's sex, age and size are gone.
 
     Raises:
-        CannotClean: it is damaged, holds no pixels or waveform, or says that text is burnt into its pixels.
+        CannotClean: it is damaged, holds no pixels or waveform, or states that text is burnt into its pixels.
     """
     with quietly():
         dataset = read_dataset(content)
@@ -71,7 +71,7 @@ def clean_dicom(content: bytes, pseudonyms: Pseudonyms) -> CleanFile:
         try:
             dataset.save_as(buffer, enforce_file_format=True)
         except Exception:
-            raise CannotClean("is a damaged DICOM file that cannot be written anew") from None
+            raise CannotClean("is a damaged DICOM file that cannot be written again") from None
         return CleanFile(buffer.getvalue(), words, look_at)
 
 
@@ -86,7 +86,7 @@ def _refuse_unclean(dataset: FileDataset) -> None:
     if not any(keyword in dataset for keyword in (*PIXELS, "WaveformSequence")):
         raise CannotClean("is a DICOM object without an image (a report, plan, document or directory)")
     if str(dataset.get("BurnedInAnnotation", "")).upper().startswith("Y"):
-        raise CannotClean("says that text is burnt into its pixels")
+        raise CannotClean("states that text is burnt into its pixels")
     class_uid = dataset.get("SOPClassUID", dataset.file_meta.get("MediaStorageSOPClassUID", ""))
     if class_uid not in UID_dictionary:
         raise CannotClean("is a DICOM object of a private class")
@@ -100,7 +100,7 @@ def _look_at(dataset: FileDataset) -> Iterator[str]:
     if dataset.get("BurnedInAnnotation") != "NO" and (modality in BURNS_IN or secondary):
         yield "such images often have text burnt in"
     if dataset.get("RecognizableVisualFeatures") == "YES":
-        yield "the file says that the patient can be recognised"
+        yield "the header states that the patient can be recognised"
     elif modality in ("CT", "MR", "PT") and dataset.get("BodyPartExamined") in ("HEAD", "BRAIN", "FACE", "SKULL"):
         yield "a face can be rendered from a head scan"
 

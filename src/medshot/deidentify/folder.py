@@ -53,12 +53,12 @@ class Deidentified:
 
 
 def deidentify(source: Path, out: Path) -> Deidentified:
-    """Write a copy of `source` without what tells who its patients are, and when.
+    """Write a copy of `source` without what identifies its patients.
 
     DICOM follows the Basic Application Level Confidentiality Profile (PS3.15 Annex E), pictures and volumes lose all
     but what shows and places them, and no pixel changes. Files get numbers for names, the same for files of the same
-    stem; manifests follow. Whatever cannot be cleaned is left out. `deidentification.json` tells what was done without
-    repeating a value, and calls left-out files by their place in the source's sorted order.
+    stem; manifests follow. What cannot be cleaned is left out. `deidentification.json` records what was done, repeats
+    no value, and refers to left-out files by their place in the source's sorted order.
 
     Args:
         source: a folder, or a manifest, whose images alone are then taken. Nothing in it is changed, no link in it is
@@ -122,8 +122,8 @@ def _files_of(manifest: Path, root: Path, paths: list[Path]) -> list[Path]:
 
 @dataclass
 class _Copy:
-    """The copy while it grows: files go into numbered folders, which get their names back at the end if these may
-    be kept, since only then all patients' names are known."""
+    """The copy while it is written, into numbered folders. Those whose names may be kept get them back at the end, when
+    all patients' names are known."""
 
     root: Path
     folder: Path
@@ -173,8 +173,7 @@ class _Copy:
         self.files.append((place, {"kind": kind.name, "removed": dict(found), "look_at": list(clean.look_at)}))
 
     def _place(self, path: Path, suffix: str) -> Path:
-        """Return a path of numbers: files with the same stem have the same, so that an image and its mask still match.
-        """
+        """Return a path of numbers, the same for files of the same stem, so that an image and its mask still match."""
         stem = re.sub(r"(\.nii)?\.[^.]*$", "", path.name)
         number = self.numbers.setdefault(stem, len(self.numbers) + 1)
         parent = Path()
@@ -189,7 +188,7 @@ class _Copy:
         return place
 
     def finish(self) -> None:
-        """Give folders their names back where these may be kept, write the manifests and the report."""
+        """Give folders their names back if these may be kept, write the manifests and the report."""
         self.names = {number: name if self._may_stay(name) else number for number, name in self.names.items()}
         for given in sorted(self.folders.values(), key=lambda name: -int(name.removeprefix("folder-"))):
             for place in self.folder.rglob(given):
@@ -209,7 +208,7 @@ class _Copy:
                 "version": version("medshot"),
                 "method": "DICOM PS3.15 Annex E, Basic Application Level Confidentiality Profile, dates moved back by "
                 "days for each patient; other formats: all but what shows and places the pixels is dropped",
-                "files": [{"file": self.final(place)} | told for place, told in self.files],
+                "files": [{"file": self.final(place)} | entry for place, entry in self.files],
                 "manifests": self.report,
                 "left_out": [{"number": number, "reason": reason} for number, _, reason in self.left_out],
                 "kept_folder_names": sorted(name for number, name in self.names.items() if name != number),

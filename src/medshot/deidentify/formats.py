@@ -82,8 +82,8 @@ class CleanCopy:
 
     Args:
         content: the file.
-        words: words of the patient's name and id, which must stand in no folder name either.
-        look_at: why a person should look at the pixels.
+        words: words of the patient's name and id, which must not be in a folder name either.
+        look_at: reasons for a person to look at the pixels.
     """
 
     content: bytes
@@ -96,11 +96,11 @@ class Format:
     """A file format that can be cleaned.
 
     Args:
-        name: what people call it.
-        suffix: what its names end with.
-        find: what identifies in the content.
-        clean: the content without it.
-        same: whether two files hold the same pixels, where that can be asked.
+        name: its usual name.
+        suffix: the end of its file names.
+        find: finds what identifies in the content.
+        clean: returns the content without it.
+        same: whether two files hold the same pixels, as far as can be checked.
     """
 
     name: str
@@ -123,14 +123,14 @@ def identifying(path: Path) -> list[Identifying]:
     try:
         return identifying_content(read_limited(path))
     except CannotClean as reason:
-        raise InputError(f"{shown(path)} {reason}; what in it identifies cannot be told, keep it inside.") from None
+        raise InputError(f"{shown(path)} {reason}; it may identify a patient, so do not share it.") from None
 
 
 def identifying_content(content: bytes) -> list[Identifying]:
     """Find what identifies in the bytes of a file; CannotClean if they are damaged or of an unknown format."""
     try:
         return identifying_in_table(content)
-    except CannotClean:  # it is no table
+    except CannotClean:  # it is not a table
         return format_of(content).find(content)
 
 

@@ -38,10 +38,10 @@ _SURNAME_FIRST = re.compile(r"(?<![^\W_])[A-Z][a-zà-ÿ]{2,}, ?[A-Z][a-zà-ÿ]{2
 
 
 def identifying_name(path: PurePath | str) -> list[Identifying]:
-    """Find what the names in a path tell about a patient, as far as their form shows it.
+    """Find what identifies a patient in the names of a path, as far as their form shows it.
 
     Dates in many forms, ages, a sex beside a number, accession-like numbers, DICOM identifiers, `Name^First` and
-    `Name, First`. A name that is a plain word is not seen: nothing tells `baker.png` from a bread.
+    `Name, First`. A name that is a plain word is not found: `baker.png` may be a person or a trade.
 
     Args:
         path: a path or a part of one; give it relative to the folder of the data.

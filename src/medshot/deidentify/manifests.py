@@ -12,7 +12,7 @@ from medshot.errors import InputError
 from medshot.imaging.pseudonyms import SECRET_LENGTH, CannotClean, Identifying, Pseudonyms
 from medshot.tasks.manifest import NAMED, Manifest, read_manifest
 
-OLDEST = 89  # years; older ages are told apart by few (HIPAA, 45 CFR 164.514(b)(2)(i)(C))
+OLDEST = 89  # years; few patients share an older age (HIPAA, 45 CFR 164.514(b)(2)(i)(C))
 _CATEGORIES = 50  # a column of text with more values than this is not one of categories
 _PATIENT = re.compile(r"(?:patient|subject|case|participant)(?:[ _-]?id)?|pid|mrn", re.IGNORECASE)
 _LABEL = re.compile(r"label|class|split|sex|gender", re.IGNORECASE)
@@ -50,12 +50,12 @@ def read_table(content: bytes) -> Manifest:
         raise CannotClean("is a table that cannot be read as a manifest with a column of images") from None
     if manifest.harmful:
         lines = ", ".join(str(problem.line) for problem in manifest.harmful[:3])
-        raise CannotClean(f"is a manifest with rows that cannot be used (line {lines}); medshot check tells why")
+        raise CannotClean(f"is a manifest with rows that cannot be used (line {lines}); medshot check lists them")
     return manifest
 
 
 def identifying_in_table(content: bytes) -> list[Identifying]:
-    """Find the columns of a manifest that tell who or when, by number; CannotClean if it is no manifest."""
+    """Find the identifying columns of a manifest, by number; CannotClean if it cannot be read as one."""
     manifest = read_table(content)
     found: list[Identifying] = []
     for number, (name, column) in enumerate(manifest.columns.items(), 1):
@@ -79,7 +79,7 @@ def clean_table(manifest: Manifest, new_path: Callable[[str], str | None], pseud
     Args:
         manifest: the source's.
         new_path: returns the new path of an image from its old one, None if it was left out.
-        pseudonyms: those of this run.
+        pseudonyms: the pseudonyms of this run.
 
     Raises:
         CannotClean: none of its images is in the copy.
@@ -124,7 +124,7 @@ def _column(
     if of_images or (any(paths) and all(path is not None for path in paths)):
         return "new file names", [path or "" for path in paths]
     if _TELLING.search(name):
-        return "removed: such columns tell who or when", None
+        return "removed: such columns name persons or dates", None
     if any(identifying_text(value) for value in values):
         return "removed: values look like names, dates, ages or identifiers", None
     if _AGE.fullmatch(name):

@@ -113,7 +113,7 @@ def clean_jpeg(content: bytes) -> bytes:
 
 
 def identifying_in_exif(exif: bytes) -> list[Identifying]:
-    """Find the EXIF tags that tell who, where or when, and the thumbnail."""
+    """Find the EXIF tags that name persons, places or times, and the thumbnail."""
     tags = _exif(exif)
     names = set()
     for group in (tags, tags.get_ifd(IFD.Exif)):
@@ -125,7 +125,7 @@ def identifying_in_exif(exif: bytes) -> list[Identifying]:
 
 
 def same_pixels(before: bytes, after: bytes) -> bool:
-    """Whether two PNG or JPEG files decode to the same pixels, all frames; raises what Pillow raises where damaged."""
+    """Whether all frames of two PNG or JPEG files have the same pixels; raises Pillow's errors if one is damaged."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(BytesIO(before)) as first, Image.open(BytesIO(after)) as second:

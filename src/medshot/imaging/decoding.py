@@ -23,7 +23,7 @@ from medshot.imaging.scan import Image, Scan, Volume
 def decoded(path: Path, shape: GridInput) -> Image | Volume:
     """Decode the picture or the volume of a path, whichever `shape` takes.
 
-    A scan comes as `display` shows it, a volume isotropic and turned to slices from the feet up where its place is
+    A scan comes as `display` renders it, a volume isotropic and turned to slices from the feet up if its place is
     known, and a waveform as the page of a recorder.
 
     Raises:
@@ -108,7 +108,7 @@ def _header_keys(path: Path) -> dict[str, str]:
     try:
         with quiet():
             return keys(dcmread(path, stop_before_pixels=True), identity=False, assumed=[])
-    except Exception:  # whoever reads the image says what is wrong with it
+    except Exception:  # reading the image raises what is wrong with it
         return dict.fromkeys(("patient", "study", "series"), "")
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
-from medshot.audit import Audit, Example, Finding, Pictures, Verdict
+from medshot.audit import Audit, Example, Finding, SampleImages, Verdict
 from medshot.errors import InputError
 from medshot.reporting.examples import thumbnail
 from medshot.reporting.html import INK, PALETTE, SETTINGS, environment, tidy
@@ -70,7 +70,7 @@ def write_check(folder: Path, audit: Audit) -> None:
 
 def check_html(audit: Audit) -> str:
     """Return the findings as one self-contained HTML document, without scripts or external links."""
-    pictures = {name: Pictures(task) for name, task in audit.tasks.items()}
+    pictures = {name: SampleImages(task) for name, task in audit.tasks.items()}
     sections = [
         (harm, *TITLES[harm], [(finding, _groups(finding, pictures)) for finding in findings])
         for harm, findings in groupby(audit.verdict.findings, lambda finding: finding.harm)
@@ -99,7 +99,7 @@ def _rows(verdict: Verdict) -> list[dict[str, str | float]]:
     ]
 
 
-def _groups(finding: Finding, pictures: dict[str, Pictures]) -> list[list[FindingImage]]:
+def _groups(finding: Finding, pictures: dict[str, SampleImages]) -> list[list[FindingImage]]:
     """Return the images of a finding; those that belong together, such as copies, are in one list."""
     return [
         [_finding_image(example, pictures) for example in group]
@@ -107,7 +107,7 @@ def _groups(finding: Finding, pictures: dict[str, Pictures]) -> list[list[Findin
     ]
 
 
-def _finding_image(example: Example, pictures: dict[str, Pictures]) -> FindingImage:
+def _finding_image(example: Example, pictures: dict[str, SampleImages]) -> FindingImage:
     if example.row < 0:
         return FindingImage(example.image, example.caption, None)
     of_task = pictures[example.task]

@@ -2,7 +2,7 @@
 
 Every slice is painted from tissues whose brightness depends on the hospital's sequence, then suffers the
 coil's bias field, limited resolution and Rician noise. Slice level, anatomy and scanner are drawn alike for
-all classes: only the tumour, and the tissue that it pushes aside, tells them apart.
+all classes: only the tumour, and the tissue that it pushes aside, distinguishes them.
 """
 
 import numpy as np

@@ -50,7 +50,7 @@ HOSPITAL = {  # lowest and highest value over hospitals
     "field_of_view": (0.87, 1.02),
     "collimation": (-0.05, 0.05),  # width of the black border in half films; none below 0
     "marker": (0.0, 1.0),  # share of films with a side marker
-    "inspiration": (-0.07, 0.06),  # how much lower the diaphragm stands
+    "inspiration": (-0.07, 0.06),  # how much lower the diaphragm is
     "pose_spread": (0.01, 0.035),
     "nodule_radius_low": (0.50, 0.75),  # cm
     "nodule_radius_high": (1.0, 1.7),  # cm

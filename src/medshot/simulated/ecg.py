@@ -1,6 +1,6 @@
 """Scanned pages of twelve-lead electrocardiograms: sinus rhythm, atrial fibrillation, or ST elevation.
 
-Three rows of four leads, 2.5 seconds each, stand above a strip of lead II that shows the rhythm. The traces
+Three rows of four leads, 2.5 seconds each, are above a strip of lead II that shows the rhythm. The traces
 come from `electrocardiogram`, the page that they are written on from `ecg_page`.
 """
 

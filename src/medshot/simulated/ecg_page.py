@@ -58,8 +58,8 @@ def scan(
         page = photographed(page, camera, final, hospital["surround"])
         page = cv2.GaussianBlur(page, (0, 0), hospital["blur"] * size) * light[i][:, :, None] + noise[i]
         images.append(compressed(to_uint8(page), hospital["jpeg_quality"]))
-        seen = where.reshape(4, low.shape[1], -1).any(axis=-1)
-        marked = photographed(inked(low, np.where(seen, high, low), shape), camera, final, 0.0)
+        visible = where.reshape(4, low.shape[1], -1).any(axis=-1)
+        marked = photographed(inked(low, np.where(visible, high, low), shape), camera, final, 0.0)
         masks.append(marked > 0.3 * max(marked.max(), 1e-3))
     return np.stack(images), np.stack(masks)
 
@@ -72,7 +72,7 @@ def pen_range(
     columns = round(SECONDS * SPEED * pixels)
     base = TOP + ROW * np.arange(4)[:, None, None]
     y = ((base - hospital["gain"] * rows.reshape(4, columns, -1)) * pixels).clip(0, shape[0] - 1)
-    # The pen does not leave the paper: each column reaches to where the next one starts.
+    # The pen does not leave the paper: each column reaches to the start of the next one.
     following = np.concatenate([y[:, 1:, :1], y[:, -1:, -1:]], axis=1)
     y = np.concatenate([y, following], axis=2)
     width = max(1, round(hospital["pen"] * pixels))

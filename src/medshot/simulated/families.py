@@ -24,7 +24,7 @@ def simulate(family: str, *, seed: int, patients: int = 20, size: int = 64, diff
         InputError: the family is unknown or a number is out of range.
     """
     if family not in FAMILIES:
-        raise InputError(f"'{family}' is no simulated family; choose one of {', '.join(FAMILIES)}.")
+        raise InputError(f"'{family}' is not a simulated family; choose one of {', '.join(FAMILIES)}.")
     if seed < 0 or patients < 1 or size < 16 or not 0 <= difficulty <= 1:
         raise InputError(
             f"seed={seed}, patients={patients}, size={size}, difficulty={difficulty} cannot be simulated; give a seed "

@@ -3,7 +3,7 @@
 Tissues have their Hounsfield units in the portal venous phase, as far as the hospital's timing got there. Then comes
 the scanner: resolution within the slice, slices of some thickness put back on cubes, quantum noise, cupping and the
 window in which the hospital saves its volumes. Patients and scanners are drawn alike for all classes, and place and
-size of a lesion for all kinds. Brightness tells the kinds apart only in part; texture, outline and rim tell the rest.
+size of a lesion for all kinds. Brightness distinguishes the kinds only in part; texture, outline and rim do the rest.
 """
 
 from dataclasses import dataclass

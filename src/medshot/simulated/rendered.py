@@ -18,9 +18,9 @@ class Rendered:
             `(images, depth, height, width)`.
         labels: class of each image, an index into the family's `CLASSES`.
         patients: patient of each image.
-        masks: where the finding is; empty where there is none.
+        masks: the pixels of the finding; empty if there is none.
         positions: centre of the finding as (x, y), in a volume (x, y, z), each in 0..1 of width, height and depth; NaN
-            where there is none.
+            if there is none.
         parameters: what was drawn for this task (scanner, population, finding), by name.
     """
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from medshot.simulated.texture import smooth_step
-from medshot.simulated.vertebrae import NODES_PER_LEVEL, Column, RowTable, Stack, along, band, follow, of_level
+from medshot.simulated.vertebrae import NODES_PER_LEVEL, RowTable, SpineLine, Stack, along, band, follow, of_level
 
 LOWEST, HIGHEST = -6.0, 13.0  # levels
 LEVEL_HEIGHT = ((-6, -3, -1, 0, 4, 8, 13), (1.6, 2.2, 2.9, 3.6, 3.5, 2.9, 2.4))  # cm
@@ -44,7 +44,7 @@ class Loin:
         vessel: how much of the aorta lies in the slice.
     """
 
-    column: Column
+    column: SpineLine
     slip: Float[np.ndarray, "images levels"]
     dryness: Float[np.ndarray, "images discs"]
     marrow: Field

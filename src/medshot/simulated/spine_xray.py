@@ -22,7 +22,7 @@ CLASSES = ("normal", "scoliosis")
 FLIP = False
 
 HOSPITAL = {  # lowest and highest value over hospitals
-    "scale": (0.72, 0.98),  # mean body size; small where children come
+    "scale": (0.72, 0.98),  # mean body size; small if there are children
     "scale_spread": (0.02, 0.07),
     "girth": (0.92, 1.15),
     "field_of_view": (56.0, 70.0),  # cm, height of the film for a grown adult
@@ -42,7 +42,7 @@ HOSPITAL = {  # lowest and highest value over hospitals
     "black": (2.0, 12.0),  # percentile of the film that is shown black
     "white": (99.3, 99.95),  # and white
     "collimation": (0.0, 0.05),  # of the film's width
-    "marker": (-1.0, 1.0),  # where the side marker stands; none below 0
+    "marker": (-1.0, 1.0),  # place of the side marker; none below 0
 }
 WIDTH = 0.6  # of the height
 AIR = 12.0  # exposure, against a mean body, at which a film is black

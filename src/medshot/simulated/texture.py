@@ -45,7 +45,7 @@ def smooth_field(
     """
     height, width = (size, size) if isinstance(size, int) else size
     spacing = scale / 2  # two nodes per detail
-    reach = 4  # nodes beyond the border, where the filter still sees
+    reach = 4  # nodes beyond the border, that the filter still reaches
     rows, columns = (ceil(side / max(height, width) / spacing) + 1 + 2 * reach for side in (height, width))
     white = rng.standard_normal((images, rows, columns), dtype=np.float32)
     smooth = gaussian_filter(white, (0, 1, 1))[:, reach:-reach, reach:-reach]

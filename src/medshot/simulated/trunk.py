@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from medshot.simulated.texture import smooth_step
-from medshot.simulated.vertebrae import Column, RowTable, Stack, along, band, follow, of_level
+from medshot.simulated.vertebrae import RowTable, SpineLine, Stack, along, band, follow, of_level
 
 LOWEST, HIGHEST = -7.0, 24.0  # levels
 LEVEL_HEIGHT = ((-7, 0, 4, 8, 16, 17, 24), (3.6, 3.5, 3.3, 2.6, 1.85, 1.7, 1.6))  # cm
@@ -35,7 +35,7 @@ class Trunk:
         column: centre lines of the spines.
         turn: axial rotation of the vertebrae along the column, in radians.
         wobble: small differences of the vertebrae in height and width.
-        bowel: random field that says where the bowel holds gas.
+        bowel: random field that decides which bowel holds gas.
         scale: size against a grown adult.
         girth: width of the soft tissue against the skeleton.
         mineral: mineral content of the bones.
@@ -44,7 +44,7 @@ class Trunk:
         heart: size of the heart.
     """
 
-    column: Column
+    column: SpineLine
     turn: Float[np.ndarray, "images nodes"]
     wobble: Float[np.ndarray, "images levels"]
     bowel: Float[np.ndarray, "images rows columns"]

@@ -20,7 +20,7 @@ Profile = Float[np.ndarray, "images nodes"]
 
 
 @dataclass(frozen=True)
-class Column:
+class SpineLine:
     """The centre lines of several spines, from below upwards.
 
     Args:
@@ -66,25 +66,25 @@ def stack_levels(
     x: Float[np.ndarray, " images"],
     y: Float[np.ndarray, " images"],
     anchor: float = 0.0,
-) -> Column:
+) -> SpineLine:
     """Build spines upwards from their lowest node.
 
     Args:
         levels: heights of the nodes.
         tilt: tilt at each node, in radians.
         height: centimetres per level at each node.
-        x: where the anchor lies, in cm.
-        y: where the anchor lies, in cm.
+        x: the place of the anchor, in cm.
+        y: the place of the anchor, in cm.
         anchor: a level.
     """
     step = (levels[1] - levels[0]) * height
     rise = np.cumsum(step * np.stack([np.sin(tilt), -np.cos(tilt)]), axis=2)
     origin = np.stack([np.interp(anchor, levels, line) for line in rise.reshape(-1, levels.size)]).reshape(2, -1, 1)
     across, up = rise - origin
-    return Column(levels, x[:, None] + across, y[:, None] + up, tilt)
+    return SpineLine(levels, x[:, None] + across, y[:, None] + up, tilt)
 
 
-def cobb_angle(column: Column, lowest: float = 0, highest: float = 17) -> Float[np.ndarray, " images"]:
+def cobb_angle(column: SpineLine, lowest: float = 0, highest: float = 17) -> Float[np.ndarray, " images"]:
     """Return the greatest difference of tilt between two levels, in degrees."""
     within = (column.levels >= lowest) & (column.levels <= highest)
     return np.rad2deg(np.ptp(column.tilt[:, within], axis=1))
@@ -98,7 +98,7 @@ class RowTable:
         rows: how many rows to tabulate between the lowest and the highest node.
     """
 
-    def __init__(self, column: Column, rows: int = 1024) -> None:
+    def __init__(self, column: SpineLine, rows: int = 1024) -> None:
         self.column = column
         self.top, self.bottom = float(column.y.min()), float(column.y.max())
         self.rows = rows
@@ -121,7 +121,7 @@ class RowTable:
         )
 
 
-def follow(column: Column, x: Stack, y: Stack, widest: float) -> tuple[Stack, Stack]:
+def follow(column: SpineLine, x: Stack, y: Stack, widest: float) -> tuple[Stack, Stack]:
     """Return the coordinates along and across the spine of every pixel.
 
     Args:

@@ -17,8 +17,8 @@ class Episode:
     """One draw from a task; no patient is in both its support and its query.
 
     Args:
-        task: what it was drawn from.
-        classes: the drawn classes, as indices into `task.classes`; label k below means `classes[k]`.
+        task: its task.
+        classes: the drawn classes, as indices into `task.classes`; label k below is `classes[k]`.
         support: samples to adapt on, indices into the task.
         support_labels: their labels, 0 to ways - 1.
         query: samples to score on.
@@ -45,9 +45,9 @@ class Support:
     Args:
         images: `(tasks, support, channels, *spatial)` in [0, 1], or the same without `tasks` for one task.
         labels: `(tasks, support)`, 0 to ways - 1.
-        weights: `(tasks, support)`; 0 marks padding, which a learner must not feel.
+        weights: `(tasks, support)`; 0 marks padding, which must not affect a learner.
         ways: the number of classes.
-        patients: `(tasks, support)`, the same number for images of one patient; None where every image is its own.
+        patients: `(tasks, support)`, the same number for images of one patient; None if each image is a patient.
     """
 
     images: Float[Tensor, "..."]
@@ -105,8 +105,8 @@ class Episodes:
 
     Args:
         images: `(images, channels, *spatial)` in [0, 1].
-        support_side: what each task adapts on.
-        query_side: what it is scored on.
+        support_side: the samples that each task adapts on.
+        query_side: the samples that it is scored on.
         ways: the number of classes.
     """
 
@@ -138,7 +138,7 @@ def collate(episodes: Sequence[Episode], shape: InputSpec, device: torch.device 
     Args:
         episodes: all of the same way.
         shape: the image shape that the learner declares.
-        device: where the tensors go.
+        device: the device of the tensors.
     """
     tasks = {id(episode.task): episode.task for episode in episodes}
     used = {

@@ -20,7 +20,7 @@ def divide(
 ) -> dict[int, int]:
     """Assign every patient to one part so that each class spreads evenly, or by `shares`; the scarcest class first.
 
-    A class whose patients are also in other classes may be left without some part; `serve` tells whether it must be.
+    A class whose patients are also in other classes may be left without some part; `serve` finds whether it must be.
 
     Args:
         pools: the patients of each class.
@@ -44,8 +44,8 @@ def divide(
 def serve(pools: Sequence[np.ndarray], needs: Sequence[int], rng: np.random.Generator) -> dict[int, int] | None:
     """Assign as few patients to parts as give every class `needs[part]` patients in each part; None if none do.
 
-    A patient of several classes serves all of them in one part, so this is no matching but an integer program. Patients
-    of the same classes are interchangeable, which keeps it small.
+    A patient of several classes serves all of them in one part, so this is an integer program and not a matching.
+    Patients of the same classes are interchangeable, which keeps it small.
 
     Args:
         pools: the patients of each class.

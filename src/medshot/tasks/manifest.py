@@ -78,7 +78,7 @@ class Manifest:
 
     @property
     def patients(self) -> Sequence[str] | None:
-        """The patient of each row, or None if there is no such column."""
+        """The patient of each row, or None if the column is missing."""
         return self.columns.get(PATIENT)
 
     def images(self) -> dict[str, list[Path | None]]:
@@ -133,7 +133,7 @@ def read_manifest(
         content: the bytes of the file, if they were read already.
 
     Raises:
-        InputError: it is no table with these columns, or no row of it can be used.
+        InputError: these columns are missing, or no row can be used.
     """
     with _opened(path, content) as file:
         delimiter = _delimiter_of(file.readline(_HEADER_LIMIT), label)

@@ -10,7 +10,7 @@ from medshot.imaging import InputSpec
 from medshot.tasks.task import Task
 
 MARKS = 32
-"""Of a task: how many hashes of its images tell it from others."""
+"""The number of hashes of its images by which a task is recognised."""
 
 
 class TaskRecord(BaseModel):
@@ -40,8 +40,7 @@ def task_records(tasks: Sequence[Task]) -> list[TaskRecord]:
 
 
 def training_images(tasks: Sequence[Task], shape: InputSpec) -> dict[str, UInt8[np.ndarray, "_ bytes"]]:
-    """Return what identifies the images of tasks: the content hash of every image, and a fingerprint for each sample.
-    """
+    """Return what identifies images of tasks: every image's content hash, and a fingerprint for each sample."""
     hashes = [bytes.fromhex(digest) for task in tasks for of_one in task.hashes_of_each() for digest in of_one]
     prints = [shape.fingerprints(task.images)[task.rows] for task in tasks]
     return {
@@ -53,7 +52,7 @@ def training_images(tasks: Sequence[Task], shape: InputSpec) -> dict[str, UInt8[
 def marks_of(task: Task) -> tuple[str, ...]:
     """Return what identifies a task's images under any name: the first digits of the smallest content hashes.
 
-    Tasks that share most of their images share marks, since the smallest of the one are mostly those of the other
+    Tasks that share most of their images share marks, since their smallest hashes are mostly the same
     (Broder, On the resemblance and containment of documents, 1997).
     """
     return tuple(sorted({digest[:8] for of_one in task.hashes_of_each() for digest in of_one})[:MARKS])

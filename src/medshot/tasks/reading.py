@@ -74,7 +74,7 @@ def read_archive(path: Path) -> tuple[StackedImages, list[str], list[str]]:
     """Read the images of a MedMNIST archive, and the label and the split of each as text.
 
     Raises:
-        InputError: it is no such archive, or labels are below 0.
+        InputError: the archive is of another kind, or labels are below 0.
     """
     splits = read_medmnist_splits(path)
     images, labels = (np.concatenate([pair[k] for pair in splits.values()]) for k in (0, 1))

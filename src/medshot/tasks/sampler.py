@@ -22,7 +22,7 @@ def draw_episode(
     altogether, even if the same patient has images of another class.
 
     Args:
-        task: what to draw from.
+        task: the task to draw from.
         shots: labelled patients per class.
         rng: the source of randomness.
         queries: the most query patients per class, one image each; all that remain if left out.
@@ -30,7 +30,7 @@ def draw_episode(
 
     Raises:
         InputError: `shots`, `queries` or `ways` is out of range.
-        TooFewPatients: a class has too few patients; the sentence says which.
+        TooFewPatients: a class has too few patients; the sentence names it.
     """
     _check(task, shots, queries, ways)
     classes = tuple(int(c) for c in rng.permutation(len(task.classes))[:ways])
@@ -79,7 +79,7 @@ def _episodes_of_folds(
     shots: int,
     rng: np.random.Generator,
 ) -> list[Episode]:
-    """Draw an episode for each fold outside of which every class has a patient."""
+    """Draw an episode for each fold that leaves every class a patient outside."""
     episodes = []
     for fold in range(max(fold_of.values()) + 1):
         outside = [np.array([p for p in pool if fold_of[p] != fold], dtype=int)[:shots] for pool in pools]

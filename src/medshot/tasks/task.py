@@ -17,13 +17,13 @@ class Task:
     """One labelled problem.
 
     Args:
-        name: what it is called in tables and errors.
-        images: where the pixels come from.
+        name: its name in tables and errors.
+        images: the source of the pixels.
         labels: class of each sample, an index into `classes`.
         classes: class names, two or more, each with at least one sample.
-        patients: who each sample is of: the unit that never stands on both sides of a split.
-        rows: the image of each sample, an index into `images`; all of them in order where it is left out.
-        source: the data set it was made from; tasks of one source may share images and are left out together.
+        patients: the patient of each sample, who is never on both sides of a split.
+        rows: the image of each sample, an index into `images`; all of them in order if left out.
+        source: the data set that it is from; tasks of one source may share images and are left out together.
         flip: whether a left-right mirror image keeps its label.
         dropped: how many rows of the manifest had no label and were left out.
 
@@ -124,7 +124,7 @@ def merge_classes(task: Task, groups: Sequence[Sequence[int]]) -> Task:
     """Return the task whose classes are these groups of the old ones, without classes that are in no group.
 
     Raises:
-        InputError: a class stands in two groups.
+        InputError: a class is in two groups.
     """
     members = [c for group in groups for c in group]
     if len(set(members)) < len(members):
