@@ -7,20 +7,19 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from medshot.audit.balance import balance_findings
+from medshot.audit.balance import balance_findings, split_findings
 from medshot.audit.cues import SampleImages
 from medshot.audit.duplicates import duplicate_findings
 from medshot.audit.facts import FactStore
 from medshot.audit.findings import Counts, Finding, Verdict, sorted_by_harm
 from medshot.audit.groups import CROP_WORK, Groups, grouped
-from medshot.audit.label_noise import label_findings, mixture_findings
+from medshot.audit.label_noise import label_findings
 from medshot.audit.listing import Listing, UnusableImage, listings, unusable_findings
 from medshot.audit.measuring import measure_all
-from medshot.audit.odd_images import odd_findings
+from medshot.audit.odd_images import mixture_findings, odd_findings
 from medshot.audit.privacy import privacy_findings
 from medshot.audit.sample import AuditedTask
 from medshot.audit.shortcuts import shortcut_findings
-from medshot.audit.splits import split_findings
 from medshot.errors import InputError
 from medshot.imaging import ImageSource
 from medshot.storage import shown

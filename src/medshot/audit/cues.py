@@ -24,6 +24,7 @@ Kind = Literal["made", "visible", "stated"]
 
 _COMMON = 20  # most values of a column that get a number of their own
 _BINS = 10
+_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,6 @@ def _name_patterns(task: AuditedTask, rows: np.ndarray) -> Float32[np.ndarray, "
 def _first_numbers(stems: Sequence[str]) -> Float32[np.ndarray, "samples bins"]:
     found = [re.search(r"\d+", stem) for stem in stems]
     return binned(np.array([float(match[0][:15]) if match else -1.0 for match in found]))
-
-
-_THREADS = 2
 
 
 class SampleImages:

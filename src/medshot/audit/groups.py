@@ -9,9 +9,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from medshot.audit.cues import SampleImages
-from medshot.audit.decoding import cropped_pairs
 from medshot.audit.findings import SHOWN, Example
-from medshot.audit.neighbours import near_pairs
+from medshot.audit.neighbours import cropped_pairs, near_pairs
 from medshot.audit.sample import AuditedTask, same
 
 CROP_WORK = 100_000_000  # pairs of images up to which crops are compared
@@ -20,6 +19,8 @@ _LOOKED_AT = 20_000  # pairs up to which the pictures themselves are compared
 _COARSELY, _FINELY = 0.93, 0.9  # correlation of near pairs at 16 and at 64 pixels per side
 
 Numbers = Int64[np.ndarray, " samples"]
+_OF_ONE_GROUP = 4
+Members = Bool[np.ndarray, " samples"]
 
 
 @dataclass(frozen=True)
@@ -162,11 +163,6 @@ def _counted(parts: Sequence[Int64[np.ndarray, " _"]]) -> Numbers:
         counted.append(np.where(part < 0, part, part + start))
         start += int(part.max(initial=-1)) + 1
     return np.concatenate(counted)
-
-
-_OF_ONE_GROUP = 4
-
-Members = Bool[np.ndarray, " samples"]
 
 
 def repeated(of: Numbers, here: Members) -> Members:

@@ -1,7 +1,7 @@
-"""Findings on labels that sure predictions contradict, and on mixtures of sizes, colours and file types."""
+"""Findings on labels that sure predictions contradict."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
@@ -9,8 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from medshot.audit.facts import MODALITIES, TYPES
-from medshot.audit.findings import Finding, Harm
+from medshot.audit.findings import Finding
 from medshot.audit.sample import AuditedTask
 from medshot.tasks.folds import patient_folds
 
@@ -86,134 +85,3 @@ def _cross_validated(
             warnings.simplefilter("ignore", ConvergenceWarning)
             probabilities[test] = model.fit(reduced[train], labels[train]).predict_proba(reduced[test])
     return probabilities
-
-
-COLOUR = 0.02  # mean distance of the channels above which a picture is in colour
-_DRAWN = 0.0005  # share of clearly coloured pixels
-_LETTERS = 5
-
-
-def mixture_findings(task: AuditedTask) -> Iterator[Finding]:
-    """Find mixtures of sizes, colours and file types, and marks and text in the pixels."""
-    numbers = task.numbers
-    yield from _sizes(task)
-    colour = numbers["colourfulness"] > COLOUR
-    coloured_grey = (numbers["channels"] == 3) & (numbers["colourfulness"] < 0.002)
-    if 0 < colour.sum() < len(task):
-        yield _mixed(
-            task, "mixed-colour", "doubtful" if 0.01 < colour.mean() < 0.99 else "note",
-            f"{colour.sum():,} of {len(task):,} images are in colour, the others grey: {_by_class(task, colour)}.",
-            "Look at them; read all as grey (--channels 1) if colour means nothing.",
-            np.flatnonzero(colour if colour.mean() < 0.5 else ~colour),
-        )  # fmt: skip
-    if coloured_grey.any():
-        yield _mixed(
-            task, "grey-stored-as-colour", "note",
-            f"{coloured_grey.sum():,} images are grey, stored with three channels.",
-            "Nothing; --channels 1 takes a third of the memory.", [],
-        )  # fmt: skip
-    yield from _kinds(
-        task, "mixed-bit-depths", [f"{int(bits)} bits" for bits in range(65)], numbers["bits"], "doubtful"
-    )
-    yield from _kinds(task, "mixed-file-types", [name or "other" for name in TYPES], numbers["type"], "note")
-    yield from _kinds(
-        task, "mixed-modalities", [name or "not named" for name in MODALITIES], numbers["modality"], "doubtful"
-    )
-    yield from _spacings(task)
-    yield from _marks(task)
-
-
-def _sizes(task: AuditedTask) -> Iterator[Finding]:
-    width, height = task.numbers["width"], task.numbers["height"]
-    sizes, counts = np.unique(np.stack([width, height]), axis=1, return_counts=True)
-    if len(counts) < 2:
-        return
-    aspect = width / height
-    spread = float(np.percentile(aspect, 97.5) / np.percentile(aspect, 2.5))
-    common = sizes[:, counts.argmax()]
-    other = (width != common[0]) | (height != common[1])
-    tiny = float(width.max() / width.min()) >= 4
-    yield _mixed(
-        task, "mixed-sizes", "doubtful" if tiny and other.mean() > 0.01 else "note",
-        f"There are {len(counts):,} sizes, from {int(width.min())}×{int(height.min())} to "
-        f"{int(width.max())}×{int(height.max())}; aspect ratios differ by a factor of {spread:.2f}.",
-        "Images are fitted with black bars, whose width then differs; crop them alike if the classes differ in shape.",
-        np.flatnonzero(other) if other.mean() < 0.1 else [],
-        sizes=len(counts), aspect_factor=round(spread, 3),
-    )  # fmt: skip
-
-
-def _kinds(task: AuditedTask, name: str, names: list[str], codes: np.ndarray, harm: Harm) -> Iterator[Finding]:
-    kinds, counts = np.unique(codes.astype(int), return_counts=True)
-    if len(kinds) > 1:
-        counted = ", ".join(f"{names[kind]} {count:,}" for kind, count in zip(kinds, counts, strict=True))
-        yield _mixed(
-            task, name, harm, f"There are {counted}.", "See to it that all were made in the same way.",
-            np.flatnonzero(codes == kinds[counts.argmin()]),
-            **{names[kind]: int(count) for kind, count in zip(kinds, counts, strict=True)},
-        )  # fmt: skip
-
-
-def _spacings(task: AuditedTask) -> Iterator[Finding]:
-    spacing = task.numbers["spacing_rows"]
-    known = spacing > 0
-    if known.any() and (not known.all() or spacing[known].max() > 1.25 * spacing[known].min()):
-        missing = f"; {np.sum(~known):,} images have none" if not known.all() else ""
-        yield _mixed(
-            task, "mixed-spacings", "doubtful",
-            f"Pixels measure from {spacing[known].min():.3g} to {spacing[known].max():.3g} mm{missing}.",
-            "Resample to one spacing if size matters.", np.flatnonzero(~known),
-        )  # fmt: skip
-
-
-def _marks(task: AuditedTask) -> Iterator[Finding]:
-    drawn = task.numbers["coloured"] > _DRAWN
-    if drawn.any() and np.mean(task.numbers["colourfulness"] > COLOUR) < 0.9:
-        yield _mixed(
-            task, "coloured-marks", "doubtful",
-            f"{drawn.sum():,} of {len(task):,} images are grey with clearly coloured pixels in them (lines, arrows, "
-            f"stamps): {_by_class(task, drawn)}.",
-            "Take films without marks, or read all as grey; if one class alone is marked, a model reads the marks.",
-            np.flatnonzero(drawn)[np.argsort(-task.numbers["coloured"][drawn])],
-            images=int(drawn.sum()),
-        )  # fmt: skip
-    written = (task.numbers["characters"] >= _LETTERS) | (task.numbers["burnt_in"] > 0)
-    if written.any():
-        yield _mixed(
-            task, "burnt-in-text", "doubtful" if written.mean() > 0.001 else "note",
-            f"{written.sum():,} of {len(task):,} images seem to have text in their margins: "
-            f"{_by_class(task, written)}.",
-            "Look whether it names patients, places or dates, and mask it.",
-            np.flatnonzero(written)[np.argsort(-task.numbers["characters"][written])],
-            images=int(written.sum()),
-        )  # fmt: skip
-
-
-def _by_class(task: AuditedTask, which: np.ndarray) -> str:
-    """Describe the share of these images in each class."""
-    totals = np.bincount(task.labels.codes, minlength=len(task.labels.names))
-    counts = np.bincount(task.labels.codes[which], minlength=len(totals))
-    shares = [
-        f"'{name}' {100 * n / of:.0f} %" for name, n, of in zip(task.labels.names, counts, totals, strict=True) if of
-    ]
-    return ", ".join(shares[:8])
-
-
-def _mixed(
-    task: AuditedTask,
-    name: str,
-    harm: Harm,
-    sentence: str,
-    advice: str,
-    samples: Sequence[int] | np.ndarray,
-    **numbers: float | int,
-) -> Finding:
-    return Finding(
-        name=name,
-        task=task.name,
-        harm=harm,
-        sentence=sentence,
-        advice=advice,
-        numbers=numbers,
-        examples=task.examples(samples),
-    )

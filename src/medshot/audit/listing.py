@@ -19,6 +19,7 @@ from medshot.tasks.reading import read_archive
 from medshot.tasks.searching import TaskLocation, found_tasks
 
 OWN_COLUMNS = ("image", "label", "patient")
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,6 @@ def _from_manifest(location: TaskLocation, manifest: Manifest, label: str, split
         problems=tuple(UnusableImage(f"{where} line {problem.line}", problem.what) for problem in manifest.harmful),
         dropped=manifest.unlabelled,
     )
-
-
-_NAMED = 3
 
 
 def unusable_findings(listing: Listing, unreadable: Sequence[UnusableImage]) -> Iterator[Finding]:

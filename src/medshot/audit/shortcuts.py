@@ -13,6 +13,12 @@ from medshot.tasks.folds import patient_folds
 
 _CHUNK = 64  # permutations at once
 _RIDGE = 1e-2
+LEVEL = 0.05  # chance of any false alarm in a task, over all its cues
+_WORTH = 0.1  # skill below which a shortcut is too weak to be named
+_HARMFUL = 0.2
+_RESTATED = 0.98
+_SAMPLES = 10_000  # samples that are enough to judge
+_CLASSES = 50
 
 
 @dataclass(frozen=True)
@@ -114,14 +120,6 @@ def _nearest_mean(train: np.ndarray, labels: np.ndarray, test: np.ndarray, class
         better = scores > best
         best, predicted = np.where(better, scores, best), np.where(better, c, predicted)
     return predicted
-
-
-LEVEL = 0.05  # chance of any false alarm in a task, over all its cues
-_WORTH = 0.1  # skill below which a shortcut is too weak to be named
-_HARMFUL = 0.2
-_RESTATED = 0.98
-_SAMPLES = 10_000  # samples that are enough to judge
-_CLASSES = 50
 
 
 def shortcut_findings(task: AuditedTask, seed: int = 0) -> Iterator[Finding]:
