@@ -57,7 +57,7 @@ def header_of(content: bytes) -> Header:
     """Count the identifying entries in the header of a file, given its bytes."""
     try:
         kinds = [place.kind for place in identifying_content(content)]
-    except CannotClean:  # it is of no kind whose header is known
+    except CannotClean:  # its format has no header that is searched
         return NO_HEADER
     named = sum(kind in ("name", "identifier") for kind in kinds)
     return Header(named, len(kinds) - named)
@@ -74,9 +74,9 @@ def decode(path: str) -> Decoded:
     scan = read(path)
     if scan.kind == "waveform":
         return Decoded(ecg_page(scan), scan.array, modality=scan.modality)
-    shown = of_array(display(scan) if len(scan.array) > 1 else display(scan)[0])
+    image = of_array(display(scan) if len(scan.array) > 1 else display(scan)[0])
     rows, columns = (step or 0.0 for step in scan.spacing[1:])
-    return Decoded(shown.picture, scan.array, (rows, columns), scan.modality, scan.burnt_in is True)
+    return Decoded(image.picture, scan.array, (rows, columns), scan.modality, scan.burnt_in is True)
 
 
 def of_array(image: Shaped[np.ndarray, "..."]) -> Decoded:

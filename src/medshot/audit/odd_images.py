@@ -14,7 +14,7 @@ _FAR = 8.0  # robust standard deviations
 _LIKE = 0.6  # the usual correlation with the median picture, for inversion to mean anything
 _LARGE = 100_000  # images in one step
 COLOUR = 0.02  # mean distance of the channels above which a picture is in colour
-_DRAWN = 0.0005  # share of clearly coloured pixels
+_MARKED = 0.0005  # share of clearly coloured pixels
 _LETTERS = 5
 
 
@@ -67,12 +67,12 @@ def odd_findings(task: AuditedTask) -> Iterator[Finding]:
         "look like negatives of the others (black and white exchanged)",
         "Invert them; DICOM's MONOCHROME1 is often forgotten.",
     )
-    known = flat | white | black | narrow | inverted
+    found = flat | white | black | narrow | inverted
     for name, what in (("mean", "brightness"), ("deviation", "contrast")):
         far = _distance(numbers[name])
         yield from _odd(
             task,
-            (far > _FAR) & ~known,
+            (far > _FAR) & ~found,
             f"unlike-in-{what}",
             "note",
             f"differ from the others in {what} by far",
@@ -205,15 +205,15 @@ def _spacings(task: AuditedTask) -> Iterator[Finding]:
 
 
 def _marks(task: AuditedTask) -> Iterator[Finding]:
-    drawn = task.numbers["coloured"] > _DRAWN
-    if drawn.any() and np.mean(task.numbers["colourfulness"] > COLOUR) < 0.9:
+    marked = task.numbers["coloured"] > _MARKED
+    if marked.any() and np.mean(task.numbers["colourfulness"] > COLOUR) < 0.9:
         yield _mixed(
             task, "coloured-marks", "doubtful",
-            f"{drawn.sum():,} of {len(task):,} images are grey with clearly coloured pixels in them (lines, arrows, "
-            f"stamps): {_by_class(task, drawn)}.",
+            f"{marked.sum():,} of {len(task):,} images are grey with clearly coloured pixels in them (lines, arrows, "
+            f"stamps): {_by_class(task, marked)}.",
             "Take films without marks, or read all as grey; if one class alone is marked, a model reads the marks.",
-            np.flatnonzero(drawn)[np.argsort(-task.numbers["coloured"][drawn])],
-            images=int(drawn.sum()),
+            np.flatnonzero(marked)[np.argsort(-task.numbers["coloured"][marked])],
+            images=int(marked.sum()),
         )  # fmt: skip
     written = (task.numbers["characters"] >= _LETTERS) | (task.numbers["burnt_in"] > 0)
     if written.any():

@@ -92,8 +92,8 @@ def _file_names(task: AuditedTask) -> Iterator[Finding]:
 def _column(task: AuditedTask, name: str, column: Categories) -> Iterator[Finding]:
     plain = re.sub(r"[^a-z]", "", name.lower())
     filled = [value for value in column.names if value]
-    for what, harm, known in _COLUMNS:
-        if plain in known:
+    for what, harm, names in _COLUMNS:
+        if plain in names:
             count = int(np.isin(column.codes, [k for k, value in enumerate(column.names) if value]).sum())
             old = sum(_number(value) >= 90 for value in filled) if what == "ages" else 0
             more = f"; {old} of the ages are 90 or more, which alone can name a person" if old else ""

@@ -27,7 +27,7 @@ from medshot.tasks.searching import FOLDER_MANIFEST
 REPORT = "deidentification.json"
 NOTE = (
     "For research. A person must look at this copy before it leaves: text burnt into pixels, faces in head scans and "
-    "what is rare about a patient are not seen by a program."
+    "what is rare about a patient are not found by a program."
 )
 
 
@@ -73,7 +73,7 @@ def deidentify(source: Path, out: Path) -> Deidentified:
         raise InputError(f"{shown(source)} does not exist; check the path.")
     root = source.parent if source.is_file() else source
     if out.resolve().is_relative_to(source.resolve()):
-        raise InputError(f"{shown(out)} lies inside {shown(source)}, which is not to be changed; choose another place.")
+        raise InputError(f"{shown(out)} lies inside {shown(source)}, which must not be changed; choose another place.")
     paths = _files(root)
     if source.is_file():
         paths = _files_of(source, root, paths)

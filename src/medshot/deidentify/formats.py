@@ -115,10 +115,10 @@ def identifying(path: Path) -> list[Identifying]:
 
     DICOM attributes (nested and private ones too), PNG chunks, EXIF and other JPEG segments, TIFF tags, text and
     extensions of NIfTI headers, key/value pairs and comments of NRRD and MetaImage, columns of a manifest. What is
-    burnt into pixels is not seen.
+    burnt into pixels is not found.
 
     Raises:
-        InputError: the file cannot be read, is damaged, or is of no kind that is known here.
+        InputError: the file cannot be read, is damaged, or of an unknown format.
     """
     try:
         return identifying_content(read_limited(path))

@@ -83,11 +83,11 @@ class _Reader:
     def directories(self) -> Iterator[tuple[int, list[_Entry], bytes]]:
         """Yield place, entries and the pointer to the next, of every page."""
         width = struct.calcsize(self.offset)
-        place, seen = self._number(self.offset, self.header - width), set()
+        place, visited = self._number(self.offset, self.header - width), set()
         while place:
-            if place in seen:
+            if place in visited:
                 raise CannotClean("is a damaged TIFF file")
-            seen.add(place)
+            visited.add(place)
             number = self._number(self.count, place)
             first = place + struct.calcsize(self.count)
             after = first + number * self.entry

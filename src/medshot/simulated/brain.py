@@ -131,7 +131,7 @@ def paint_head(
     paint(slices, hospital["marrow"], smooth_step((0.28 - diploe) / 0.15))
     paint(slices, hospital["dura"], smooth_step((inner + 0.008 - radius) / 0.01))
     paint(slices, hospital["fluid"], smooth_step((inner - 0.008 - radius) / 0.012))
-    surface = head.pial_distance(people, head.draw_folds(rng, len(x)), x, y, radius)
+    surface = head.pial_distance(people, head.sample_cortex(rng, len(x)), x, y, radius)
     brain = smooth_step((surface - people["atrophy"]) / 0.012 + 0.5)
     white = smooth_step((surface - people["atrophy"] - people["ribbon"]) / 0.02 + 0.5)
     paint(slices, hospital["grey"], brain)

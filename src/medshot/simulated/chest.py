@@ -167,9 +167,9 @@ def side_markers(rng: np.random.Generator, images: int, size: int, share: float)
     """Return the attenuation of a lead letter beside the patient's shoulder, on a share of the films."""
     canvas = 256
     markers = np.zeros((images, size, size), np.float32)
-    shown, left = rng.uniform(size=images) < share, rng.uniform(size=images) < 0.5
+    visible, left = rng.uniform(size=images) < share, rng.uniform(size=images) < 0.5
     places = rng.uniform(0.02, 0.10, (images, 2))
-    for index in np.flatnonzero(shown):
+    for index in np.flatnonzero(visible):
         letter = np.zeros((canvas, canvas), np.uint8)
         across = 1 - places[index, 0] - 0.06 if left[index] else places[index, 0]
         corner = (int(across * canvas), int((places[index, 1] + 0.08) * canvas))

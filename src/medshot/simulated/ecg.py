@@ -113,7 +113,7 @@ def affected_samples(
     since, interval = electrocardiogram.beat_offsets(hearts, times)
     stretched = since / np.sqrt(interval)
     segment = (stretched > 0.05) & (stretched < 0.36)
-    shown = np.array([[lead in leads for lead in LEADS] for leads in TERRITORIES], dtype=float)
-    leads = (territories @ shown)[:, :, None] * segment[:, None, :]
+    present = np.array([[lead in leads for lead in LEADS] for leads in TERRITORIES], dtype=float)
+    leads = (territories @ present)[:, :, None] * segment[:, None, :]
     strip = (np.arange(4) == 3)[:, None] & (labels == 1)[:, None, None]
     return (rows_of_leads(leads) > 0) | strip

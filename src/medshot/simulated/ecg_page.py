@@ -164,8 +164,8 @@ def viewpoint(rng: np.random.Generator, shape: tuple[int, int], hospital: dict[s
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     centre = corners.mean(axis=0)
     shift = rng.normal(0, 0.006, 2) + rng.uniform(-1, 1, (4, 2)) * hospital["perspective"]
-    seen = (corners - centre) * rng.uniform(0.97, 1.02) @ turn + centre + shift * width
-    return cv2.getPerspectiveTransform(corners.astype(np.float32), seen.astype(np.float32))
+    view = (corners - centre) * rng.uniform(0.97, 1.02) @ turn + centre + shift * width
+    return cv2.getPerspectiveTransform(corners.astype(np.float32), view.astype(np.float32))
 
 
 def fold(page: Page, share: float, rng: np.random.Generator) -> Page:
@@ -187,8 +187,8 @@ def photographed(
 ) -> Float[np.ndarray, "rows columns *colours"]:
     """Photograph the page at the final height and width."""
     height, width = page.shape[:2]
-    seen = cv2.warpPerspective(page, camera, (width, height), flags=cv2.INTER_LINEAR, borderValue=(surround,) * 3)
-    return cv2.resize(seen, final[::-1], interpolation=cv2.INTER_AREA)
+    view = cv2.warpPerspective(page, camera, (width, height), flags=cv2.INTER_LINEAR, borderValue=(surround,) * 3)
+    return cv2.resize(view, final[::-1], interpolation=cv2.INTER_AREA)
 
 
 def compressed(page: UInt8[np.ndarray, "height width 3"], quality: float) -> UInt8[np.ndarray, "height width 3"]:

@@ -51,7 +51,7 @@ def dura(patients: Patients) -> Float[np.ndarray, "images 1 1"]:
     return 1 - patients["scalp"] - patients["skull"]
 
 
-def draw_folds(rng: np.random.Generator, images: int) -> Float[np.ndarray, "images depths angles"]:
+def sample_cortex(rng: np.random.Generator, images: int) -> Float[np.ndarray, "images depths angles"]:
     """Sample the pattern of each cortex: sulci are where this periodic function of angle and depth is zero."""
     white = rng.standard_normal((images, 14, 110), dtype=np.float32)
     return gaussian_filter(white, (0, 1, 1), mode="wrap") * np.float32(2 * np.sqrt(np.pi))

@@ -84,12 +84,6 @@ def stack_levels(
     return SpineLine(levels, x[:, None] + across, y[:, None] + up, tilt)
 
 
-def cobb_angle(column: SpineLine, lowest: float = 0, highest: float = 17) -> Float[np.ndarray, " images"]:
-    """Return the greatest difference of tilt between two levels, in degrees."""
-    within = (column.levels >= lowest) & (column.levels <= highest)
-    return np.rad2deg(np.ptp(column.tilt[:, within], axis=1))
-
-
 class RowTable:
     """Profiles along the spine, looked up by the height y of a pixel.
 

@@ -193,10 +193,10 @@ def _images(
     task: Task, classes: Sequence[int], patients: Sequence[np.ndarray], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw one image per patient and class, shuffled, with labels by the place of the class in `classes`."""
-    drawn = [
+    chosen = [
         (rng.choice(task.members[c][int(patient)]), label)
         for label, (c, of_class) in enumerate(zip(classes, patients, strict=True))
         for patient in of_class
     ]
-    samples, labels = np.array(drawn, dtype=np.int64).T[:, rng.permutation(len(drawn))]
+    samples, labels = np.array(chosen, dtype=np.int64).T[:, rng.permutation(len(chosen))]
     return samples, labels
