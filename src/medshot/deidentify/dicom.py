@@ -35,8 +35,8 @@ _CODE = re.compile(r"[A-Za-z0-9.\-/{}\[\]%^*]{1,16}")
 
 
 @dataclass(frozen=True)
-class CleanFile:
-    """A DICOM file without what identifies.
+class CleanCopy:
+    """The clean content of one file.
 
     Args:
         content: the file.
@@ -45,11 +45,11 @@ class CleanFile:
     """
 
     content: bytes
-    words: frozenset[str]
-    look_at: tuple[str, ...]
+    words: frozenset[str] = frozenset()
+    look_at: tuple[str, ...] = ()
 
 
-def clean_dicom(content: bytes, pseudonyms: Pseudonyms) -> CleanFile:
+def clean_dicom(content: bytes, pseudonyms: Pseudonyms) -> CleanCopy:
     """Clean a file by the Basic Application Level Confidentiality Profile (PS3.15 Annex E); pixels are unchanged.
 
     Patient ids become pseudonyms, unique identifiers others, dates move back by one number of days for each patient
@@ -72,7 +72,7 @@ def clean_dicom(content: bytes, pseudonyms: Pseudonyms) -> CleanFile:
             dataset.save_as(buffer, enforce_file_format=True)
         except Exception:
             raise CannotClean("is a damaged DICOM file that cannot be written again") from None
-        return CleanFile(buffer.getvalue(), words, look_at)
+        return CleanCopy(buffer.getvalue(), words, look_at)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medshot.deidentify.dicom import clean_dicom
+from medshot.deidentify.dicom import CleanCopy, clean_dicom
 from medshot.deidentify.identifying import identifying_text
 from medshot.deidentify.manifests import identifying_in_table
 from medshot.deidentify.pictures import clean_jpeg, clean_png, identifying_in_jpeg, identifying_in_png, same_pixels
@@ -74,21 +74,6 @@ def _opened(content: bytes) -> np.lib.npyio.NpzFile:
 
 
 _WITHOUT_PREAMBLE = (b"\x08\x00", b"\x02\x00")
-
-
-@dataclass(frozen=True)
-class CleanCopy:
-    """The clean content of one file.
-
-    Args:
-        content: the file.
-        words: words of the patient's name and id, which must not be in a folder name either.
-        look_at: reasons for a person to look at the pixels.
-    """
-
-    content: bytes
-    words: frozenset[str] = frozenset()
-    look_at: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,22 +152,17 @@ def format_of(content: bytes) -> Format:
         return Format("npz", ".npz", identifying_in_arrays, _plain(clean_arrays))
     if starts_as(content, formats.METAIMAGE):
         return Format("MetaImage", ".mha", identifying_in_meta, _plain(clean_meta))
-    raise CannotClean("is of no kind that can be cleaned")
+    raise CannotClean("is of a format that cannot be cleaned")
 
 
 def _plain(clean: Callable[[bytes], bytes]) -> Callable[[bytes, Pseudonyms], CleanCopy]:
     return lambda content, _: CleanCopy(clean(content))
 
 
-def _clean_dicom(content: bytes, pseudonyms: Pseudonyms) -> CleanCopy:
-    clean = clean_dicom(content, pseudonyms)
-    return CleanCopy(clean.content, clean.words, clean.look_at)
-
-
 def _unpacked_nifti(content: bytes) -> bytes:
     plain = unzipped(content)
     if not is_nifti(plain):
-        raise CannotClean("is a gzip file of something else than NIfTI")
+        raise CannotClean("is a gzip file that holds no NIfTI file")
     return plain
 
 
@@ -190,5 +170,5 @@ def _clean_packed(content: bytes, _: Pseudonyms) -> CleanCopy:
     return CleanCopy(gzip.compress(clean_nifti(_unpacked_nifti(content)), compresslevel=6, mtime=0))
 
 
-DICOM = Format("DICOM", ".dcm", identifying_elements, _clean_dicom)
+DICOM = Format("DICOM", ".dcm", identifying_elements, clean_dicom)
 PACKED_NIFTI = Format("NIfTI", ".nii.gz", lambda content: identifying_in_nifti(_unpacked_nifti(content)), _clean_packed)
