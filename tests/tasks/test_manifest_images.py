@@ -93,3 +93,10 @@ def test_images_are_read_without_labels_too(tmp_path, names):
     images = read_images(path)
     assert images == {"flair": [tmp_path / names[0], tmp_path / names[1]], "post": [None, tmp_path / names[2]]}
     np.testing.assert_array_equal(sample_images(images).rows, [[0, MISSING], [1, 0]])
+
+
+@pytest.mark.parametrize("delimiter", ";\t|")
+def test_images_without_labels_may_be_delimited_by_any_character(tmp_path, names, delimiter):
+    rows = [("image:flair", "label"), (names[0], "x"), (names[1], "")]
+    path = write_manifest(tmp_path / "task.csv", rows, delimiter)
+    assert read_images(path) == {"flair": [tmp_path / names[0], tmp_path / names[1]]}

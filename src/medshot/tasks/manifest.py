@@ -214,7 +214,10 @@ def _delimiter_of(header: str, label: str | None) -> str | None:
             columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
         except csv.Error:
             continue
-        if image_columns(columns) and (label is None or label in columns):
+        named = image_columns(columns)
+        # under a wrong delimiter the whole header is one name that starts with `image:`
+        several = any(other in name for name in named for other in DELIMITERS)
+        if named and not several and (label is None or label in columns):
             return delimiter
     return None
 
