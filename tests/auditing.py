@@ -1,4 +1,4 @@
-"""Made data for the audit: smooth pictures that differ, written as files with a manifest."""
+"""Data for tests of the audit: smooth pictures that differ, written as files with a manifest."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from medshot.audit import Finding, audit
 
 
 def smooth(seed: int, count: int, size: int = 64) -> np.ndarray:
-    """Grey pictures of a few random blobs, each different from the others."""
+    """Make grey pictures of a few random blobs, each different from the others."""
     rng = np.random.default_rng(seed)
     coarse = rng.normal(128, 60, (count, 17, 17))
     pictures = [cv2.resize(one, (size, size), interpolation=cv2.INTER_CUBIC) for one in coarse]
@@ -22,7 +22,7 @@ def smooth(seed: int, count: int, size: int = 64) -> np.ndarray:
 def write_data(
     folder: Path, images: Sequence[np.ndarray], labels: Sequence[str], suffix: str = ".png", **columns: Sequence[str]
 ) -> Path:
-    """The pictures as files, and `task.csv` with these columns; returns the folder."""
+    """Write the pictures as files, and `task.csv` with these columns; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [["image", "label", *columns]]
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
@@ -33,21 +33,21 @@ def write_data(
 
 
 def found(*places: Path, **options: object) -> dict[str, Finding]:
-    """The findings by name, of data that has no two of one name."""
+    """Return the findings by name, of data that has no two of one name."""
     findings = audit(places, **options).verdict.findings
     return {finding.name: finding for finding in findings}
 
 
 def harms(findings: Mapping[str, Finding]) -> set[str]:
-    """The names of the harmful ones."""
+    """Return the names of the harmful ones."""
     return {name for name, finding in findings.items() if finding.harm == "harmful"}
 
 
 def named(count: int) -> list[str]:
-    """Patients, each another one."""
+    """Return patients that all differ."""
     return [f"p{number}" for number in range(count)]
 
 
 def two(count: int) -> list[str]:
-    """Labels of two classes in turn."""
+    """Return labels of two classes in turn."""
     return ["sound" if number % 2 else "ill" for number in range(count)]

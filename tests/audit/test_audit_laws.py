@@ -1,4 +1,4 @@
-"""What must hold for any data: it is never changed, every copy is found, and labels without a shortcut have none."""
+"""Laws of the audit: data is never changed, every copy is found, labels without a shortcut have none."""
 
 import hashlib
 import io
@@ -22,7 +22,7 @@ quick = settings(max_examples=12, suppress_health_check=[HealthCheck.function_sc
 
 
 def state(folder: Path) -> dict[str, tuple]:
-    """Everything that could change in a folder."""
+    """Return everything that could change in a folder."""
     return {
         str(path.relative_to(folder)): (
             path.stat().st_mtime_ns,
@@ -57,7 +57,7 @@ def test_a_check_never_changes_its_input(tmp_path_factory, classes):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
     before = state(folder)
-    with suppress(InputError):  # where not one of the files is an image
+    with suppress(InputError):  # if none of the files is an image
         audit(folder)
     assert state(folder) == before
 
@@ -127,8 +127,8 @@ def test_labels_without_a_shortcut_have_none_at_the_promised_rate():
 def test_a_shortcut_is_measured_as_strong_as_it_is(classes):
     rng = np.random.default_rng(1)
     labels = np.arange(400) % classes
-    told = np.where(rng.random(400) < 0.5, labels, rng.integers(0, classes, 400))
-    values = (told[:, None] == np.arange(classes)).astype(np.float32)
+    encoded_labels = np.where(rng.random(400) < 0.5, labels, rng.integers(0, classes, 400))
+    values = (encoded_labels[:, None] == np.arange(classes)).astype(np.float32)
     measured = predictability(values, labels, np.arange(400), permutations=199)
     assert measured.p == pytest.approx(1 / 200)
     assert measured.skill(classes) == pytest.approx(0.5, abs=0.1)

@@ -1,4 +1,4 @@
-"""The traps that real sets hold, as the README of ../shared/data lists them, are found again."""
+"""The traps in real sets, as the README of ../shared/data lists them, are found."""
 
 import csv
 import shutil
@@ -19,7 +19,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 def split_by_folder(source: Path, target: Path, **patients: bool) -> Path:
-    """The published form of a set: its split is the first part of each path."""
+    """Write the published form of a set: its split is the first part of each path."""
     rows = [["image", "label", "patient", "split"]]
     for row in rows_of(source):
         rows.append([str(source / row["image"]), row["label"], row["patient"], Path(row["image"]).parts[0]])

@@ -40,7 +40,7 @@ CELLS = {
 
 @st.composite
 def manifests(draw: st.DrawFn) -> bytes:
-    """A manifest with any of the usual mistakes, or with none."""
+    """Draw a manifest with any of the usual mistakes, or with none."""
     header = draw(st.sampled_from(HEADERS))
     sound = draw(st.booleans())
     rows = []
@@ -61,7 +61,7 @@ def manifests(draw: st.DrawFn) -> bytes:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an image of each name."""
+    """Write an image of each name into a folder."""
     folder = tmp_path_factory.mktemp("images")
     for name, written in zip(NAMES, write_images(textured(1, patients=4), folder), strict=True):
         (folder / written).rename(folder / name)
@@ -69,7 +69,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def samples(task: Task) -> list[tuple[str, ...]]:
-    """The names of the images of each sample."""
+    """Return the names of the images of each sample."""
     sources = {"": task.images} if isinstance(task.images, FileImages) else task.images.sources
     rows = task.images.rows.T if len(sources) > 1 or "" not in sources else [np.arange(len(task.images))]
     cells = [
@@ -80,7 +80,7 @@ def samples(task: Task) -> list[tuple[str, ...]]:
 
 
 def outcome(read: Callable[[], Any]) -> tuple[Any, str]:
-    """What is read, or None and the sentence of the refusal."""
+    """Return the result, or None and the sentence of the refusal."""
     try:
         return read(), ""
     except InputError as error:

@@ -1,4 +1,4 @@
-"""A DICOM file leaves without what identifies, its pixels as they were."""
+"""A clean DICOM file has nothing that identifies, and its pixels are unchanged."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Pictures, volumes and whole folders leave without what identifies."""
+"""Clean pictures, volumes and folders have nothing that identifies."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Manifests of a clean copy name what the source's named, and nothing else."""
+"""Manifests of a clean copy name the images of the source's manifests, and nothing else."""
 
 import numpy as np
 from secret_making import made_dicom, made_png, saved

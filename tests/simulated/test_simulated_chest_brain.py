@@ -83,7 +83,7 @@ def test_at_difficulty_one_the_finding_changes_no_bit(family: ModuleType, seed: 
 
 
 def remove_findings(family: ModuleType, patch: pytest.MonkeyPatch) -> None:
-    """Leave the finding out of the anatomy itself, whatever the difficulty."""
+    """Leave the finding out of the anatomy itself, at any difficulty."""
     draw = family.nodules if family is chest else family.draw_tumours
 
     def no_nodules(*arguments: Any) -> Any:
@@ -99,7 +99,7 @@ def remove_findings(family: ModuleType, patch: pytest.MonkeyPatch) -> None:
 
 
 def lesion_contrast(rendered: Rendered, hidden: Rendered) -> np.ndarray:
-    """Mean absolute change of brightness within each lesion against the same patient without it."""
+    """Return the mean absolute change of brightness within each lesion against the same patient without it."""
     change = np.abs(rendered.images.astype(float) - hidden.images)
     ill = rendered.labels > 0
     return (change * rendered.masks).sum(axis=(1, 2))[ill] / rendered.masks.sum(axis=(1, 2))[ill]
@@ -110,7 +110,7 @@ def lesion_contrast(rendered: Rendered, hidden: Rendered) -> np.ndarray:
 @given(seed=seeds)
 def test_contrast_falls_with_difficulty_to_nothing(family: ModuleType, seed: int) -> None:
     at = {d: render(family, seed, 4, 64, d) for d in (0.0, 0.6, 1.0)}
-    # masks shrink with difficulty in the brain, so every contrast is read where the hardest lesion lies
+    # masks shrink with difficulty in the brain, so every contrast is read at the place of the hardest lesion
     at = {d: Rendered(**{**vars(r), "masks": at[1.0].masks}) for d, r in at.items()}
     easy, hard, none = (lesion_contrast(at[d], at[1.0]).mean() for d in (0.0, 0.6, 1.0))
     assert easy > 5

@@ -1,4 +1,4 @@
-"""Every form in which tasks lie on disk, and every way in which they can be wrong."""
+"""Every form of tasks on disk, and every way in which they can be wrong."""
 
 import csv
 from collections import Counter
@@ -20,19 +20,19 @@ def class_counts(task: Task) -> dict[str, int]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the six images of `TASK` in its class folders."""
+    """Make a folder with the six images of `TASK` in its class folders."""
     write_images(TASK, tmp_path / "ward")
     return tmp_path / "ward"
 
 
 def rows(folder: Path) -> list[list[str]]:
-    """The rows of a manifest of the folder's images."""
+    """Return the rows of a manifest of the folder's images."""
     images = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*.png"))
     return [["image", "label"]] + [[image, image.split("/")[0]] for image in images]
 
 
 def refusal(path: Path, **options) -> str:
-    """The one sentence with which `path` is refused."""
+    """Return the one sentence with which `path` is refused."""
     with pytest.raises(InputError) as caught:
         load_tasks(path, **options)
     sentence = str(caught.value)
@@ -176,7 +176,7 @@ def test_folders_without_a_task_are_refused(tmp_path, folder):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "sentence"),
     [
         (b"picture,label\na.png,x\n", "no columns 'image' and 'label'"),
         (b"image,finding\na.png,x\n", "no columns 'image' and 'label'"),
@@ -199,11 +199,11 @@ def test_folders_without_a_task_are_refused(tmp_path, folder):
         (b'image,label,"a"b\na.png,x,y\n', "not valid CSV"),
     ],
 )
-def test_wrong_manifests_are_refused_in_one_sentence(tmp_path, content, said):
+def test_wrong_manifests_are_refused_in_one_sentence(tmp_path, content, sentence):
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"never read")
     (tmp_path / "study.csv").write_bytes(content)
-    assert said in refusal(tmp_path / "study.csv")
+    assert sentence in refusal(tmp_path / "study.csv")
 
 
 REAL = {

@@ -15,7 +15,7 @@ HEADER = ("image:flair", "image:post", "label")
 
 @pytest.fixture
 def names(tmp_path: Path) -> list[str]:
-    """Sixteen pictures, by their paths in `tmp_path`."""
+    """Write sixteen pictures; return their paths in `tmp_path`."""
     return write_images(textured(1, patients=8), tmp_path)
 
 
@@ -73,14 +73,14 @@ def test_a_row_without_any_image_is_refused(tmp_path, names):
 
 
 def test_an_image_that_stands_twice_in_a_column_is_refused(tmp_path, names):
-    said = refusal(manifest(tmp_path, (names[0], names[1], "x"), (names[2], names[1], "y")))
-    assert f"line 3 names {names[1]} a second time (first on line 2)" in said
+    sentence = refusal(manifest(tmp_path, (names[0], names[1], "x"), (names[2], names[1], "y")))
+    assert f"line 3 names {names[1]} a second time (first on line 2)" in sentence
 
 
 def test_missing_files_are_counted_among_the_images_that_are_named(tmp_path, names):
-    said = refusal(manifest(tmp_path, (names[0], "", "x"), ("gone.png", names[1], "y")))
-    assert "gone.png" in said
-    assert "1 of 3 images are missing" in said
+    sentence = refusal(manifest(tmp_path, (names[0], "", "x"), ("gone.png", names[1], "y")))
+    assert "gone.png" in sentence
+    assert "1 of 3 images are missing" in sentence
 
 
 def test_named_and_unnamed_images_side_by_side_are_refused(tmp_path, names):

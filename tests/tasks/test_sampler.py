@@ -19,7 +19,7 @@ from medshot.tasks.folds import patient_folds
 
 @st.composite
 def groupings(draw: st.DrawFn) -> tuple[list[int], list[int]]:
-    """Labels and patients of any task: unbalanced, many images of a patient, patients in several classes."""
+    """Draw labels and patients of any task: unbalanced, many images of a patient, patients in several classes."""
     classes = draw(st.integers(2, 4))
     size = st.integers(classes, 40)
     labels = draw(size.flatmap(lambda n: st.lists(st.integers(0, classes - 1), min_size=n, max_size=n)))
@@ -31,7 +31,7 @@ def groupings(draw: st.DrawFn) -> tuple[list[int], list[int]]:
 
 @st.composite
 def one_class_each(draw: st.DrawFn) -> tuple[list[int], list[int]]:
-    """The same where a patient has one to three images of one class, and each class two patients or more."""
+    """Draw the same if each patient has one to three images of one class, and each class two patients or more."""
     counts = draw(st.lists(st.integers(2, 12), min_size=2, max_size=4))
     owners = [label for label, count in enumerate(counts) for _ in range(count)]
     images = draw(st.lists(st.integers(1, 3), min_size=len(owners), max_size=len(owners)))
@@ -41,7 +41,7 @@ def one_class_each(draw: st.DrawFn) -> tuple[list[int], list[int]]:
 
 @st.composite
 def shared_by_classes(draw: st.DrawFn) -> tuple[list[int], list[int]]:
-    """The same of few patients, each with one image of any of the classes: most draws of them lead nowhere."""
+    """Draw few patients who share classes, one image of each class: most draws of them lead nowhere."""
     people, classes = draw(st.integers(3, 7)), draw(st.integers(2, 4))
     of_class = st.sets(st.integers(0, people - 1), min_size=1)
     members = draw(st.lists(of_class, min_size=classes, max_size=classes))
@@ -50,12 +50,12 @@ def shared_by_classes(draw: st.DrawFn) -> tuple[list[int], list[int]]:
 
 
 def people(task: Task) -> list[set]:
-    """The patients of each class."""
+    """Return the patients of each class."""
     return [set(task.patients[task.labels == c]) for c in range(len(task.classes))]
 
 
 def check(episode: Episode, shots: int, queries: int | None) -> None:
-    """What holds for every episode, however it was drawn."""
+    """Check what holds for every episode."""
     task = episode.task
     sides = ((episode.support, episode.support_labels), (episode.query, episode.query_labels))
     assert not set(task.patients[episode.support]) & set(task.patients[episode.query])
@@ -95,7 +95,7 @@ def holds(pools: list[set], parts: list[set], needs: list[int]) -> bool:
 
 
 def assignments(pools: list[set], needs: list[int]) -> Iterator[list[set]]:
-    """Every assignment of the patients to parts that gives each class what it needs, by trying all."""
+    """Yield every assignment of the patients to parts that gives each class what it needs, by trying all."""
     everyone = sorted(set().union(*pools))
     for part_of in product(range(len(needs)), repeat=len(everyone)):
         parts = [{p for p, of_p in zip(everyone, part_of, strict=True) if of_p == part} for part in range(len(needs))]
@@ -163,7 +163,7 @@ def test_folds_of_arrays_leave_every_class_for_training(grouping, seed):
 
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_identical_images_are_of_one_person_in_every_split(data, seed):
-    """Tasks of one or several images a sample, some of them the same under other names, within a task and across."""
+    """Check tasks of one or several images a sample, some with the same images under other names."""
     shades = st.lists(st.integers(0, 30), min_size=12, max_size=24)
 
     def task(name: str) -> Task:
@@ -306,7 +306,7 @@ def test_numbers_out_of_range_are_refused(draw, wrong, named):
 
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_patients_who_share_tasks_are_in_the_same_part_of_all(seed, renamed):
-    """Two label sets over the same images, whose files number the patients alike or each in its own way."""
+    """Check two label sets over the same images, whose files number the patients alike or differently."""
     rng = np.random.default_rng(seed)
     images = ArrayImages(np.arange(60, dtype=np.uint8).reshape(-1, 1, 1))
     patients = rng.integers(20, size=60)

@@ -1,4 +1,4 @@
-"""Which data sets a folder holds: none is taken for a class of another, and mixtures are refused."""
+"""The data sets of a folder: none is taken for a class of another, and mixtures are refused."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +21,7 @@ def medmnist(path: Path) -> None:
 
 
 def manifest(folder: Path, name: str = "task.csv") -> Path:
-    """A manifest of the images in the class folders of `folder`."""
+    """Write a manifest of the images in the class folders of `folder`."""
     paths = sorted(path.relative_to(folder) for path in folder.rglob("*.png"))
     return write_manifest(folder / name, [("image", "label"), *((str(path), path.parts[0]) for path in paths)])
 
@@ -77,9 +77,9 @@ def test_class_folders_beside_a_data_set_are_refused(tmp_path, other):
         write_images(textured(2, patients=3), tmp_path / "more")
     if other == "manifest":
         manifest(tmp_path / "more")
-    said = refusal(tmp_path)
-    assert "class folders of images ('direction 0', 'direction 1') beside the data set" in said
-    assert ("breast/breast.npz" if other == "archive" else "more") in said
+    sentence = refusal(tmp_path)
+    assert "class folders of images ('direction 0', 'direction 1') beside the data set" in sentence
+    assert ("breast/breast.npz" if other == "archive" else "more") in sentence
 
 
 def test_a_manifest_beside_class_folders_is_given_by_itself_or_renamed(tmp_path):

@@ -1,4 +1,4 @@
-"""What a task is known by under another name."""
+"""A task is recognised by its images under another name."""
 
 from dataclasses import replace
 
