@@ -134,7 +134,7 @@ def _patients(task: AuditedTask) -> Iterator[Finding]:
         task=task.name,
         harm="harmful",
         sentence=f"{len(shared):,} patients are in several splits: {', '.join(parts)}; "
-        f"{len(samples):,} images are of them.",
+        f"{len(samples):,} images are of these patients.",
         advice="Split again by patient; scores on the given split are too good.",
         numbers={"patients": len(shared), "images": len(samples)} | counts,
         examples=_of_patients(task, shared),

@@ -91,9 +91,9 @@ class Verdict:
         images = sum(task.images for task in self.tasks)
         counted = f"{images:,} images in {len(self.tasks)} {'task' if len(self.tasks) == 1 else 'tasks'}: "
         if not counts["harmful"]:
-            return f"{counted}nothing harmful, {counts['doubtful']} doubtful, {counts['note']} to note."
+            return f"{counted}nothing harmful, {counts['doubtful']} doubtful, notes: {counts['note']}."
         return (
-            f"{counted}{counts['harmful']} harmful, {counts['doubtful']} doubtful, {counts['note']} to note; "
+            f"{counted}{counts['harmful']} harmful, {counts['doubtful']} doubtful, notes: {counts['note']}; "
             "scores on this data would mislead."
         )
 
