@@ -22,7 +22,7 @@ FLOORS = [
     {"encoders"},
     {"networks"},
     {"imaging"},
-    {"storage"},
+    {"storage", "process"},
     {"errors"},
 ]
 HEIGHT = {name: len(FLOORS) - number for number, floor in enumerate(FLOORS) for name in floor}

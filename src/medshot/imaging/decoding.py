@@ -8,7 +8,7 @@ from pathlib import Path
 from pydicom import dcmread
 
 from medshot.errors import InputError
-from medshot.imaging.dicom.header import keys, quiet
+from medshot.imaging.dicom.header import keys
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
 from medshot.imaging.formats import DETACHED_HEADERS, DICOM, NPZ, TIFF, formats_holding, has_name_of, starts_as
@@ -18,6 +18,7 @@ from medshot.imaging.opening import read
 from medshot.imaging.reading import read_content, read_image
 from medshot.imaging.resampling import fit_volume
 from medshot.imaging.scan import Image, Scan, Volume
+from medshot.process import capture_warnings
 
 
 def decoded(path: Path, shape: GridInput) -> Image | Volume:
@@ -106,7 +107,7 @@ def patient_of(path: Path) -> str:
 def _header_keys(path: Path) -> dict[str, str]:
     """Return hashed keys of patient, study and series; empty if the header cannot be read."""
     try:
-        with quiet():
+        with capture_warnings():
             return keys(dcmread(path, stop_before_pixels=True), identity=False, assumed=[])
     except Exception:  # reading the image raises what is wrong with it
         return dict.fromkeys(("patient", "study", "series"), "")

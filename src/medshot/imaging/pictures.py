@@ -10,8 +10,9 @@ import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from medshot.errors import InputError
-from medshot.imaging.reading import PIXEL_LIMIT, opencv_silent, read_content, read_image, warnings_ignored
+from medshot.imaging.reading import PIXEL_LIMIT, read_content, read_image
 from medshot.imaging.scan import Scan
+from medshot.process import capture_warnings, opencv_silent
 
 BYTE_LIMIT = 1_000_000_000
 PAGE_LIMIT = 10_000
@@ -37,7 +38,7 @@ def read_picture(path: Path) -> Scan:
 def _pages(path: Path, content: bytes) -> list[dict[int, Any]]:
     """The tags of every page that matter here; one empty page where the file is damaged, which `read_image` names."""
     file = BytesIO(content)
-    with warnings_ignored():
+    with capture_warnings():
         try:
             tags = ImageFileDirectory_v2(content[: 16 if 43 in content[2:4] else 8])
             seen, pages, place = set[int](), list[dict[int, Any]](), tags.next

@@ -6,10 +6,6 @@ and 1.0 ms for a PNG (0.8 ms). Pillow has no 16-bit colour, so OpenCV decodes th
 it knows more of the sample layouts that microscopes and digitisers write.
 """
 
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -24,6 +20,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from medshot.errors import InputError
 from medshot.imaging.scan import Image
+from medshot.process import capture_warnings, opencv_silent
 
 PIXEL_LIMIT = 100_000_000
 
@@ -33,11 +30,6 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GREY_WITH_ALPHA = 4  # PNG colour type
 _UNASSOCIATED_ALPHA = 2  # TIFF ExtraSamples: colours are not yet multiplied by alpha
 _WHITE_IS_ZERO = 0  # TIFF PhotometricInterpretation
-
-_warnings_lock = threading.Lock()
-_log_lock = threading.Lock()
-_log_users = 0
-_log_level = 0
 
 
 def read_image(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image:
@@ -100,7 +92,7 @@ class _Unsuitable(Exception):
 def _decode_png(content: bytes, pixel_limit: int) -> Image:
     if _PNG_END not in content:
         raise ValueError("truncated file")
-    with warnings_ignored():
+    with capture_warnings():
         PngImageFile(BytesIO(content)).verify()  # all chunks are there and their checksums hold
         file = PngImageFile(BytesIO(content))
     _judge_size(*file.size, pixel_limit)
@@ -120,7 +112,7 @@ def _decode_png(content: bytes, pixel_limit: int) -> Image:
 
 
 def _decode_jpeg(content: bytes, pixel_limit: int) -> Image:
-    with warnings_ignored():
+    with capture_warnings():
         file = JpegImageFile(BytesIO(content))
     _judge_size(*file.size, pixel_limit)
     file.load()
@@ -128,7 +120,7 @@ def _decode_jpeg(content: bytes, pixel_limit: int) -> Image:
 
 
 def _decode_tiff(content: bytes, pixel_limit: int) -> Image:
-    with warnings_ignored():
+    with capture_warnings():
         tags = ImageFileDirectory_v2(content[: 16 if 43 in content[2:4] else 8])
         first, file = tags.next, BytesIO(content)
         file.seek(first)
@@ -141,7 +133,7 @@ def _decode_tiff(content: bytes, pixel_limit: int) -> Image:
     if tags.next:
         raise _Unsuitable("has several pages; save the page to use as a file of its own")
     if samples == 2:  # OpenCV loses the alpha of grey images
-        with warnings_ignored():
+        with capture_warnings():
             return _pillow_array(TiffImageFile(BytesIO(content)))
     image = _decode_with_opencv(content)  # applies the orientation
     if image.dtype not in (np.uint8, np.uint16):
@@ -199,7 +191,7 @@ def _on_black(
 
 
 def _orientation(file: ImageFile) -> int:
-    with warnings_ignored():
+    with capture_warnings():
         return file.getexif().get(ExifTags.Base.Orientation, 1)
 
 
@@ -212,29 +204,3 @@ def _upright(image: Image, orientation: int) -> UInt[np.ndarray, "upright_height
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
     return image
-
-
-@contextmanager
-def warnings_ignored() -> Iterator[None]:
-    """Keep Pillow's remarks on odd metadata off stderr; filters of warnings are global, hence the lock."""
-    with _warnings_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextmanager
-def opencv_silent() -> Iterator[None]:
-    """OpenCV's log, which is global, off for as long as any thread is in here."""
-    global _log_users, _log_level
-    with _log_lock:
-        if _log_users == 0:
-            _log_level = cv2.utils.logging.getLogLevel()
-            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        _log_users += 1
-    try:
-        yield
-    finally:
-        with _log_lock:
-            _log_users -= 1
-            if _log_users == 0:
-                cv2.utils.logging.setLogLevel(_log_level)

@@ -1,12 +1,8 @@
 """DICOM files to datasets: what is hostile, damaged or no picture is refused."""
 
 import hashlib
-import logging
 import math
-import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import SEEK_END, BufferedReader, BytesIO
 
 from pydicom import dcmread
@@ -29,21 +25,6 @@ _WHAT_MAKES_A_FILE_DICOM = ("SOPClassUID", "Modality", "StudyInstanceUID", "Rows
 
 class Unsuitable(Exception):
     """The end of the sentence that says why a file cannot be used."""
-
-
-@contextmanager
-def quiet() -> Iterator[list[str]]:
-    """Keep pydicom's warnings and logs from the user; they are collected in the list."""
-    found: list[str] = []
-    logger = logging.getLogger("pydicom")
-    level, logger.disabled = logger.disabled, True
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield found
-        finally:
-            logger.disabled = level
-            found += [text for text in (str(warning.message) for warning in caught) if "excess padding" not in text]
 
 
 def open_dataset(file: BufferedReader | BytesIO) -> FileDataset:

@@ -1,8 +1,6 @@
 """Who and when, in one DICOM file: the attributes that tell, found by what would become of them in a clean copy."""
 
-import logging
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
@@ -18,6 +16,7 @@ from pydicom.dataelem import DataElement
 from pydicom.tag import BaseTag
 
 from medshot.imaging.pseudonyms import PSEUDONYM, REMOVED, SECRET_LENGTH, CannotClean, Identifying, Kind
+from medshot.process import capture_warnings
 
 EDITION = "dicomfields_2024b"
 
@@ -151,7 +150,7 @@ def identifying_elements(content: bytes) -> list[Identifying]:
     Raises:
         CannotClean: it is no readable DICOM file.
     """
-    with quietly():
+    with refuse_damage():
         dataset = read_dataset(content)
         found = [
             Identifying(f"file meta {element.keyword or element.tag}", "device")
@@ -165,21 +164,15 @@ def identifying_elements(content: bytes) -> list[Identifying]:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Keeps pydicom's remarks and errors, which quote the file, off the screen; an error becomes CannotClean."""
-    log = logging.getLogger("pydicom")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+def refuse_damage() -> Iterator[None]:
+    """Turn any error into CannotClean, and hide warnings, logs and errors of pydicom, since they quote the file."""
+    with capture_warnings():
+        try:
             yield
-    except CannotClean:
-        raise
-    except Exception:  # a damaged file makes pydicom raise nearly anything
-        raise CannotClean("is a damaged DICOM file") from None
-    finally:
-        log.setLevel(level)
+        except CannotClean:
+            raise
+        except Exception:  # a damaged file makes pydicom raise nearly anything
+            raise CannotClean("is a damaged DICOM file") from None
 
 
 def read_dataset(content: bytes) -> FileDataset:

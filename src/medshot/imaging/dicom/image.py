@@ -21,7 +21,6 @@ from medshot.imaging.dicom.header import (
     keys,
     numbers,
     open_dataset,
-    quiet,
     units,
 )
 from medshot.imaging.dicom.pixels import Claims, decode, judge_claims
@@ -29,6 +28,7 @@ from medshot.imaging.dicom.values import frame_headers, painted, to_values, wind
 from medshot.imaging.dicom.waveforms import waveform_of
 from medshot.imaging.reading import read_content
 from medshot.imaging.scan import Scan
+from medshot.process import capture_warnings
 
 Masks = Bool[np.ndarray, "frames rows columns"]
 
@@ -171,7 +171,7 @@ def read_dicom(path: Path, *, identity: bool = False) -> Scan:
     """
     content = read_content(path)
     try:
-        with quiet() as warned:
+        with capture_warnings() as warned:
             scan = _scan_of(open_dataset(BytesIO(content)), identity)
     except Unsuitable as reason:
         raise InputError(f"{path} {reason}.") from None
@@ -189,9 +189,10 @@ def damage(error: BaseException) -> str:
 
 def with_remarks(scan: Scan, warned: list[str]) -> Scan:
     """The scan, with a sentence where its header broke the standard."""
-    if not warned:
+    broken = [text for text in warned if "excess padding" not in text]
+    if not broken:
         return scan
-    remark = f"The header breaks the standard ({warned[0].splitlines()[0].rstrip('.')[:160]}); it was read leniently."
+    remark = f"The header breaks the standard ({broken[0].splitlines()[0].rstrip('.')[:160]}); it was read leniently."
     return Scan(**{**scan.__dict__, "assumed": (*scan.assumed, remark)})
 
 

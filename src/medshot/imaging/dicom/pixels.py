@@ -1,16 +1,15 @@
 """Stored pixels: what the header claims is judged first, then one decoder for each transfer syntax does the work."""
 
 import math
-import os
-import tempfile
-import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped, UInt16
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
@@ -33,8 +32,7 @@ from medshot.imaging.dicom.codestreams import judge_codestream, precision
 from medshot.imaging.dicom.header import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, transfer_syntax
 from medshot.imaging.dicom.values import span_of
 from medshot.imaging.reading import PIXEL_LIMIT
-
-_stderr_lock = threading.Lock()
+from medshot.process import ChildProcess
 
 
 def decode_twelve_bits(frames: list[bytes]) -> UInt16[np.ndarray, "*frames rows columns"]:
@@ -47,27 +45,33 @@ def decode_twelve_bits(frames: list[bytes]) -> UInt16[np.ndarray, "*frames rows 
     return decoded[0] if len(decoded) == 1 else np.stack(decoded)
 
 
-@contextmanager
-def complaints() -> Iterator[list[str]]:
-    """Collect what C libraries print on stderr while they decode.
+_gdcm = ChildProcess(Path(__file__).with_name("gdcm_worker.py"))
+_NEEDED_BY_DECODERS = (
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData"),
+)
 
-    GDCM's libjpeg prints that data are corrupt, and returns what is left of them as if nothing had happened.
-    """
-    said: list[str] = []
-    with _stderr_lock, tempfile.TemporaryFile() as file:
-        try:
-            kept = os.dup(2)
-        except OSError:  # there is no stderr
-            yield said
-            return
-        os.dup2(file.fileno(), 2)
-        try:
-            yield said
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            file.seek(0)
-            said += [line.strip() for line in file.read(10_000).decode(errors="replace").splitlines() if line.strip()]
+
+def _decode_by_gdcm(dataset: FileDataset, syntax: UID) -> np.ndarray:
+    """Decode lossless JPEG in another process, whose stderr tells whether the pixels are damaged."""
+    part = Dataset()
+    for keyword in _NEEDED_BY_DECODERS:
+        if keyword in dataset:
+            part[keyword] = dataset[keyword]
+    part.preamble = bytes(128)
+    part.file_meta = FileMetaDataset()
+    part.file_meta.TransferSyntaxUID = syntax
+    file = BytesIO()
+    part.save_as(file, implicit_vr=False, little_endian=True)
+    answer, content = _gdcm.ask(file.getvalue())
+    if "error" in answer:
+        raise RuntimeError(answer["error"])
+    if answer["printed"]:
+        raise Unsuitable(f"holds damaged pixels ({answer['printed'][0]}); copy it again from where it came")
+    for text in answer["warnings"]:
+        warnings.warn(text, stacklevel=2)
+    return np.frombuffer(bytearray(content), answer["dtype"]).reshape(answer["shape"])
 
 
 Stored = Shaped[np.ndarray, "frames rows columns *colours"]
@@ -169,16 +173,12 @@ def decode(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Stored:
         dataset.PlanarConfiguration = 0
         assumed.append("PlanarConfiguration is missing; colours were taken as pixel by pixel.")
     try:
-        watched: AbstractContextManager[list[str]] = complaints() if plugin == "gdcm" else nullcontext([])
-        with watched as said:
-            array = _decoded(dataset, claims, syntax, plugin)
-    except (RuntimeError, ImportError) as error:
+        array = _decoded(dataset, claims, syntax, plugin)
+    except (RuntimeError, ImportError, ChildProcessError) as error:
         lines = str(error).splitlines() or [type(error).__name__]
         raise Unsuitable(
             f"could not be decoded ({syntax.name}: {lines[-1].strip().rstrip('.')}); replace or convert the file"
         ) from error
-    if said:
-        raise Unsuitable(f"holds damaged pixels ({said[0]}); copy it again from where it came")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return array[None] if claims.frames == 1 else array
 
@@ -190,6 +190,8 @@ def _decoded(dataset: FileDataset, claims: Claims, syntax: UID, plugin: str) -> 
             return decode_twelve_bits(frames)
     if not syntax.is_encapsulated and syntax.is_little_endian and claims.samples == 1 and claims.bits in (8, 16):
         return _plain(dataset, claims)
+    if plugin == "gdcm":
+        return _decode_by_gdcm(dataset, syntax)
     array, _ = get_decoder(syntax).as_array(dataset, decoding_plugin=plugin)
     return array
 

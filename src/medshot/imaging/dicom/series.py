@@ -11,9 +11,10 @@ from pydicom.dataset import FileDataset
 
 from medshot.errors import InputError
 from medshot.imaging.dicom.geometry import Place, repeated, stack
-from medshot.imaging.dicom.header import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, open_dataset, quiet
+from medshot.imaging.dicom.header import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, open_dataset
 from medshot.imaging.dicom.image import Picture, damage, described, modality_of, picture_of, read_dicom, with_remarks
 from medshot.imaging.scan import Scan
+from medshot.process import capture_warnings
 
 _FIRST_GROUPS = (b"\x08\0", b"\x02\0", b"\0\x08")
 _TELLS_APART = ("EchoTime", "TemporalPositionIdentifier", "DiffusionBValue", "AcquisitionNumber", "ImageType")
@@ -62,7 +63,7 @@ def read_series(folder: Path, paths: list[Path], *, identity: bool = False) -> S
         InputError: a file cannot be read, or they are of several patients or series, or make no stack.
     """
     found, strangers = _Folder(identity), True
-    with quiet() as warned:
+    with capture_warnings() as warned:
         for path in paths:
             try:
                 dataset = _opened(path)
