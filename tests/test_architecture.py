@@ -22,6 +22,7 @@ FLOORS = [
     {"encoders"},
     {"networks"},
     {"imaging"},
+    {"append_store"},
     {"storage", "process"},
     {"errors"},
 ]

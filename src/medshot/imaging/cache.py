@@ -17,7 +17,7 @@ import platformdirs
 from rich.console import Console
 from rich.progress import Progress
 
-from medshot.errors import StorageError
+from medshot.append_store import writing_into_cache
 from medshot.imaging.decoding import decoded
 from medshot.imaging.inputs import GridInput
 from medshot.imaging.resizing import prepare
@@ -65,7 +65,7 @@ def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: GridInput
     pixels = _open(place, (len(paths), *shape.dimensions))
     if pixels is not None:
         return pixels
-    with writing_into(place.parent):
+    with writing_into_cache(place.parent):
         _build(place, paths, shape)
         return np.load(place, mmap_mode="r", allow_pickle=False)
 
@@ -128,21 +128,6 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     finally:
         if shown:
             display.stop()
-
-
-@contextmanager
-def writing_into(folder: Path) -> Iterator[None]:
-    """Make a folder of the cache; what goes wrong while writing becomes a StorageError that says what to do."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except StorageError:
-        raise
-    except OSError as error:
-        raise StorageError(
-            f"the cache folder {folder} could not be written to ({error.strerror or error}); "
-            "set MEDSHOT_CACHE to a folder that you may write to and that has space."
-        ) from error
 
 
 def _open(place: Path, expected: tuple[int, ...]) -> Pixels | None:
