@@ -1,4 +1,4 @@
-"""Plain pictures as scans: PNG, JPEG and TIFF, and TIFF files of several pages."""
+"""Read plain pictures as scans: PNG, JPEG and TIFF, including TIFF files of several pages."""
 
 import re
 from io import BytesIO
@@ -18,14 +18,14 @@ BYTE_LIMIT = 1_000_000_000
 PAGE_LIMIT = 10_000
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WIDTH, _HEIGHT, _SAMPLES, _BITS, _DESCRIPTION = 256, 257, 277, 258, 270
-_NO_SIZE = "A plain picture does not tell how large a pixel is, nor where it lies."
+_NO_SIZE = "A plain picture has neither a pixel spacing nor a position in the patient."
 
 
 def read_picture(path: Path) -> Scan:
-    """Read a PNG, JPEG or TIFF file; several TIFF pages become frames, or a volume where ImageJ says slices.
+    """Read a PNG, JPEG or TIFF file; several TIFF pages become frames, or a volume if ImageJ calls them slices.
 
     Raises:
-        InputError: see `read_image`; or pages that differ in size, or are too many or too large together.
+        InputError: as for `read_image`, or the pages differ in size or are too many or too large together.
     """
     content = read_content(path)
     if content.startswith(_TIFF):
@@ -36,7 +36,7 @@ def read_picture(path: Path) -> Scan:
 
 
 def _pages(path: Path, content: bytes) -> list[dict[int, Any]]:
-    """The tags of every page that matter here; one empty page where the file is damaged, which `read_image` names."""
+    """Return the needed tags of each page; one empty page if the file is damaged, which `read_image` reports."""
     file = BytesIO(content)
     with capture_warnings():
         try:

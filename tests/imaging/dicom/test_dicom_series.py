@@ -115,7 +115,7 @@ def test_copies_are_dropped_and_said(tmp_path):
 def test_different_slices_at_one_place(tmp_path):
     slices(tmp_path / "a", [0, 2], EchoTime=10)
     write(tmp_path / "a" / "other.dcm", magnetic([-10, -20, 2], np.zeros((4, 5), np.uint16), EchoTime=90))
-    refused(tmp_path / "a", "one place", "EchoTime")
+    refused(tmp_path / "a", "one position", "EchoTime")
 
 
 @pytest.mark.parametrize("heights", [[0], [0, 2, 4]])
@@ -231,7 +231,7 @@ def test_enhanced_frames_are_ordered_and_scaled_one_by_one(tmp_path):
 
 
 def test_enhanced_frames_at_one_place(tmp_path):
-    refused(write(tmp_path / "a.dcm", enhanced([0.0, 2.0, 0.0, 2.0])), "2 frames at one place")
+    refused(write(tmp_path / "a.dcm", enhanced([0.0, 2.0, 0.0, 2.0])), "2 frames at one position")
 
 
 def test_a_real_enhanced_file():

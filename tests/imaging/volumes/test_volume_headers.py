@@ -33,7 +33,7 @@ from medshot.imaging.volumes import read_volume_file
         ("(2,0,0)", "(0,2,0)", "singular affine"),
         ("(2,0,0)", "(nan,0,0)", "which is not finite"),
         ("(2,0,0)", "(2,0)", "not of three numbers"),
-        ("(2,0,0)", "(two,0,0)", "where numbers were expected"),
+        ("(2,0,0)", "(two,0,0)", "instead of numbers"),
         ("(2,0,0)", "none", "space directions for 3 axes"),
         ('"mm" "mm" "mm"', '"inch" "inch" "inch"', "in inch"),
     ],

@@ -1,4 +1,4 @@
-"""Stored pixels: what the header claims is judged first, then one decoder for each transfer syntax does the work."""
+"""Decode stored pixels, after checking what the header claims; each transfer syntax has one decoder."""
 
 import math
 import warnings
@@ -36,7 +36,7 @@ from medshot.process import ChildProcess
 
 
 def decode_twelve_bits(frames: list[bytes]) -> UInt16[np.ndarray, "*frames rows columns"]:
-    """JPEG frames of 12 bits, which neither Pillow nor GDCM decodes."""
+    """Decode JPEG frames of 12 bits, which neither Pillow nor GDCM can."""
     try:
         from imagecodecs import jpeg8_decode
     except ImportError:
@@ -76,7 +76,7 @@ def _decode_by_gdcm(dataset: FileDataset, syntax: UID) -> np.ndarray:
 
 Stored = Shaped[np.ndarray, "frames rows columns *colours"]
 
-# GDCM, the only one that knows lossless JPEG, does no more than that: see docs/scans.md.
+# Only GDCM decodes lossless JPEG and notices damage; it is used for nothing else.
 _DECODERS = {
     JPEGBaseline8Bit: ("pillow", "Pillow"),
     JPEGExtended12Bit: ("pillow", "Pillow"),
@@ -99,16 +99,16 @@ _GREY, _COLOUR = (
 
 @dataclass(frozen=True)
 class Claims:
-    """What a header says of its pixels, checked against itself and the limits.
+    """The header's description of the pixels, checked for contradictions and against the limits.
 
     Args:
-        keyword: of the element that holds the pixels.
-        frames: number of frames.
-        rows: of a frame.
-        columns: of a frame.
-        samples: 1 or 3.
-        bits: allocated for a sample.
-        stored: bits of them that count.
+        keyword: the element that holds the pixels.
+        frames: the number of frames.
+        rows: the rows of a frame.
+        columns: the columns of a frame.
+        samples: the samples per pixel, 1 or 3.
+        bits: the bits allocated for a sample.
+        stored: the bits of a sample that are used.
         photometric: the photometric interpretation.
     """
 
@@ -123,10 +123,10 @@ class Claims:
 
 
 def judge_claims(dataset: FileDataset) -> Claims:
-    """Read what the header says of the pixels, and refuse what cannot be or is too much.
+    """Read the header's description of the pixels and check it.
 
     Raises:
-        Unsuitable: no pixels, impossible or contradictory numbers, or more than the limits.
+        Unsuitable: there are no pixels, or their numbers are impossible, contradictory or beyond the limits.
     """
     keywords = [keyword for keyword in PIXELS if keyword in dataset]
     if not keywords:
@@ -154,10 +154,10 @@ def judge_claims(dataset: FileDataset) -> Claims:
 
 
 def decode(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Stored:
-    """The pixels as they are stored, colours as RGB in the last axis, bits beyond BitsStored taken off.
+    """Return the stored pixels: colours as RGB in the last axis, bits beyond BitsStored cleared.
 
     Raises:
-        Unsuitable: no decoder for the transfer syntax, or pixels that are cut off.
+        Unsuitable: the transfer syntax has no decoder, or the pixels are truncated or damaged.
     """
     syntax = transfer_syntax(dataset, assumed)
     plugin = ""
@@ -197,7 +197,7 @@ def _decoded(dataset: FileDataset, claims: Claims, syntax: UID, plugin: str) -> 
 
 
 def _plain(dataset: FileDataset, claims: Claims) -> np.ndarray:
-    """What most series are: grey words as they lie in the file. pydicom asks the header for each again and again."""
+    """Return uncompressed grey pixels. Most series are of this kind, and pydicom is slow on them."""
     dtype = np.dtype(f"<{'i' if dataset.PixelRepresentation else 'u'}{claims.bits // 8}")
     shape = (claims.frames, claims.rows, claims.columns) if claims.frames > 1 else (claims.rows, claims.columns)
     words = np.frombuffer(dataset[claims.keyword].value, dtype, count=math.prod(shape)).reshape(shape)
@@ -239,7 +239,7 @@ def _judge_length(dataset: FileDataset, claims: Claims, assumed: list[str]) -> N
             f"is cut off: it has {found:,} of {expected:,} bytes of pixels; copy it again from where it came"
         )
     if found > expected + expected % 2:
-        assumed.append(f"The pixels are followed by {found - expected:,} bytes that belong to nothing; left aside.")
+        assumed.append(f"The pixels are followed by {found - expected:,} bytes that belong to nothing; ignored.")
 
 
 def _frames(dataset: FileDataset, claims: Claims) -> Iterator[bytes]:
