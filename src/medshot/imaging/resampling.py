@@ -83,7 +83,7 @@ def _finer(scan: Scan, spacing: tuple[float, float, float]) -> tuple[Matrix, Sha
         raise InputError(f"spacing={spacing} is not possible; give three numbers above 0, in millimetres.")
     old = np.array([np.nan if step is None else step for step in scan.spacing], float)
     if np.isnan(old).any():
-        raise InputError("The scan's spacing is unknown, so it cannot be changed; give a scan whose file tells it.")
+        raise InputError("The scan's spacing is unknown, so it cannot be changed; give a scan that has one.")
     ratio = np.array(spacing) / old
     sides = np.array(_sides(scan))
     slices, rows, columns = (max(1, round(min(side, 1e12))) for side in sides / ratio)

@@ -191,7 +191,7 @@ def test_each_slice_has_its_own_slope(tmp_path):
 def test_images_without_places_are_no_volume(tmp_path):
     for index in range(2):
         write(tmp_path / f"{index}.dcm", dataset(ImagePositionPatient=None))
-    refused(tmp_path, "where they lie")
+    refused(tmp_path, "without a position")
 
 
 def test_files_beside_the_series_are_left_aside_and_said(tmp_path):

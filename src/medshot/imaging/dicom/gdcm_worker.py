@@ -1,7 +1,7 @@
-"""The script of the process that decodes lossless JPEG by GDCM.
+"""Decode lossless JPEG by GDCM: the script of a process of its own.
 
 GDCM's libjpeg prints that data are corrupt and returns what is left of them as if nothing had happened. Only a process
-of its own can tell this from what a progress bar prints. It must not import `medshot.imaging`, which takes seconds.
+of its own can separate this from what a progress bar prints. It must not import `medshot.imaging`, which takes seconds.
 """
 
 import sys

@@ -54,7 +54,7 @@ _NEEDED_BY_DECODERS = (
 
 
 def _decode_by_gdcm(dataset: FileDataset, syntax: UID) -> np.ndarray:
-    """Decode lossless JPEG in another process, whose stderr tells whether the pixels are damaged."""
+    """Decode lossless JPEG in another process; what GDCM prints on its stderr shows damage."""
     part = Dataset()
     for keyword in _NEEDED_BY_DECODERS:
         if keyword in dataset:

@@ -167,9 +167,7 @@ def _stacked(series: _Series, assumed: list[str]) -> Scan:
         sizes = ", ".join(f"{count} of {' × '.join(map(str, shape))}" for shape, count in shapes.most_common(4))
         raise Unsuitable(f"holds slices of several sizes ({sizes}); keep those of one size")
     if any(item.picture.places[0] is None for item in slices):
-        raise Unsuitable(
-            f"holds {len(slices)} images in one series that do not all tell where they lie; give one of the files"
-        )
+        raise Unsuitable(f"holds {len(slices)} images in one series, some without a position; give one of the files")
     slices = _without_copies(slices, assumed)
     places = [place for item in slices for place in item.picture.places if isinstance(place, SliceGeometry)]
     ordered = stack(places, "slices", assumed)

@@ -102,7 +102,7 @@ def _draw(page: UInt8[np.ndarray, "height width"], lead: Trace, rate: float, lef
 
 INK_WIDTH = 1120  # pixels; larger pages are shrunk to it
 LEAST = 64  # pixels; shorter sides are stretched to it
-FAINT, FULL = 0.35, 0.75  # of the darkness of the page's strongest strokes: where ink begins and where it is full
+FAINT, FULL = 0.35, 0.75  # shares of the darkness of the strongest strokes at which ink begins and is full
 _ANGLES = np.arange(-4, 4.01, 0.25).tolist()  # degrees
 
 Light = UInt8[np.ndarray, "_ _"]

@@ -93,7 +93,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     for line in start[: end.end()].decode("utf-8", "replace").splitlines():
         name, equals, value = line.partition("=")
         if not equals and line.strip():
-            raise InputError(f"{path} has the line {line[:40]!r} in its header, which is no field; mend its header.")
+            raise InputError(f"{path} has the line {line[:40]!r} in its header, which is not a field; mend its header.")
         if equals and name.strip() != "Comment":
             add_field(path, fields, SAME.get(name.strip(), name.strip()), value.strip())
     return fields, end.end()

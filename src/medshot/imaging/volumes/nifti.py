@@ -107,7 +107,7 @@ def _geometry(path: Path, header: Header, shape: tuple[int, int, int]) -> Volume
         elif not by_qform and not np.allclose(np.linalg.norm(affine[:3, : len(pixdim)], axis=0) * scale, pixdim, 0.01):
             assumed += ("pixdim and sform are at odds; the sform was taken.",)
     elif qform is None:
-        raise InputError(f"{path} has a qform whose quaternion is no rotation; mend its header.")
+        raise InputError(f"{path} has a qform whose quaternion is not a rotation; mend its header.")
     else:
         affine = qform
     return geometry_from_affine(path, np.diag([scale, scale, scale, 1]) @ affine, assumed)

@@ -92,7 +92,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         if line.startswith("#") or value.startswith("="):  # a comment, or a key of somebody's own
             continue
         if not colon:
-            raise InputError(f"{path} has the line {line[:40]!r} in its header, which is no field; mend its header.")
+            raise InputError(f"{path} has the line {line[:40]!r} in its header, which is not a field; mend its header.")
         add_field(path, fields, name.replace(" ", "").lower(), value.strip())
     if end is None and "datafile" not in fields:
         raise InputError(f"{path} has no end to its header; replace the file.")

@@ -193,7 +193,7 @@ def geometry_from_affine(path: Path, affine: Affine, assumed: tuple[str, ...] = 
         axes = affine[:3, :3] / np.where(lengths > 0, lengths, 1)
         volume = abs(np.linalg.det(axes)) if np.isfinite(lengths).all() else 0.0
     if lengths.min() <= 0 or not volume > LEAST_VOLUME:
-        raise InputError(f"{path} has a singular affine, whose axes span no volume; mend its header.")
+        raise InputError(f"{path} has a singular affine; mend its header.")
     cosine = np.abs(axes.T @ axes - np.eye(3)).max()
     if cosine > RIGHT_ANGLE:
         degrees = np.rad2deg(np.arcsin(min(1.0, cosine)))
