@@ -55,7 +55,7 @@ def tiny(
         settings: over those of `SMALL`.
     """
     registered, changed = VARIANTS.get(name, (name, {}))
-    learner = create(registered, shape=shape, **(SMALL.get(registered, {}) | changed | settings))
+    learner = create(registered, input_spec=shape, **(SMALL.get(registered, {}) | changed | settings))
     if stir:
         generator = torch.Generator().manual_seed(0)
         for value in learner.parameters():

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from medshot.evaluation import Protocol, evaluate
     from medshot.learners import (
         Adapted,
-        Drawn,
         FeatureInput,
         FewShotClassifier,
         ImageInput,
         InputSpec,
         Learner,
+        Randomness,
         Support,
         VolumeInput,
         create,
@@ -39,7 +39,7 @@ _HOMES = {
     "medshot.evaluation": ("Protocol", "evaluate"),
     "medshot.learners": (
         "Adapted",
-        "Drawn",
+        "Randomness",
         "FeatureInput",
         "FewShotClassifier",
         "ImageInput",
@@ -58,13 +58,13 @@ _HOMES = {
 
 __all__ = [
     "Adapted",
-    "Drawn",
     "FeatureInput",
     "FewShotClassifier",
     "ImageInput",
     "InputSpec",
     "Learner",
     "Protocol",
+    "Randomness",
     "Support",
     "VolumeInput",
     "__version__",

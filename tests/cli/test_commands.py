@@ -187,6 +187,6 @@ def test_help_and_info_answer_without_torch(model):
     ],
 )
 def test_info_says_what_a_learner_takes(tmp_path, capsys, shape, said):
-    create("logistic", shape=shape).save(tmp_path / "run")
+    create("logistic", input_spec=shape).save(tmp_path / "run")
     assert medshot("info", tmp_path / "run") == 0
     assert f"learner: logistic, {said}" in capsys.readouterr().out

@@ -40,7 +40,7 @@ def cell_of(task: Task, probability: float, *, name: str = "logistic") -> Cell:
 
 def test_an_evaluation_is_remembered(own: Path):
     cell = cell_of(task_of("here"), 0.75)
-    remember_for_auto([cell], {"logistic": create("logistic", shape=FeatureInput((5,)))})
+    remember_for_auto([cell], {"logistic": create("logistic", input_spec=FeatureInput((5,)))})
     (row,) = users_outcomes()
     assert (row.source, row.learner, row.takes, row.shots, row.ways) == ("here", "logistic", "features", 2, 2)
     assert row.loss == pytest.approx(np.log(0.75) / np.log(0.5))
@@ -59,7 +59,7 @@ def test_an_evaluation_of_auto_is_one_of_its_candidates_too(own: Path):
 
 def test_a_damaged_file_costs_a_line_and_not_the_evaluation(own: Path, capsys: pytest.CaptureFixture[str]):
     own.mkdir()
-    remember_for_auto([cell_of(task_of("here"), 0.75)], {"logistic": create("logistic", shape=FeatureInput((5,)))})
+    remember_for_auto([cell_of(task_of("here"), 0.75)], {"logistic": create("logistic", input_spec=FeatureInput((5,)))})
     assert "not remembered for auto" in capsys.readouterr().err
 
 
@@ -92,7 +92,7 @@ def test_auto_knows_nothing_of_what_it_is_scored_on(own: Path, called: str, monk
 
 
 def test_a_run_of_ones_own_is_not_taken_for_what_comes_with_medshot(own: Path, tmp_path: Path):
-    learner = create("logistic", shape=FeatureInput((5,)))
+    learner = create("logistic", input_spec=FeatureInput((5,)))
     assert takes_of(learner) == "features"
     learner.training_record = object()
     assert takes_of(learner) == "features, meta-trained"
@@ -100,11 +100,11 @@ def test_a_run_of_ones_own_is_not_taken_for_what_comes_with_medshot(own: Path, t
 
 def test_a_run_and_the_learner_of_its_name_are_both_evaluated(tmp_path: Path):
     shape = FeatureInput((5,))
-    create("logistic", shape=shape).save(tmp_path / "run")
+    create("logistic", input_spec=shape).save(tmp_path / "run")
     assert list(load_learners([tmp_path / "run"], ["logistic"], shape)) == ["logistic", "logistic (as it comes)"]
 
 
 def test_candidates_run_where_auto_is():
     auto = Auto(FeatureInput((5,))).to("meta")
     assert _device_of(auto).type == "meta"
-    assert _device_of(create("logistic", shape=FeatureInput((5,)))).type == "cpu"
+    assert _device_of(create("logistic", input_spec=FeatureInput((5,)))).type == "cpu"

@@ -121,5 +121,5 @@ def test_a_named_learner_in_python_takes_the_images_that_there_are(tmp_path):
     (task,) = library.load_tasks(study(tmp_path / "second", 2))
     names = [task.classes[label] for label in task.labels]
     classifier = library.FewShotClassifier("logistic").fit(task.images, names)
-    assert classifier.learner_.shape.images == 2
+    assert classifier.learner_.input_spec.images == 2
     assert (classifier.predict(task.images) == names).all()

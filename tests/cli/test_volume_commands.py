@@ -83,4 +83,4 @@ def test_arrays_of_volumes_need_no_shape():
     task = textured(1, patients=4, size=12, depth=10)
     model = FewShotClassifier("logistic").fit(task.images.array, task.labels)
     assert model.predict_proba(task.images.array).shape == (8, 2)
-    assert model.learner_.shape.dimensions == (1, 32, 32, 32)
+    assert model.learner_.input_spec.dimensions == (1, 32, 32, 32)

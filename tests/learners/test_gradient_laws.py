@@ -242,7 +242,7 @@ def test_proto_maml_without_steps_is_a_prototypical_network():
 
 
 def test_a_seed_makes_equal_networks_for_all_that_start_alike():
-    first = create("maml", shape=SHAPE, width=8, seed=3).network.state_dict()
+    first = create("maml", input_spec=SHAPE, width=8, seed=3).network.state_dict()
     for name in ("fomaml", "anil", "meta-sgd", "reptile", "imaml", "proto-maml", "metal", "finetune"):
-        other = create(name, shape=SHAPE, width=8, seed=3).network.state_dict()
+        other = create(name, input_spec=SHAPE, width=8, seed=3).network.state_dict()
         assert all(torch.equal(value, other[key]) for key, value in first.items())

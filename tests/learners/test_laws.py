@@ -139,7 +139,7 @@ def test_a_transductive_learner_says_so_and_lets_queries_learn_from_each_other_a
     assert "transductive" in name
     batch = episodes(2)
     classifier, inductive = tiny(name).adapt(batch.support), tiny(name)
-    inductive.predict_among = lambda adapted, images, weights: inductive.predict_one(adapted, images)
+    inductive.predict_jointly = lambda adapted, images, weights: inductive.predict_one(adapted, images)
     alone = inductive.adapt(batch.support).probabilities(batch.query.images)
     together = classifier.probabilities(batch.query.images, batch.query.weights)
     real = batch.query.weights > 0
@@ -177,7 +177,7 @@ def test_another_seed_gives_other_parameters_and_leaves_the_global_one_alone(nam
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    states = [create(tiny(name).name, shape=SHAPE, seed=seed).state_dict() for seed in (1, 2)]
+    states = [create(tiny(name).name, input_spec=SHAPE, seed=seed).state_dict() for seed in (1, 2)]
     assert torch.equal(torch.rand(3), expected)
     assert any(not torch.equal(value, states[1][key]) for key, value in states[0].items())
 

@@ -38,7 +38,7 @@ def standardised(support: Support) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(3))
 def test_before_meta_training_meta_svm_is_scikit_learn_on_the_same_features(seed):
     support = vectors(seed, [6, 3, 8])
-    learner = create("meta-svm", shape=VECTORS).double()
+    learner = create("meta-svm", input_spec=VECTORS).double()
     learner.log_scale.data.zero_()
     twin = LinearSVC(multi_class="crammer_singer", fit_intercept=False, tol=1e-9, max_iter=1_000_000)
     twin.fit(standardised(support), support.labels[0].numpy())
@@ -95,7 +95,7 @@ def test_the_baseline_is_scikit_learn_on_the_same_features(strength, ways):
     support = vectors(0, [6, 3, 8][:ways])
     points, labels = support.images[0].numpy(), support.labels[0].numpy()
     expected = LinearSVC(C=strength, tol=1e-8, max_iter=1_000_000).fit(points, labels).decision_function(points)
-    found = create("svm", shape=VECTORS, regularisation=strength).adapt(support)(support.images)[0].numpy()
+    found = create("svm", input_spec=VECTORS, regularisation=strength).adapt(support)(support.images)[0].numpy()
     expected = expected if ways > 2 else np.column_stack([-expected, expected])
     np.testing.assert_allclose(found, expected, atol=1e-2)
     assert np.ptp(expected) > 1
@@ -104,7 +104,7 @@ def test_the_baseline_is_scikit_learn_on_the_same_features(strength, ways):
 @pytest.mark.parametrize("name", NAMES)
 def test_vectors_are_told_apart_from_the_start(name):
     support = vectors(1, [6, 3, 8], signal=2.0)
-    learner = create(name, shape=VECTORS).double()
+    learner = create(name, input_spec=VECTORS).double()
     found = learner.adapt(support).probabilities(support.images)[0]
     assert (found.argmax(1) == support.labels[0]).double().mean() > 0.9
     new = torch.tensor([2, 0, 1])

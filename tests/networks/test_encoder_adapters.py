@@ -51,7 +51,7 @@ def held_to(name: str, expected: torch.Tensor, tmp_path: Path, monkeypatch: pyte
     assert "in torch" not in capfd.readouterr().err
     assert EncodedInput(f"lite0+{name}").blocks == ENCODERS["lite0"].blocks + encoder.blocks
     assert adapted.__wrapped__(*name.split(":")).sha256 == encoder.sha256
-    create("logistic", shape=EncodedInput(name)).save(tmp_path / "run")
+    create("logistic", input_spec=EncodedInput(name)).save(tmp_path / "run")
     assert load_learner(tmp_path / "run").shape.sha256 == encoder.sha256
 
 

@@ -129,7 +129,7 @@ def test_a_run_remembers_the_folder_wherever_it_is_read_from(
     moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    create("logistic", shape=EncodedInput("moved+lite0")).save("run")
+    create("logistic", input_spec=EncodedInput("moved+lite0")).save("run")
     monkeypatch.chdir("/")
     shape = load_learner(tmp_path / "run").shape
     assert shape == EncodedInput(f"{moved}+lite0")

@@ -93,11 +93,11 @@ def test_the_hash_is_of_all_in_their_order_and_is_recorded():
     assert len({EncodedInput(name).sha256 for name in names}) == 4
     shape = input_shape("corners+trained")
     assert shape == EncodedInput("corners+trained")
-    record = create("logistic", shape=shape).record()
-    assert record.shape == shape
+    record = create("logistic", input_spec=shape).record()
+    assert record.input_spec == shape
     assert input_record(shape).sha256 == shape.sha256
     bags = EncodedBagInput("corners+trained", images=2)
-    assert create("logistic", shape=bags).record().shape == bags
+    assert create("logistic", input_spec=bags).record().input_spec == bags
 
 
 def one_of_the_training(noise: int) -> Task:
@@ -109,17 +109,17 @@ def one_of_the_training(noise: int) -> Task:
 @pytest.mark.parametrize("shape", [EncodedInput, EncodedBagInput])
 @pytest.mark.parametrize(("noise", "identical"), [(0, 1), (1, 0)])
 def test_a_baseline_is_refused_images_that_its_encoder_was_trained_on(shape: type, noise: int, identical: int):
-    task, learner = one_of_the_training(noise), create("logistic", shape=shape("corners+trained"))
+    task, learner = one_of_the_training(noise), create("logistic", input_spec=shape("corners+trained"))
     with pytest.raises(InputError, match=rf"shares 1 of its 6 .*encoder 'trained' of 'logistic' .*\({identical} iden"):
         refuse_overlap(learner, [task])
-    refuse_overlap(create("logistic", shape=shape("corners")), [task])
+    refuse_overlap(create("logistic", input_spec=shape("corners")), [task])
     refuse_overlap(learner, [UNSEEN])
 
 
 def test_images_that_are_cut_are_known_again_as_wholes():
     for shape in (EncodedInput("trained", cut="leads"), EncodedBagInput("trained", cut="patches")):
         with pytest.raises(InputError, match=r"shares 1 of its 6 images.*0 identical"):
-            refuse_overlap(create("logistic", shape=shape), [one_of_the_training(1)])
+            refuse_overlap(create("logistic", input_spec=shape), [one_of_the_training(1)])
 
 
 def test_only_rows_of_the_task_count():
@@ -127,7 +127,7 @@ def test_only_rows_of_the_task_count():
     rows = np.array([0, 1, 2, 4, 5])
     labels, patients = UNSEEN.labels[rows], UNSEEN.patients[rows]
     few = Task("test", shared.images, labels, UNSEEN.classes, patients, rows=rows)
-    refuse_overlap(create("logistic", shape=EncodedInput("trained")), [few])
+    refuse_overlap(create("logistic", input_spec=EncodedInput("trained")), [few])
 
 
 def test_any_image_of_a_sample_counts():
@@ -135,4 +135,4 @@ def test_any_image_of_a_sample_counts():
     several = SeveralImages({"first": UNSEEN.images, "second": one_of_the_training(0).images}, rows)
     task = Task("test", several, UNSEEN.labels, UNSEEN.classes, UNSEEN.patients)
     with pytest.raises(InputError, match=r"shares 1 of its 6 images.*1 identical"):
-        refuse_overlap(create("logistic", shape=EncodedBagInput("trained", images=2)), [task])
+        refuse_overlap(create("logistic", input_spec=EncodedBagInput("trained", images=2)), [task])

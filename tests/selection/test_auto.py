@@ -82,7 +82,7 @@ def test_with_one_label_per_class_past_tasks_decide():
 def test_each_encoder_alone_is_seen_as_it_is_by_itself():
     alone, both = EncodedInput("lite0"), views_of(EncodedInput("lite0"))
     assert [view.name for view in both] == ["lite0"]
-    assert both[0].shape.blocks == alone.blocks
+    assert both[0].input_spec.blocks == alone.blocks
     assert both[0].scale == 1
 
 
@@ -136,7 +136,7 @@ def test_one_of_several_encoders_is_seen_as_it_is_alone(cut: str, tmp_path: Path
     assert torch.equal(whole.of(read), read)
     for view, encoder in ((first, "lite0"), (other, str(second))):
         alone = EncodedInput(encoder, cut)
-        assert view.shape.blocks == alone.blocks
+        assert view.input_spec.blocks == alone.blocks
         torch.testing.assert_close(view.of(read), alone.read(pages, rows))
 
 
@@ -146,7 +146,7 @@ def test_the_last_features_are_those_before_the_classifier(cut: str):
     shape = EncodedInput("lite0", cut)
     view, read = last_view(shape), shape.read(pages, np.arange(2))
     pictures = len(shape.blocks) // len(ENCODERS["lite0"].blocks)
-    assert view.shape.blocks == (ENCODERS["lite0"].blocks[0],) * pictures
+    assert view.input_spec.blocks == (ENCODERS["lite0"].blocks[0],) * pictures
     last = read.unflatten(1, (pictures, -1))[:, :, : ENCODERS["lite0"].blocks[0]].flatten(1)
     torch.testing.assert_close(view.of(read), last * len(ENCODERS["lite0"].blocks) ** 0.5)
     torch.testing.assert_close(view.of(read).norm(dim=1), read.norm(dim=1))

@@ -137,6 +137,6 @@ def test_a_real_task_is_forecast(shared_data):
     images = few.images.take(few.rows)  # so that only these are embedded
     few = type(few)("few", images, few.labels, few.classes, few.patients)
     now, *_, last = Forecaster(read_curves())(
-        signs_of(few, create("logistic", shape=EncodedInput()), np.random.default_rng(0))
+        signs_of(few, create("logistic", input_spec=EncodedInput()), np.random.default_rng(0))
     )
     assert 0.5 < now.accuracy < last.accuracy

@@ -30,7 +30,7 @@ LEARNED = ("depth-ridge", "even-ridge")
 @pytest.mark.parametrize("name", LEARNED)
 def test_what_learners_start_from_was_learned(name: str):
     prior = shipped_prior(name)
-    fresh = create(name, shape=FeatureInput((4,) * len(prior["log_weights"]))).state_dict()
+    fresh = create(name, input_spec=FeatureInput((4,) * len(prior["log_weights"]))).state_dict()
     assert all(not torch.equal(value, fresh[key]) for key, value in prior.items())
 
 

@@ -117,11 +117,11 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, other):
         train(tmp_path, settings=other, resume=True)
 
 
-@pytest.mark.parametrize("other", [{"max_steps": 9}, {"learning_rate": 0.5}, {"shape": ImageInput(1, 24)}])
+@pytest.mark.parametrize("other", [{"max_steps": 9}, {"learning_rate": 0.5}, {"input_spec": ImageInput(1, 24)}])
 def test_a_checkpoint_of_another_learner_is_refused_though_its_parameters_fit(tmp_path, other):
     with pytest.raises(Interrupted):
         train(tmp_path, stop_at=2)
-    learner = create("metal", **{"shape": SHAPE, **SMALL["metal"], "steps": 1} | other)
+    learner = create("metal", **{"input_spec": SHAPE, **SMALL["metal"], "steps": 1} | other)
     with pytest.raises(StorageError, match="other tasks or settings"):
         learner.meta_fit(TASKS, settings=SETTINGS, folder=tmp_path, resume=True, report=lambda event: None)
 

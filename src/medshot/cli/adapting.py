@@ -72,7 +72,7 @@ def _learner(run: Path | None, learner: str | None, preset: str | None, shape: I
 
 def _suited(made: Learner, task: Task, seed: int) -> Learner:
     """The same learner for what the images look like, where that says how they are cut."""
-    shape = made.shape
+    shape = made.input_spec
     if isinstance(shape, EncodedInput) and shape.cut == WHOLE and (cut := usual_cut(task.images)):
         note(f"These look like ECG pages, so that each is cut into its {cut} (as by --cut {cut}).")
         return make_ready(CHOOSING, EncodedInput(shape.encoder, cut), seed=seed)

@@ -63,7 +63,7 @@ def load_learners(runs: Sequence[Path], names: Sequence[str], shape: InputSpec) 
             raise InputError(f"{run} is given twice; give each run once.")
         learners[name] = learner
     if learners:
-        shape = next(iter(learners.values())).shape
+        shape = next(iter(learners.values())).input_spec
     return learners | {_apart(name, learners): make_ready(name, shape) for name in names}
 
 
@@ -74,7 +74,7 @@ def _apart(name: str, learners: Mapping[str, Learner]) -> str:
 
 def _point_to_cut(learners: Mapping[str, Learner], tasks: Sequence[Task]) -> None:
     """Say where `adapt` would have cut a task's images for `auto`, which here takes what all learners take."""
-    shapes = [learner.shape for learner in learners.values() if isinstance(learner, Auto)]
+    shapes = [learner.input_spec for learner in learners.values() if isinstance(learner, Auto)]
     if any(isinstance(shape, EncodedInput) and shape.cut == WHOLE for shape in shapes):
         for task in tasks:
             if cut := usual_cut(task.images):

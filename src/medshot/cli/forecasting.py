@@ -59,7 +59,7 @@ def forecast_for(
             f"Task '{task.name}' has {shots} {UNIT}, and past curves begin at {forecaster.least} to {forecaster.most}; "
             "so many can be split and measured: see medshot evaluate."
         )
-    if made.name != LEARNER or made.shape != EncodedInput():
+    if made.name != LEARNER or made.input_spec != EncodedInput():
         note(f"Past curves are of {LEARNER} on features of lite0; intervals of anything else were not tested.")
     with unknowing([made], [task]):
         signs = signs_of(task, made, np.random.default_rng(seed))

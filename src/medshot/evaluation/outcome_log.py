@@ -58,12 +58,12 @@ def _outcome(
 def takes_of(learner: Learner) -> str:
     """What a learner takes of images, in a few words, and whether a run of the user's own is behind it."""
     own = ", meta-trained" if learner.training_record else ""
-    return views_of(learner.shape)[-1].name + _cut_of(learner) + own
+    return views_of(learner.input_spec)[-1].name + _cut_of(learner) + own
 
 
 def _cut_of(learner: Learner) -> str:
-    shape = learner.shape
-    return f" by {shape.cut}" if isinstance(shape, EncodedInput) and shape.cut != WHOLE else ""
+    input_spec = learner.input_spec
+    return f" by {input_spec.cut}" if isinstance(input_spec, EncodedInput) and input_spec.cut != WHOLE else ""
 
 
 def _device_of(learner: Learner) -> torch.device:
@@ -73,7 +73,7 @@ def _device_of(learner: Learner) -> torch.device:
 
 def spread_of(episodes: Sequence[Episode], learner: Learner) -> float:
     """The mean spread of what a learner sees of the first supports."""
-    supports = [collate([each], learner.shape).support.of_task(0) for each in episodes[:SUPPORTS]]
+    supports = [collate([each], learner.input_spec).support.of_task(0) for each in episodes[:SUPPORTS]]
     if isinstance(learner, Candidate):
         supports = [learner.view.support(support) for support in supports]
     return float(np.mean([traits_of(support).spread for support in supports]))

@@ -21,30 +21,30 @@ def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
     Raises:
         InputError: a task shares an image with such training; the sentence says which and how many.
     """
-    if learner.seen:
-        known = {row.tobytes() for row in learner.seen["hashes"]}
+    if learner.training_images:
+        known = {row.tobytes() for row in learner.training_images["hashes"]}
         for task in tasks:
             identical = np.array(
                 [any(bytes.fromhex(digest) in known for digest in of_sample) for of_sample in task.hashes_of_each()]
             )
             similar = np.zeros(len(task), dtype=bool)
-            for shape in _shapes_of_prints(learner, task):
-                prints = shape.fingerprints(task.images)[task.rows]
-                similar[near_duplicates(prints, learner.seen["fingerprints"])[:, 0]] = True
+            for input_spec in _shapes_of_prints(learner, task):
+                prints = input_spec.fingerprints(task.images)[task.rows]
+                similar[near_duplicates(prints, learner.training_images["fingerprints"])[:, 0]] = True
             _refuse(task, identical, similar, f"'{learner.name}' was meta-trained on", "meta-train without them")
-    if isinstance(learner.shape, EncodedInput | EncodedBagInput):
+    if isinstance(learner.input_spec, EncodedInput | EncodedBagInput):
         for task in tasks:
-            for seen in learner.shape.seen(task.images):
+            for seen in learner.input_spec.seen(task.images):
                 what = f"encoder '{seen.encoder}' of '{learner.name}' was trained on"
                 _refuse(task, seen.identical[task.rows], seen.similar[task.rows], what, "take another encoder")
 
 
 def _shapes_of_prints(learner: Learner, task: Task) -> list[InputSpec]:
     """How it may have seen images: as it takes them, and whole, as those that its start was learned from are known."""
-    shape = learner.shape
-    if isinstance(shape, EncodedInput) and shape.cut != WHOLE and task.images.axes == 2:
-        return [shape, encoders_of(shape.encoder)[0].shape]
-    return [shape]
+    input_spec = learner.input_spec
+    if isinstance(input_spec, EncodedInput) and input_spec.cut != WHOLE and task.images.axes == 2:
+        return [input_spec, encoders_of(input_spec.encoder)[0].shape]
+    return [input_spec]
 
 
 def _refuse(

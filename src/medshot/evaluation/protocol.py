@@ -171,7 +171,7 @@ def run_episodes(
     seconds: list[float] = []
     for start in range(0, len(episodes), BATCH):
         group = episodes[start : start + BATCH]
-        batch = collate(group, learner.shape, device or "cpu")
+        batch = collate(group, learner.input_spec, device or "cpu")
         began = time.perf_counter()
         with torch.no_grad():
             classifier = learner.adapt(batch.support)

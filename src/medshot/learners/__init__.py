@@ -17,7 +17,7 @@ from medshot.learners.features import (
     weighted_mean,
 )
 from medshot.learners.registry import LEARNERS, create, load_learner, register
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.networks import base_network
 from medshot.tasks import Support
 
@@ -27,12 +27,12 @@ __all__ = [
     "LEARNERS",
     "Adapted",
     "Classifier",
-    "Drawn",
     "FeatureInput",
     "FewShotClassifier",
     "ImageInput",
     "InputSpec",
     "Learner",
+    "Randomness",
     "Support",
     "VolumeInput",
     "apply_head",

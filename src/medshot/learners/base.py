@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from medshot.imaging import InputSpec
 from medshot.learners.features import weighted_cross_entropy, weighted_mean
 from medshot.learners.meta_training import train_and_record
-from medshot.learners.seeding import Drawn, draw_by_content, order_by_content
+from medshot.learners.seeding import Randomness, order_by_digest, sample_by_support
 from medshot.learners.serialization import (
     IMAGES,
     LEARNER,
@@ -50,12 +50,12 @@ class Learner(nn.Module, ABC):
         paper: where it was published.
         gradient: how `loss` is differentiated: "exact", "first-order", "implicit", or None where nothing is learned.
         inductive: whether a query's prediction is independent of the other queries. A transductive learner writes
-            `predict_among` beside `predict_one`, and says what it is in its name.
+            `predict_jointly` beside `predict_one`, and says what it is in its name.
         randomised: whether `draw` draws random numbers.
         batchable: whether `adapt_one` and `predict_one` may run under vmap.
         cross_validated: whether it is trained on METAL's L_cv folds rather than on plain episodes.
         relabels: whether any number of classes works and relabelling the support relabels the output.
-        shape: what it takes of each image: an `ImageInput` for pixels, a `VolumeInput` for voxels, an `EncodedInput`
+        input_spec: what it takes of each image: an `ImageInput` for pixels, a `VolumeInput` for voxels, an `EncodedInput`
             for features of an encoder.
     """
 
@@ -71,21 +71,21 @@ class Learner(nn.Module, ABC):
     cross_validated: ClassVar[bool] = False
     relabels: ClassVar[bool] = True
 
-    def __init__(self, shape: InputSpec) -> None:
+    def __init__(self, input_spec: InputSpec) -> None:
         super().__init__()
-        self.shape = shape
+        self.input_spec = input_spec
         self.engine = Engine("vmap")
         self.training_record: TrainingRecord | None = None
-        self.seen: dict[str, np.ndarray] = {}
+        self.training_images: dict[str, np.ndarray] = {}
 
     @abstractmethod
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Adapt to one task.
 
         Args:
             support: without a task axis: `images (support, *embedded)` as `embed` gives them, `labels (support,)`,
                 `weights (support,)`.
-            drawn: what `draw` returned for this task.
+            randomness: what `draw` returned for this task.
 
         Returns:
             Everything `predict_one` needs, as named tensors.
@@ -97,7 +97,7 @@ class Learner(nn.Module, ABC):
     ) -> Float[Tensor, "queries ways"]:
         """Logits of one task's queries, as `embed` gives them, from what `adapt_one` returned."""
 
-    def predict_among(
+    def predict_jointly(
         self, adapted: Adapted, images: Float[Tensor, "queries *embedded"], weights: Float[Tensor, " queries"]
     ) -> Float[Tensor, "queries ways"]:
         """Logits of one task's queries that may learn from each other; weight 0 marks padding, which none may feel.
@@ -106,7 +106,7 @@ class Learner(nn.Module, ABC):
         """
         return self.predict_one(adapted, images)
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
         """The random numbers that `adapt_one` needs for one task; drawn outside vmap, from `generator` alone."""
         return {}
 
@@ -132,8 +132,8 @@ class Learner(nn.Module, ABC):
         """
         support = self._ordered(replace(support, images=self.embed_tasks(support.images)))
 
-        def one(images: Tensor, labels: Tensor, weights: Tensor, patients: Tensor, drawn: Drawn) -> Adapted:
-            return self.adapt_one(Support(images, labels, weights, support.ways, patients), drawn)
+        def one(images: Tensor, labels: Tensor, weights: Tensor, patients: Tensor, randomness: Randomness) -> Adapted:
+            return self.adapt_one(Support(images, labels, weights, support.ways, patients), randomness)
 
         adapted = self._engine.map(
             one, support.images, support.labels, support.weights, _patients(support), self._draw(support)
@@ -150,13 +150,13 @@ class Learner(nn.Module, ABC):
             labels: Tensor,
             weights: Tensor,
             patients: Tensor,
-            drawn: Drawn,
+            randomness: Randomness,
             query_images: Tensor,
             query_labels: Tensor,
             query_weights: Tensor,
         ) -> tuple[Tensor, Tensor]:
-            adapted = self.adapt_one(Support(images, labels, weights, support.ways, patients), drawn)
-            logits = self.predict_among(adapted, query_images, query_weights)
+            adapted = self.adapt_one(Support(images, labels, weights, support.ways, patients), randomness)
+            logits = self.predict_jointly(adapted, query_images, query_weights)
             correct = (logits.argmax(1) == query_labels).to(logits)
             return (
                 weighted_cross_entropy(logits, query_labels, query_weights),
@@ -221,8 +221,10 @@ class Learner(nn.Module, ABC):
 
     def remember(self, tasks: Sequence[Task]) -> None:
         """Keep the hashes and fingerprints of images that were learned from, by which `evaluate` refuses them."""
-        images = training_images(tasks, self.shape)
-        self.seen = {name: np.concatenate([self.seen.get(name, rows[:0]), rows]) for name, rows in images.items()}
+        images = training_images(tasks, self.input_spec)
+        self.training_images = {
+            name: np.concatenate([self.training_images.get(name, rows[:0]), rows]) for name, rows in images.items()
+        }
 
     def save(self, folder: str | Path) -> None:
         """Write a run folder from which `medshot.load` or `FewShotClassifier` take the learner again.
@@ -235,7 +237,7 @@ class Learner(nn.Module, ABC):
 
     def write(self, folder: Path) -> None:
         """Write the files of a run into an existing folder."""
-        write_folder(folder, "run", self.record(), {LEARNER: parameters_of(self), IMAGES: self.seen})
+        write_folder(folder, "run", self.record(), {LEARNER: parameters_of(self), IMAGES: self.training_images})
 
     def explain(self, adapted: Adapted) -> str:
         """Why it predicts as it does on the first task, in a sentence for whoever uses it; empty where it has none."""
@@ -246,7 +248,7 @@ class Learner(nn.Module, ABC):
         return LearnerRecord(
             name=self.name,
             settings=self.settings(),
-            input=input_record(self.shape),
+            input=input_record(self.input_spec),
             training=self.training_record,
         )
 
@@ -255,10 +257,10 @@ class Learner(nn.Module, ABC):
         return self.engine if self.batchable else Engine("loop")
 
     def _ordered(self, support: Support) -> Support:
-        return order_by_content(support) if self.randomised else support
+        return order_by_digest(support) if self.randomised else support
 
-    def _draw(self, support: Support) -> Drawn:
-        return draw_by_content(support, self.draw) if self.randomised else {}
+    def _draw(self, support: Support) -> Randomness:
+        return sample_by_support(support, self.sample_randomness) if self.randomised else {}
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,7 @@ class Classifier:
         if weights is None:
             weights = torch.ones(images.shape[:2], dtype=images.dtype, device=images.device)
         embedded = self.learner.embed_tasks(images)
-        return self.learner._engine.map(self.learner.predict_among, self.adapted, embedded, weights)
+        return self.learner._engine.map(self.learner.predict_jointly, self.adapted, embedded, weights)
 
     def probabilities(
         self,

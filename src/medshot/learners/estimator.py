@@ -98,7 +98,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         self.learner_, self.standardisation_ = learner, standardisation
         self.explanation_ = learner.explain(self.adapted_)
         self.classes_, self.counts_ = classes, np.bincount(codes)
-        self.intensity_ = _ranges(learner.shape.measures(source))
+        self.intensity_ = _ranges(learner.input_spec.measures(source))
         return self
 
     def predict_proba(
@@ -139,7 +139,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         """For each image, how it lies outside what the classifier was fitted on; empty where it does not."""
         source = self._fitted_source(X)
         found: list[list[str]] = [[] for _ in range(len(source))]
-        for name, values in self.learner_.shape.measures(source).items():
+        for name, values in self.learner_.input_spec.measures(source).items():
             low, high = self.intensity_[name]
             for warning, value in zip(found, values, strict=True):
                 if not low <= value <= high:
@@ -178,7 +178,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         folder = Path(folder)
         record = read_folder(folder, "model")
         learner, model = rebuild(folder, record), record.model
-        takes_table = type(learner.shape) is FeatureInput
+        takes_table = type(learner.input_spec) is FeatureInput
         if model is None or model.intensity.keys() != (set() if takes_table else MEASURES):
             raise StorageError(f"{folder}/model.json does not describe a model; it was changed, make it anew.")
         classifier = FewShotClassifier(learner)
@@ -228,8 +228,8 @@ def _learner(learner: str | Path | Learner, source: ImageSource) -> Learner:
     name = str(learner)
     if name not in LEARNERS:
         raise InputError(f"learner is '{name}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it.")
-    shape = _shape_of(source)
-    made = create(name, shape=shape) if shape else create(name)
+    input_spec = _shape_of(source)
+    made = create(name, input_spec=input_spec) if input_spec else create(name)
     if made.gradient is not None:
         raise InputError(f"Learner '{name}' must be meta-trained first; give the folder of a run, or a learner.")
     return made
@@ -250,7 +250,7 @@ def _read(
     learner: Learner, source: ImageSource, rows: Int[np.ndarray, " samples"]
 ) -> Float[torch.Tensor, "1 samples ..."]:
     """Some images with a task axis, where the learner is."""
-    return learner.shape.read(source, rows)[None].to(_device(learner))
+    return learner.input_spec.read(source, rows)[None].to(_device(learner))
 
 
 def _device(learner: Learner) -> torch.device:

@@ -19,7 +19,7 @@ from medshot.learners.closed_form.ridge import (
     ridge_regression,
 )
 from medshot.learners.features import SMALLEST, class_means, log_frequencies, memberships
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.networks import base_network
 from medshot.networks.bag_network import SetEncoder
 from medshot.networks.in_context import InContextTransformer
@@ -35,7 +35,7 @@ class Context(Learner):
     forward pass over the support, quadratic in its size, and each query is linear in it.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         width: channels of the base network.
     """
 
@@ -46,11 +46,11 @@ class Context(Learner):
     cost = "one forward pass"
     gradient = "exact"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
+        super().__init__(input_spec)
         self.width = width
-        self.network = base_network(shape, width)
-        self.blocks = shape.blocks if isinstance(shape, FeatureInput) else (self.network.features,)
+        self.network = base_network(input_spec, width)
+        self.blocks = input_spec.blocks if isinstance(input_spec, FeatureInput) else (self.network.features,)
         self.transformer = InContextTransformer(len(self.blocks))
         self.log_penalty = nn.Parameter(torch.tensor(math.log(PENALTY)))
         self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
@@ -63,7 +63,7 @@ class Context(Learner):
         """The base network's features."""
         return self.network(images)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The ridge regression of the support, and what the transformer remembers of it."""
         members = memberships(support.labels, support.weights, support.ways)
         coefficients, centre = ridge_regression(support.images, members, self.log_penalty.exp())
@@ -100,7 +100,7 @@ class Film(Learner):
     weighs its depths for the task. Inductive; `adapt` costs two forward passes over the support.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         width: channels of the base network.
     """
 
@@ -111,10 +111,10 @@ class Film(Learner):
     cost = "two forward passes"
     gradient = "exact"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
+        super().__init__(input_spec)
         self.width = width
-        self.network = base_network(shape, width)
+        self.network = base_network(input_spec, width)
         self.blocks = block_sizes(self.network)
         self.set_encoder = SetEncoder(2 * len(self.blocks) + 1, self.network.modulated)
         self.log_penalty = nn.Parameter(torch.tensor(math.log(PENALTY)))
@@ -124,7 +124,7 @@ class Film(Learner):
         """The keyword arguments that build this learner again."""
         return {"width": self.width}
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The modulation of every layer, and the class means under it."""
         labelled = support.labels, support.weights, support.ways
         modulation = self.set_encoder(describe(self.network(support.images), support, self.blocks))

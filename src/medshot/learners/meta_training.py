@@ -66,7 +66,7 @@ def update_on(learner: Trainable, task: Task, *, shots: int, steps: int, learnin
         for step in range(steps):
             rng = np.random.default_rng([seed, step])
             folds = draw_folds(task, shots=shots, queries=shots, rng=rng)
-            batch = to_tensors(folds, learner.shape, next(learner.parameters()).device)
+            batch = to_tensors(folds, learner.input_spec, next(learner.parameters()).device)
             optimizer.zero_grad()
             learner.scores(batch)[0].mean().backward()
             optimizer.step()

@@ -13,7 +13,7 @@ from medshot.imaging import ImageInput, InputSpec
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.closed_form.ridge import block_sizes, block_sums
 from medshot.learners.features import SMALLEST, class_means, log_frequencies, memberships, squared_distances
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.networks import base_network
 from medshot.tasks import Support
 
@@ -28,7 +28,7 @@ class ProtoNet(Learner):
     (Gidaris and Komodakis, 2018; Chen et al., 2021). Inductive; `adapt` costs one forward pass over the support.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         width: channels of the base network.
         distance: "euclidean" or "cosine".
 
@@ -45,16 +45,16 @@ class ProtoNet(Learner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec = ImageInput(channels=1, size=64),
         *,
         width: int = 64,
         distance: Literal["euclidean", "cosine"] = "euclidean",
     ) -> None:
-        super().__init__(shape)
+        super().__init__(input_spec)
         if distance not in DISTANCE_SCALES:
             raise InputError(f"distance is '{distance}'; give one of {' or '.join(DISTANCE_SCALES)}.")
         self.width, self.distance = width, distance
-        self.network = base_network(shape, width)
+        self.network = base_network(input_spec, width)
         self.log_scale = nn.Parameter(torch.tensor(math.log(DISTANCE_SCALES[distance])))
 
     def settings(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class ProtoNet(Learner):
         """The base network's features."""
         return self.network(images)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The class means, the mean of these, and the logarithm of each class's share of the support."""
         labelled = support.labels, support.weights, support.ways
         means = class_means(support.images, *labelled)
@@ -92,7 +92,7 @@ class MatchingNetwork(Learner):
     pass over the support.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         width: channels of the base network.
     """
 
@@ -103,10 +103,10 @@ class MatchingNetwork(Learner):
     cost = "nothing but features"
     gradient = "exact"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
+        super().__init__(input_spec)
         self.width = width
-        self.network = base_network(shape, width)
+        self.network = base_network(input_spec, width)
         self.log_sharpness = nn.Parameter(torch.tensor(math.log(SHARPNESS)))
 
     def settings(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class MatchingNetwork(Learner):
         """The base network's features."""
         return self.network(images)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The support's directions from the centre, and each one's weight in its class."""
         labelled = support.labels, support.weights, support.ways
         centre = class_means(support.images, *labelled).mean(0)
@@ -146,7 +146,7 @@ class RelationNetwork(Learner):
     at zero. Inductive; `adapt` costs one forward pass over the support.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         width: channels of the base network.
     """
 
@@ -157,10 +157,10 @@ class RelationNetwork(Learner):
     cost = "one mean per class"
     gradient = "exact"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
+        super().__init__(input_spec)
         self.width = width
-        self.network = base_network(shape, width)
+        self.network = base_network(input_spec, width)
         self.blocks = block_sizes(self.network)
         output = nn.Linear(HIDDEN, 1, bias=False)
         nn.init.zeros_(output.weight)
@@ -175,7 +175,7 @@ class RelationNetwork(Learner):
         """The base network's features."""
         return self.network(images)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The class means and the mean of these."""
         labelled = support.labels, support.weights, support.ways
         means = class_means(support.images, *labelled)

@@ -201,7 +201,7 @@ def load_learner(folder: str | Path) -> Learner:
     folder = Path(folder)
     record = read_folder(folder, "run")
     learner = rebuild(folder, record)
-    learner.seen = read_checked(folder, record, IMAGES)
+    learner.training_images = read_checked(folder, record, IMAGES)
     return learner
 
 
@@ -216,10 +216,10 @@ def rebuild(folder: Path, record: FolderRecord) -> Learner:
             "import in Python), or install its package."
         )
     try:
-        shape = description.shape
+        input_spec = description.input_spec
         # On the meta device nothing is allocated, whatever size the record claims.
         with torch.device("meta"):
-            learner = create(description.name, shape=shape, **description.settings)
+            learner = create(description.name, input_spec=input_spec, **description.settings)
         learner.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, assign=True)
     except InputError as error:
         raise StorageError(f"{held}, which cannot be made here: {error}") from error

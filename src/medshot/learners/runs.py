@@ -39,7 +39,7 @@ def meta_train_into(
     if engine is not None:
         parse_engine(engine)
     for task in tasks:
-        learner.shape.prepare(task.images)
+        learner.input_spec.prepare(task.images)
     with unfinished(folder, resume=resume):
         learner.meta_fit(
             tasks,

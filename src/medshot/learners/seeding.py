@@ -8,12 +8,12 @@ from torch import Tensor
 
 from medshot.tasks import Support
 
-Drawn = dict[str, Tensor]
+Randomness = dict[str, Tensor]
 PADDING = b"\xff" * 33
 """Greater than any digest, so that padding sorts last."""
 
 
-def order_by_content(support: Support) -> Support:
+def order_by_digest(support: Support) -> Support:
     """Each task's support ordered by the digest of its images, padding last.
 
     Args:
@@ -33,7 +33,7 @@ def order_by_content(support: Support) -> Support:
     )
 
 
-def draw_by_content(support: Support, draw: Callable[[Support, torch.Generator], Drawn]) -> Drawn:
+def sample_by_support(support: Support, draw: Callable[[Support, torch.Generator], Randomness]) -> Randomness:
     """What `draw` gives for each task with a generator seeded by the task's images, stacked along a task axis.
 
     Args:

@@ -86,21 +86,21 @@ class VectorRecord(Strict):
 InputRecord = PixelRecord | VolumeRecord | BagRecord | EncoderRecord | VectorRecord
 
 
-def input_record(shape: InputSpec) -> InputRecord:
+def input_record(input_spec: InputSpec) -> InputRecord:
     """What is recorded of what a learner takes."""
-    match shape:
+    match input_spec:
         case ImageInput(channels=channels, size=size):
             return PixelRecord(channels=channels, size=size)
         case VolumeInput(channels=1, size=size):
             return VolumeRecord(dimensions=3, channels=1, size=size)
         case EncodedInput(encoder=encoder, cut=cut):
-            return EncoderRecord(encoder=encoder, sha256=shape.sha256, cut=cut)
+            return EncoderRecord(encoder=encoder, sha256=input_spec.sha256, cut=cut)
         case EncodedBagInput(encoder=encoder, cut=cut, images=images):
-            return BagRecord(encoder=encoder, sha256=shape.sha256, cut=cut, images=images)
+            return BagRecord(encoder=encoder, sha256=input_spec.sha256, cut=cut, images=images)
         case FeatureInput(blocks=blocks):
             return VectorRecord(blocks=list(blocks))
         case _:
-            raise TypeError(f"{type(shape).__name__} cannot be recorded")
+            raise TypeError(f"{type(input_spec).__name__} cannot be recorded")
 
 
 class LearnerRecord(Strict):
@@ -112,7 +112,7 @@ class LearnerRecord(Strict):
     training: TrainingRecord | None = None
 
     @property
-    def shape(self) -> InputSpec:
+    def input_spec(self) -> InputSpec:
         """What the learner takes of each image.
 
         Raises:
@@ -131,10 +131,10 @@ class LearnerRecord(Strict):
                 return FeatureInput(tuple(blocks))
 
 
-def _known(shape: Callable[[], Encoded], encoder: str, sha256: str) -> Encoded:
+def _known(input_spec: Callable[[], Encoded], encoder: str, sha256: str) -> Encoded:
     """The shape; InputError where the encoder of that hash is not here."""
     try:
-        found = shape()
+        found = input_spec()
     except InputError as error:
         raise InputError(
             f"It takes features of encoder '{encoder}' ({sha256[:12]}). {error} A folder that has moved is put back, "

@@ -39,15 +39,15 @@ class AttentionPooling(nn.Module):
     missing counts for nothing, and the weights of the others still sum to 1: what stays has the scale that it had.
 
     Args:
-        shape: the bags it takes.
+        input_spec: the bags it takes.
         width: rows of V.
     """
 
-    def __init__(self, shape: BagInput, width: int = 32) -> None:
+    def __init__(self, input_spec: BagInput, width: int = 32) -> None:
         super().__init__()
-        names = list(dict.fromkeys(shape.kinds))
-        self.kinds = [names.index(kind) for kind in shape.kinds]
-        self.hidden = nn.Linear(sum(shape.blocks), width, bias=False)
+        names = list(dict.fromkeys(input_spec.kinds))
+        self.kinds = [names.index(kind) for kind in input_spec.kinds]
+        self.hidden = nn.Linear(sum(input_spec.blocks), width, bias=False)
         self.output = nn.Linear(width, 1, bias=False)
         self.bias = nn.Parameter(torch.zeros(len(names)))
         nn.init.zeros_(self.output.weight)
@@ -72,15 +72,15 @@ class BagNetwork(nn.Module):
     """Bags pooled by attention, then what `FeatureNetwork` makes of features.
 
     Args:
-        shape: the bags it takes.
+        input_spec: the bags it takes.
         width: units of the bottleneck.
     """
 
-    def __init__(self, shape: BagInput, width: int = 64) -> None:
+    def __init__(self, input_spec: BagInput, width: int = 64) -> None:
         super().__init__()
-        self.shape = shape
-        self.pooling = AttentionPooling(shape)
-        self.network = FeatureNetwork(shape, width)
+        self.input_spec = input_spec
+        self.pooling = AttentionPooling(input_spec)
+        self.network = FeatureNetwork(input_spec, width)
         self.features, self.modulated = self.network.features, self.network.modulated
 
     def forward(

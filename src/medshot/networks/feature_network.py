@@ -42,16 +42,16 @@ class FeatureNetwork(nn.Module):
     and b is large and a small, so that under Adam the weights learn fast and the bottleneck slowly.
 
     Args:
-        shape: the features it takes.
+        input_spec: the features it takes.
         width: units of the bottleneck.
     """
 
-    def __init__(self, shape: FeatureInput, width: int = 64) -> None:
+    def __init__(self, input_spec: FeatureInput, width: int = 64) -> None:
         super().__init__()
-        self.shape = shape
-        self.features = sum(shape.blocks)
-        self.modulated: Sequence[int] = (len(shape.blocks), width)
-        self.log_weights = nn.Parameter(torch.zeros(len(shape.blocks)))
+        self.input_spec = input_spec
+        self.features = sum(input_spec.blocks)
+        self.modulated: Sequence[int] = (len(input_spec.blocks), width)
+        self.log_weights = nn.Parameter(torch.zeros(len(input_spec.blocks)))
         self.down = nn.Linear(self.features, width)
         self.up = nn.Linear(width, self.features, bias=False)
         nn.init.zeros_(self.up.weight)
@@ -69,4 +69,4 @@ class FeatureNetwork(nn.Module):
 
     def _spread(self, weights: Float[Tensor, " blocks"]) -> Float[Tensor, " features"]:
         """Each block's weight once for each of its features."""
-        return torch.cat([weight.expand(size) for weight, size in zip(weights, self.shape.blocks, strict=True)])
+        return torch.cat([weight.expand(size) for weight, size in zip(weights, self.input_spec.blocks, strict=True)])

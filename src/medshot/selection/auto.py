@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from medshot.imaging import ImageInput, InputSpec
 from medshot.learners import Adapted, Learner, register
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.selection.candidates import SENTENCES, Candidate, candidates_of
 from medshot.selection.outcomes import Outcome, known_outcomes
 from medshot.selection.support_features import Traits, left_out_folds, traits_of
@@ -127,7 +127,7 @@ class Auto(Learner):
     fits of every candidate.
 
     Args:
-        shape: what it takes of each image; several encoders make more candidates.
+        input_spec: what it takes of each image; several encoders make more candidates.
         outcomes: of past tasks; those that come with medshot and the user's own where they are left out.
     """
 
@@ -141,28 +141,28 @@ class Auto(Learner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec = ImageInput(channels=1, size=64),
         *,
         outcomes: Sequence[Outcome | Mapping[str, Any]] | None = None,
     ) -> None:
-        super().__init__(shape)
+        super().__init__(input_spec)
         self.outcomes = None if outcomes is None else tuple(Outcome.model_validate(row) for row in outcomes)
-        self.learners = nn.ModuleList(candidates_of(shape))
+        self.learners = nn.ModuleList(candidates_of(input_spec))
         self.keys = [candidate.key for candidate in self.candidates]
         for candidate in self.candidates:
-            self.seen |= candidate.seen  # all that learned anything did so from the same images
+            self.training_images |= candidate.training_images  # all that learned anything did so from the same images
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""
         return {} if self.outcomes is None else {"outcomes": [row.model_dump() for row in self.outcomes]}
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
         """The seed of all that candidates draw."""
         return {"seed": torch.randint(2**62, (1,), generator=generator)}
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Every candidate adapted to the whole support, the weights, and what cross-validation found."""
-        support, seed = _chosen(support, support.weights > 0), int(drawn["seed"])
+        support, seed = _chosen(support, support.weights > 0), int(randomness["seed"])
         folds = left_out_folds(support)
         outcomes = known_outcomes() if self.outcomes is None else self.outcomes
         belief = prior(outcomes, self.keys, traits_of(self.candidates[0].view.support(support)))
@@ -234,7 +234,7 @@ class Auto(Learner):
 
 
 def _fit(candidate: Candidate, support: Support, seed: int) -> Adapted:
-    return candidate.adapt_one(support, candidate.draw(support, torch.Generator().manual_seed(seed)))
+    return candidate.adapt_one(support, candidate.sample_randomness(support, torch.Generator().manual_seed(seed)))
 
 
 def _left_out(

@@ -78,7 +78,7 @@ def pooled(
     learner: Learner, episodes: Sequence[Episode]
 ) -> tuple[Float[np.ndarray, "queries classes"], Int[np.ndarray, " queries"]]:
     """What the learner says of the queries of all episodes, and the truth; columns in the order of the task."""
-    batch = collate(episodes, learner.shape)
+    batch = collate(episodes, learner.input_spec)
     with torch.no_grad():
         said = learner.adapt(batch.support).probabilities(batch.query.images, batch.query.weights)
     order = [np.argsort(episode.classes) for episode in episodes]

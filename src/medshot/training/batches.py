@@ -90,7 +90,7 @@ def task_shares(episodes: Sequence[Episode]) -> Float[Tensor, " episodes"]:
 
 def to_tensors(
     episodes: Sequence[Episode],
-    shape: InputSpec,
+    input_spec: InputSpec,
     device: torch.device,
     augmentation: Augmentation | None = None,
     seed: int = 0,
@@ -99,11 +99,11 @@ def to_tensors(
 
     Mirrored only where the task allows it. Features stay as they are; of samples with several images some are dropped.
     """
-    batch = collate(episodes, shape, device)
+    batch = collate(episodes, input_spec, device)
     generator = torch.Generator(device).manual_seed(seed)
-    if augmentation is not None and isinstance(shape, EncodedBagInput):
-        return replace(batch, images=shape.dropped(batch.images, generator))
-    if augmentation is None or not isinstance(shape, GridInput):
+    if augmentation is not None and isinstance(input_spec, EncodedBagInput):
+        return replace(batch, images=input_spec.dropped(batch.images, generator))
+    if augmentation is None or not isinstance(input_spec, GridInput):
         return batch
     mirrored = torch.zeros(len(batch.images), dtype=torch.bool)
     for side in (batch.support_side, batch.query_side):

@@ -202,7 +202,7 @@ def _batch(
     rng = np.random.default_rng([settings.seed, step])
     episodes = draw_batch(tasks, settings.batch, rng, cross_validated=learner.cross_validated)
     augmentation = Augmentation() if settings.batch.augment else None
-    batch = to_tensors(episodes, learner.shape, device, augmentation, int(rng.integers(2**62)))
+    batch = to_tensors(episodes, learner.input_spec, device, augmentation, int(rng.integers(2**62)))
     return batch, task_shares(episodes).to(device)
 
 
@@ -235,7 +235,7 @@ def _validate(learner: Trainable, validation: list[list[Episode]], device: torch
     losses, accuracies = [], []
     for episodes in validation:
         with torch.no_grad():
-            loss, accuracy = learner.scores(to_tensors(episodes, learner.shape, device))
+            loss, accuracy = learner.scores(to_tensors(episodes, learner.input_spec, device))
         shares = task_shares(episodes).to(loss)
         losses.append((loss * shares).sum().item())
         accuracies.append((accuracy * shares).sum().item())
@@ -250,7 +250,7 @@ def _fingerprint(learner: Trainable, split: TaskSplit, settings: OuterSettings) 
         for part in parts
     ]
     shapes = {name: list(value.shape) for name, value in learner.state_dict().items()}
-    content = [type(learner).__name__, learner.settings(), repr(learner.shape), shapes, asdict(settings), tasks]
+    content = [type(learner).__name__, learner.settings(), repr(learner.input_spec), shapes, asdict(settings), tasks]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

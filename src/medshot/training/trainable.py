@@ -15,7 +15,7 @@ from medshot.training.engine import Engine
 class Trainable(Protocol):
     """A learner as the outer loop sees it."""
 
-    shape: InputSpec
+    input_spec: InputSpec
     engine: Engine
     cross_validated: ClassVar[bool]
 

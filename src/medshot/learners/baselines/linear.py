@@ -13,7 +13,7 @@ from torch import Tensor
 from medshot.imaging import Augmentation, GridInput, ImageInput, InputSpec, augment
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.features import BIAS, WEIGHT, apply_head, as_vectors, row_space
-from medshot.learners.seeding import Drawn, canonical_labels
+from medshot.learners.seeding import Randomness, canonical_labels
 from medshot.tasks import Support
 
 
@@ -25,7 +25,7 @@ class Logistic(Learner):
     `support · views` of pixels.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         pixels: side of the shrunken image.
         views: how often each support image is seen.
         regularisation: scikit-learn's C on features scaled to unit mean square norm.
@@ -41,29 +41,29 @@ class Logistic(Learner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec = ImageInput(channels=1, size=64),
         *,
         pixels: int = 16,
         views: int = 8,
         regularisation: float = 1.0,
     ) -> None:
-        super().__init__(shape)
+        super().__init__(input_spec)
         self.pixels, self.views, self.regularisation = pixels, views, regularisation
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""
         return {"pixels": self.pixels, "views": self.views, "regularisation": self.regularisation}
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
         """The support and its augmented views, with their labels and weights."""
         return augmented_views(support, self._views, generator)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Coefficients and intercepts, one row per class."""
-        real = (drawn["weights"] > 0).cpu()
-        vectors = as_vectors(drawn["images"], self.pixels).cpu()[real].double()
+        real = (randomness["weights"] > 0).cpu()
+        vectors = as_vectors(randomness["images"], self.pixels).cpu()[real].double()
         basis = row_space(vectors)
-        labels, weights = drawn["labels"].cpu()[real].numpy(), drawn["weights"].cpu()[real].numpy()
+        labels, weights = randomness["labels"].cpu()[real].numpy(), randomness["weights"].cpu()[real].numpy()
         model = LogisticRegression(C=self.regularisation, tol=1e-6, max_iter=1000).fit(
             (vectors @ basis).numpy(), labels, weights / self._views
         )
@@ -85,10 +85,10 @@ class Logistic(Learner):
 
     @property
     def _views(self) -> int:
-        return self.views if isinstance(self.shape, GridInput) else 1
+        return self.views if isinstance(self.input_spec, GridInput) else 1
 
 
-def augmented_views(support: Support, views: int, generator: torch.Generator) -> Drawn:
+def augmented_views(support: Support, views: int, generator: torch.Generator) -> Randomness:
     """Each image of one task's support as it is and `views - 1` times augmented, view after view."""
     seen = support.images
     if views > 1:
@@ -109,7 +109,7 @@ class LinearSVM(Learner):
     one convex fit per class.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         pixels: side of the shrunken image, where pixels are given.
         regularisation: scikit-learn's C.
     """
@@ -124,12 +124,12 @@ class LinearSVM(Learner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec = ImageInput(channels=1, size=64),
         *,
         pixels: int = 16,
         regularisation: float = 1.0,
     ) -> None:
-        super().__init__(shape)
+        super().__init__(input_spec)
         self.pixels, self.regularisation = pixels, regularisation
 
     def settings(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class LinearSVM(Learner):
         """The images as vectors."""
         return as_vectors(images, self.pixels)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Coefficients and intercepts, one row per class; of two classes, one row is the other's negative."""
         real = support.weights > 0
         labels, old = canonical_labels(support.labels[real])
@@ -164,13 +164,13 @@ class LinearSVM(Learner):
 VIEWS = "views"
 
 
-def draw_views(support: Support, shape: InputSpec, count: int, generator: torch.Generator) -> Drawn:
+def draw_views(support: Support, input_spec: InputSpec, count: int, generator: torch.Generator) -> Randomness:
     """That many views of one task's support as `(support, views, channels, *spatial)`; of features one."""
-    count = count if isinstance(shape, GridInput) else 1
+    count = count if isinstance(input_spec, GridInput) else 1
     images = augmented_views(support, count, generator)["images"]
     return {VIEWS: images.unflatten(0, (count, -1)).transpose(0, 1)}
 
 
-def views_of(support: Support, drawn: Drawn) -> list[Support]:
+def views_of(support: Support, randomness: Randomness) -> list[Support]:
     """The support with each of the views that were drawn."""
-    return [replace(support, images=images) for images in drawn[VIEWS].unbind(1)]
+    return [replace(support, images=images) for images in randomness[VIEWS].unbind(1)]

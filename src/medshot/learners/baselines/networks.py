@@ -12,7 +12,7 @@ from medshot.learners.baselines.linear import VIEWS, draw_views, views_of
 from medshot.learners.features import new_head
 from medshot.learners.gradient.base import CENTRE, Adam, GradientLearner, Parameters, inner_loop, mean_feature
 from medshot.learners.gradient.maml import prototype_head
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.tasks import Support
 
 
@@ -26,7 +26,7 @@ class Finetune(GradientLearner):
     passes over the support.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network, or units of its bottleneck.
         steps: full-batch steps of Adam.
         learning_rate: Adam's.
@@ -43,32 +43,32 @@ class Finetune(GradientLearner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec = ImageInput(channels=1, size=64),
         *,
         width: int = 64,
         steps: int = 25,
         learning_rate: float = 0.001,
         views: int = 8,
     ) -> None:
-        super().__init__(shape, width=width, steps=steps)
+        super().__init__(input_spec, width=width, steps=steps)
         self.learning_rate, self.views = learning_rate, views
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""
         return super().settings() | {"learning_rate": self.learning_rate, "views": self.views}
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
         """Views of the support, for fine-tuning."""
-        return {} if self.training else draw_views(support, self.shape, self.views, generator)
+        return {} if self.training else draw_views(support, self.input_spec, self.views, generator)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The prototypes' head and the support's mean feature; in evaluation mode all of it fine-tuned."""
         features = self.features({}, support.images)
         centre = mean_feature(features, support)
         head = prototype_head(features - centre, support)
         if self.training:
             return head | {CENTRE: centre}
-        start, loss = self.adapting() | head, self.task_loss(*views_of(support, drawn))
+        start, loss = self.adapting() | head, self.task_loss(*views_of(support, randomness))
         return self.with_centre(inner_loop(loss, Adam(self.learning_rate), start, steps=self.steps), support)
 
 
@@ -86,7 +86,7 @@ class FinetuneLast(Finetune):
     def adapting(self) -> Parameters:
         """The parameters of the network's last block."""
         named = super().adapting()
-        last = list(named)[-1].rsplit(".", 2 if isinstance(self.shape, GridInput) else 1)[0]
+        last = list(named)[-1].rsplit(".", 2 if isinstance(self.input_spec, GridInput) else 1)[0]
         return {name: value for name, value in named.items() if name.startswith(f"{last}.")}
 
 
@@ -98,7 +98,7 @@ class Scratch(GradientLearner):
     the support.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the network, or units of its bottleneck.
         steps: full-batch steps of Adam.
         learning_rate: Adam's.
@@ -114,14 +114,14 @@ class Scratch(GradientLearner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec = ImageInput(channels=1, size=64),
         *,
         width: int = 64,
         steps: int = 25,
         learning_rate: float = 0.005,
         views: int = 8,
     ) -> None:
-        super().__init__(shape, width=width, steps=steps)
+        super().__init__(input_spec, width=width, steps=steps)
         self.learning_rate, self.views = learning_rate, views
         self.network.requires_grad_(False)
 
@@ -129,16 +129,16 @@ class Scratch(GradientLearner):
         """The keyword arguments that build this learner again."""
         return super().settings() | {"learning_rate": self.learning_rate, "views": self.views}
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
         """Random initial parameters, and views of the support."""
         initial = {name: _initial(name, value, generator).to(value) for name, value in self.adapting().items()}
-        return initial | draw_views(support, self.shape, self.views, generator)
+        return initial | draw_views(support, self.input_spec, self.views, generator)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Network and head after `steps` steps of Adam, and the support's mean feature."""
-        start = {name: value for name, value in drawn.items() if name != VIEWS}
+        start = {name: value for name, value in randomness.items() if name != VIEWS}
         start |= new_head(support, self.network.features)
-        loss = self.task_loss(*views_of(support, drawn))
+        loss = self.task_loss(*views_of(support, randomness))
         return self.with_centre(inner_loop(loss, Adam(self.learning_rate), start, steps=self.steps), support)
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 from medshot.imaging import ImageInput, InputSpec
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.features import as_vectors, log_frequencies, memberships, squared_distances
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.tasks import Support
 
 NEAREST = 1e-4
@@ -24,7 +24,7 @@ class Neighbours(Learner):
     nothing is meta-trained; `adapt` only keeps the support.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         pixels: side of the shrunken image, where pixels are given.
         neighbours: k.
     """
@@ -36,9 +36,9 @@ class Neighbours(Learner):
     cost = "nothing but features"
 
     def __init__(
-        self, shape: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16, neighbours: int = 5
+        self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16, neighbours: int = 5
     ) -> None:
-        super().__init__(shape)
+        super().__init__(input_spec)
         self.pixels, self.neighbours = pixels, neighbours
 
     def settings(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Neighbours(Learner):
         """The images as vectors."""
         return as_vectors(images, self.pixels)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The support's vectors, the class of each as a row of 0 and 1, and which are real."""
         classes = functional.one_hot(support.labels, support.ways).to(support.images)
         return {"vectors": support.images, "classes": classes, "real": (support.weights > 0).to(support.images)}
@@ -85,7 +85,7 @@ class TransductivePrototypes(Learner):
     meta-trained; `adapt` costs one mean per class.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         pixels: side of the shrunken image, where pixels are given.
     """
 
@@ -96,8 +96,8 @@ class TransductivePrototypes(Learner):
     cost = "one mean per class"
     inductive = False
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16) -> None:
+        super().__init__(input_spec)
         self.pixels = pixels
 
     def settings(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class TransductivePrototypes(Learner):
         """The images as vectors."""
         return as_vectors(images, self.pixels)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Of each class the sum of its vectors, its weight, and the logarithm of its share."""
         labelled = support.labels, support.weights, support.ways
         members = memberships(*labelled)
@@ -119,7 +119,7 @@ class TransductivePrototypes(Learner):
         means = adapted["sums"] / adapted["masses"][:, None]
         return adapted["prior"] - SHARPNESS * squared_distances(images, means)
 
-    def predict_among(
+    def predict_jointly(
         self, adapted: Adapted, images: Float[Tensor, "queries features"], weights: Float[Tensor, " queries"]
     ) -> Float[Tensor, "queries ways"]:
         """Nearness to the means of the support and of the other queries."""

@@ -12,7 +12,7 @@ from medshot.imaging import ImageInput, InputSpec
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.features import as_vectors, log_frequencies
 from medshot.learners.forest.trees import class_values, leaf_values, tree_tensors
-from medshot.learners.seeding import Drawn, canonical_labels
+from medshot.learners.seeding import Randomness, canonical_labels
 from medshot.tasks import Support
 
 
@@ -23,7 +23,7 @@ class Forest(Learner):
     Inductive; nothing is meta-trained; `adapt` costs growing the trees.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         pixels: side of the shrunken image, where pixels are given.
         trees: scikit-learn's n_estimators.
     """
@@ -37,9 +37,9 @@ class Forest(Learner):
     batchable = False
 
     def __init__(
-        self, shape: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16, trees: int = 100
+        self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16, trees: int = 100
     ) -> None:
-        super().__init__(shape)
+        super().__init__(input_spec)
         self.pixels, self.trees = pixels, trees
 
     def settings(self) -> dict[str, Any]:
@@ -50,16 +50,18 @@ class Forest(Learner):
         """The images as vectors."""
         return as_vectors(images, self.pixels)
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
         """A seed for the trees."""
         return {"seed": torch.randint(2**31, (1,), generator=generator)}
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The trees, with the class probabilities at their leaves."""
         real = support.weights > 0
         labels, classes = canonical_labels(support.labels[real])
         vectors = support.images[real].detach().cpu().float().numpy()
-        forest = RandomForestClassifier(self.trees, random_state=int(drawn["seed"])).fit(vectors, labels.cpu().numpy())
+        forest = RandomForestClassifier(self.trees, random_state=int(randomness["seed"])).fit(
+            vectors, labels.cpu().numpy()
+        )
         columns = [np.arange(vectors.shape[1])] * self.trees
         values = class_values(forest.estimators_, classes, support.ways)
         return tree_tensors(forest.estimators_, values, columns=columns, support=support.images)
@@ -84,7 +86,7 @@ class Boosting(Learner):
     `adapt` costs growing `rounds` trees for every class.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         pixels: side of the shrunken image, where pixels are given.
         rounds: scikit-learn's n_estimators.
     """
@@ -98,9 +100,9 @@ class Boosting(Learner):
     batchable = False
 
     def __init__(
-        self, shape: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16, rounds: int = 80
+        self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16, rounds: int = 80
     ) -> None:
-        super().__init__(shape)
+        super().__init__(input_spec)
         self.pixels, self.rounds = pixels, rounds
 
     def settings(self) -> dict[str, Any]:
@@ -111,11 +113,11 @@ class Boosting(Learner):
         """The images as vectors."""
         return as_vectors(images, self.pixels)
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
         """A seed for the trees."""
         return {"seed": torch.randint(2**31, (1,), generator=generator)}
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The trees, with the logits they add at their leaves, and the logits before the first of them."""
         real = support.weights > 0
         labels, classes = canonical_labels(support.labels[real])
@@ -125,7 +127,7 @@ class Boosting(Learner):
             max_depth=DEPTH,
             learning_rate=RATE,
             max_features=CANDIDATES,
-            random_state=int(drawn["seed"]),
+            random_state=int(randomness["seed"]),
         ).fit(vectors, labels.cpu().numpy())
         trees = list(model.estimators_.flat)
         # Of two classes scikit-learn boosts the second alone.

@@ -12,7 +12,7 @@ from medshot.learners.base import Adapted, Learner
 from medshot.learners.closed_form.ridge import balanced, block_products, block_sums, solve
 from medshot.learners.features import SMALLEST, log_frequencies, memberships
 from medshot.learners.gradient.base import Parameters, inner_loop
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.networks import base_network
 from medshot.networks.bag_network import BagInput
 from medshot.tasks import Support
@@ -48,7 +48,7 @@ class DepthRidge(Learner):
     `steps + 1` inversions of it.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network for pixels and voxels; features have none.
         steps: of the inner loop.
     """
@@ -60,14 +60,16 @@ class DepthRidge(Learner):
     cost = "one kernel, inverted nine times"
     gradient = "exact"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64, steps: int = 8) -> None:
-        super().__init__(shape)
+    def __init__(
+        self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64, steps: int = 8
+    ) -> None:
+        super().__init__(input_spec)
         self.width, self.steps = width, steps
         self.network: nn.Module = nn.Identity()
-        if isinstance(shape, FeatureInput) and not isinstance(shape, BagInput):
-            self.sizes = shape.blocks
+        if isinstance(input_spec, FeatureInput) and not isinstance(input_spec, BagInput):
+            self.sizes = input_spec.blocks
         else:
-            self.network = base_network(shape, width)
+            self.network = base_network(input_spec, width)
             self.sizes = (self.network.features,)
         self.log_weights = nn.Parameter(torch.zeros(len(self.sizes)))
         self.evenness: nn.Parameter | tuple[float, float] = nn.Parameter(torch.tensor([1.0, 0.0]))
@@ -84,7 +86,7 @@ class DepthRidge(Learner):
         """Features as they are; of anything else the base network's."""
         return self.network(images)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The coefficients of a linear classifier, its intercepts and the weights of the blocks that it came to."""
         labelled = support.labels, support.weights, support.ways
         members = balanced(memberships(*labelled))
@@ -205,7 +207,7 @@ class EvenRidge(DepthRidge):
     linear system.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network for pixels and voxels; features have none.
     """
 
@@ -214,8 +216,8 @@ class EvenRidge(DepthRidge):
     paper = "after Hoerl & Kennard, Technometrics 1970"
     cost = "one linear system"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
-        super().__init__(shape, width=width, steps=0)
+    def __init__(self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
+        super().__init__(input_spec, width=width, steps=0)
         del self.evenness, self.log_precision, self.log_step
         self.evenness = (1.0, 0.0)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from medshot.imaging import FeatureInput, ImageInput, InputSpec
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.features import SMALLEST, log_frequencies, memberships
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.networks import BaseNetwork, base_network
 from medshot.tasks import Support
 
@@ -27,7 +27,7 @@ class Ridge(Learner):
     under a softmax. Inductive; `adapt` costs one forward pass over the support and one Cholesky factorisation.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         width: channels of the base network.
     """
 
@@ -38,10 +38,10 @@ class Ridge(Learner):
     cost = "one linear system"
     gradient = "exact"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
+        super().__init__(input_spec)
         self.width = width
-        self.network = base_network(shape, width)
+        self.network = base_network(input_spec, width)
         self.log_penalty = nn.Parameter(torch.tensor(math.log(PENALTY)))
         self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
 
@@ -53,7 +53,7 @@ class Ridge(Learner):
         """The base network's features."""
         return self.network(images)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The coefficients of a linear classifier and its intercepts."""
         labelled = support.labels, support.weights, support.ways
         coefficients, centre = ridge_regression(support.images, memberships(*labelled), self.log_penalty.exp())
@@ -103,7 +103,7 @@ def solve(
 
 def block_sizes(network: BaseNetwork) -> tuple[int, ...]:
     """How many of the network's features each block has."""
-    return network.shape.blocks if isinstance(network.shape, FeatureInput) else (1,) * network.features
+    return network.input_spec.blocks if isinstance(network.input_spec, FeatureInput) else (1,) * network.features
 
 
 def block_sums(values: Float[Tensor, "*rows features"], sizes: tuple[int, ...]) -> Float[Tensor, "*rows blocks"]:

@@ -14,7 +14,7 @@ from medshot.learners.base import Adapted, Learner
 from medshot.learners.features import as_vectors
 from medshot.learners.forest.trees import SettingsSpace, class_values, joint, leaf_values, tree_tensors
 from medshot.learners.meta_features import META_FEATURES, meta_features
-from medshot.learners.seeding import Drawn, canonical_labels
+from medshot.learners.seeding import Randomness, canonical_labels
 from medshot.tasks import Support
 
 
@@ -58,7 +58,7 @@ class MetaForest(Learner):
     `trees` trees, about a millisecond each.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         pixels: side of the shrunken image, where pixels are given.
         trees: of an adapted forest.
         trials: settings drawn for a task while meta-training.
@@ -76,16 +76,16 @@ class MetaForest(Learner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec = ImageInput(channels=1, size=64),
         *,
         pixels: int = 16,
         trees: int = 240,
         trials: int = 5,
         trial_trees: int = 25,
     ) -> None:
-        super().__init__(shape)
+        super().__init__(input_spec)
         self.pixels, self.trees, self.trials, self.trial_trees = pixels, trees, trials, trial_trees
-        self.space = SettingsSpace(shape)
+        self.space = SettingsSpace(input_spec)
         self.policy = _prior(self.space.start / PACE)
         self.calibration = _prior(torch.tensor([math.log(TEMPERATURE), math.log(SMOOTHING)]))
 
@@ -102,14 +102,14 @@ class MetaForest(Learner):
         """The images as vectors."""
         return as_vectors(images, self.pixels)
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
         """The settings to try while meta-training, and a seed for the trees."""
         return {
             "trials": self.space.trials(self.trials, generator),
             "seed": torch.randint(2**31, (1,), generator=generator),
         }
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The trees with their weights and settings, the probabilities of all settings, τ and ε."""
         real = support.weights > 0
         labels, classes = canonical_labels(support.labels[real])
@@ -118,13 +118,13 @@ class MetaForest(Learner):
         probable = self.space.log_probabilities(PACE * self.policy(meta))
         log_temperature, log_smoothing = self.calibration(meta)
         if self.training:
-            of_tree = drawn["trials"].repeat_interleave(self.trial_trees, 0)
+            of_tree = randomness["trials"].repeat_interleave(self.trial_trees, 0)
             start = self.space.log_probabilities(self.space.start.to(meta))
             weights = (joint(probable, of_tree) - joint(start, of_tree)).softmax(0)
         else:
             of_tree = self.space.shares(probable, self.trees)
             weights = vectors.new_full((self.trees,), 1 / self.trees)
-        trees, columns = self._grow(of_tree, vectors, labels, int(drawn["seed"]))
+        trees, columns = self._grow(of_tree, vectors, labels, int(randomness["seed"]))
         return {
             **tree_tensors(trees, class_values(trees, classes, support.ways), columns=columns, support=support.images),
             WEIGHTS: weights,

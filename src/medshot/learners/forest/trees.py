@@ -122,11 +122,11 @@ class SettingsSpace:
     A forest's settings are a row of six numbers: which value it has on each axis.
 
     Args:
-        shape: what the learner takes of an image.
+        input_spec: what the learner takes of an image.
     """
 
-    def __init__(self, shape: InputSpec) -> None:
-        self.blocks = blocks_of(shape)
+    def __init__(self, input_spec: InputSpec) -> None:
+        self.blocks = blocks_of(input_spec)
         self.axes: dict[str, Mapping[Value, float]] = {
             "blocks": dict.fromkeys(self.blocks, 1 / len(self.blocks)),
             **AXES,
@@ -196,12 +196,12 @@ def _dealt(shares: Float[Tensor, " values"], count: int, offset: Tensor | float)
     return torch.searchsorted(cumulative, steps * cumulative[-1])
 
 
-def blocks_of(shape: InputSpec) -> dict[str, slice]:
+def blocks_of(input_spec: InputSpec) -> dict[str, slice]:
     """Where all features stand, those of the first block, and those of up to three runs of the other blocks."""
     every = {"all": slice(None)}
-    if not isinstance(shape, FeatureInput) or len(shape.blocks) == 1:
+    if not isinstance(input_spec, FeatureInput) or len(input_spec.blocks) == 1:
         return every
-    ends = np.cumsum([0, *shape.blocks]).tolist()
-    others = np.arange(1, len(shape.blocks))
+    ends = np.cumsum([0, *input_spec.blocks]).tolist()
+    others = np.arange(1, len(input_spec.blocks))
     runs = [np.array([0]), *np.array_split(others, min(3, len(others)))]
     return every | {f"{run[0]}-{run[-1]}": slice(ends[run[0]], ends[run[-1] + 1]) for run in runs}

@@ -77,7 +77,7 @@ class GradientLearner(Learner):
     differences between classes. Where the head alone adapts, each image is embedded once.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network, or units of its bottleneck.
         steps: inner steps.
 
@@ -91,12 +91,12 @@ class GradientLearner(Learner):
     family = "Meta-GD"
     adapt_parameters: Literal["all", "head"] = "all"
 
-    def __init__(self, shape: InputSpec, *, width: int, steps: int) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec, *, width: int, steps: int) -> None:
+        super().__init__(input_spec)
         if steps < 1:
             raise InputError(f"steps is {steps}; give 1 or more.")
         self.width, self.steps = width, steps
-        self.network = base_network(shape, width)
+        self.network = base_network(input_spec, width)
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""
@@ -151,7 +151,7 @@ ON_PIXELS, ON_FEATURES = 100, 300
 to the loss and accuracy of scikit-learn's `LogisticRegression(C=1)`."""
 
 
-def first_rates(adapting: Iterable[str], shape: InputSpec, learning_rate: float) -> dict[str, float]:
+def first_rates(adapting: Iterable[str], input_spec: InputSpec, learning_rate: float) -> dict[str, float]:
     """Where the rate of each parameter tensor starts: of those of the network that adapt, then of the head.
 
     Raises:
@@ -159,7 +159,7 @@ def first_rates(adapting: Iterable[str], shape: InputSpec, learning_rate: float)
     """
     if not 0 < learning_rate < math.inf:
         raise InputError(f"learning_rate is {learning_rate}; give a finite number above 0.")
-    factor = ON_PIXELS if isinstance(shape, GridInput) else ON_FEATURES
+    factor = ON_PIXELS if isinstance(input_spec, GridInput) else ON_FEATURES
     return dict.fromkeys(adapting, learning_rate) | dict.fromkeys(HEAD, factor * learning_rate)
 
 

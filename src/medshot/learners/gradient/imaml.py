@@ -13,7 +13,7 @@ from medshot.errors import InputError
 from medshot.imaging import GridInput, ImageInput, InputSpec
 from medshot.learners.base import Adapted
 from medshot.learners.gradient.base import HEAD, GradientLearner, Parameters, inner_loop, key, learned_logarithms
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.tasks import Support
 
 Vector = Float[Tensor, " coordinates"]
@@ -137,7 +137,7 @@ class Imaml(GradientLearner):
     the support.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network, or units of its bottleneck.
         steps: inner steps, enough to come near the minimum.
         solver_steps: of conjugate gradients.
@@ -156,21 +156,21 @@ class Imaml(GradientLearner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec = ImageInput(channels=1, size=64),
         *,
         width: int = 64,
         steps: int = 10,
         solver_steps: int = 5,
         regularisation: float = 1.0,
     ) -> None:
-        super().__init__(shape, width=width, steps=steps)
+        super().__init__(input_spec, width=width, steps=steps)
         if solver_steps < 1 or not 0 < regularisation < math.inf:
             raise InputError(
                 f"solver_steps is {solver_steps} and regularisation {regularisation}; give 1 or more, and a finite "
                 "number above 0."
             )
         self.solver_steps, self.regularisation = solver_steps, regularisation
-        of_network, of_head = ON_PIXELS if isinstance(shape, GridInput) else ON_FEATURES
+        of_network, of_head = ON_PIXELS if isinstance(input_spec, GridInput) else ON_FEATURES
         strengths = dict.fromkeys(self.adapting(), of_network) | dict.fromkeys(HEAD, of_head)
         self.log_strengths = learned_logarithms({name: regularisation * value for name, value in strengths.items()})
 
@@ -178,7 +178,7 @@ class Imaml(GradientLearner):
         """The keyword arguments that build this learner again."""
         return super().settings() | {"solver_steps": self.solver_steps, "regularisation": self.regularisation}
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """θ*, and the support's mean feature under it."""
         start = self.start(support)
         units = {name: (-0.5 * self.log_strengths[key(name)]).exp() for name in start}

@@ -20,7 +20,7 @@ from medshot.learners.gradient.base import (
     learned_logarithms,
     mean_feature,
 )
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.tasks import Support
 
 
@@ -33,7 +33,7 @@ class Maml(GradientLearner):
     alone. Inductive; `adapt` costs `steps` forward and backward passes over the support.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network, or units of its bottleneck.
         steps: inner steps.
         learning_rate: where η starts for the base network; the head's starts at 100 times that on pixels and 300 times
@@ -50,22 +50,22 @@ class Maml(GradientLearner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec = ImageInput(channels=1, size=64),
         *,
         width: int = 64,
         steps: int = 5,
         learning_rate: float = 0.01,
     ) -> None:
-        super().__init__(shape, width=width, steps=steps)
+        super().__init__(input_spec, width=width, steps=steps)
         self.learning_rate = learning_rate
-        self.first_rates = first_rates(self.adapting(), shape, learning_rate)
+        self.first_rates = first_rates(self.adapting(), input_spec, learning_rate)
         self.learn_rates()
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""
         return super().settings() | {"learning_rate": self.learning_rate}
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Network and head after the inner loop, and the support's mean feature."""
         start, loss = self.start(support), self.task_loss(support)
         ended = inner_loop(loss, self.updates, start, steps=self.steps, order=self.order, first=self.first)

@@ -11,7 +11,7 @@ from medshot.imaging import ImageInput, InputSpec
 from medshot.learners.base import Adapted
 from medshot.learners.gradient.base import GradientLearner, Parameters, first_rates, inner_loop, key, learned_logarithms
 from medshot.learners.meta_training import update_on
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.networks import MetaNetwork
 from medshot.tasks import Support, Task
 
@@ -41,7 +41,7 @@ class Metal(GradientLearner):
     The head has a row per class and all rows start equal, at zero; features enter it less the support's mean.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network, or units of its bottleneck.
         steps: inner steps while meta-training.
         max_steps: inner steps of `adapt` in evaluation mode, which after `steps` stops a task once its support loss
@@ -61,7 +61,7 @@ class Metal(GradientLearner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec = ImageInput(channels=1, size=64),
         *,
         width: int = 64,
         steps: int = 5,
@@ -71,7 +71,7 @@ class Metal(GradientLearner):
         learning_rate: float = 0.01,
         beta: float = 0.1,
     ) -> None:
-        super().__init__(shape, width=width, steps=steps)
+        super().__init__(input_spec, width=width, steps=steps)
         if order not in (1, 2) or adapt_parameters not in ("all", "head"):
             raise InputError(
                 f"order is {order} and adapt_parameters '{adapt_parameters}'; give 1 or 2, and all or head."
@@ -83,7 +83,7 @@ class Metal(GradientLearner):
         self.max_steps, self.order, self.adapt_parameters = max_steps, order, adapt_parameters
         self.learning_rate, self.start_beta = learning_rate, beta
         self.meta_network = MetaNetwork()
-        self.log_rates = learned_logarithms(first_rates(self.adapting(), shape, learning_rate))
+        self.log_rates = learned_logarithms(first_rates(self.adapting(), input_spec, learning_rate))
         self.beta = nn.Parameter(torch.tensor(beta))
         self.gradient = "exact" if order == 2 else "first-order"
 
@@ -97,7 +97,7 @@ class Metal(GradientLearner):
             "beta": self.start_beta,
         }
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The inner loop: base network and head after adaptation, and the support's mean feature."""
         parameters = inner_loop(
             self.task_loss(support),

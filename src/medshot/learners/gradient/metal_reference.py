@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from medshot.errors import InputError
 from medshot.imaging import ImageInput
 from medshot.learners.base import Adapted, Learner
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.networks import MetaNetwork, ReferenceNetwork
 from medshot.tasks import Support
 
@@ -34,7 +34,7 @@ class MetalReference(Learner):
     by the support's content). Randomised, inductive; `adapt` costs `epochs` passes and takes minutes.
 
     Args:
-        shape: 224×224×3.
+        input_spec: 224×224×3.
         epochs: passes over the training patients.
         batch: images in a mini-batch.
         learning_rate: of both optimizers.
@@ -54,7 +54,7 @@ class MetalReference(Learner):
 
     def __init__(
         self,
-        shape: ImageInput = ReferenceNetwork.shape,
+        input_spec: ImageInput = ReferenceNetwork.input_spec,
         *,
         epochs: int = 10,
         batch: int = 32,
@@ -62,10 +62,10 @@ class MetalReference(Learner):
         beta: float = 0.01,
         folds: int = 5,
     ) -> None:
-        super().__init__(shape)
-        if shape != ReferenceNetwork.shape:
+        super().__init__(input_spec)
+        if input_spec != ReferenceNetwork.input_spec:
             raise InputError(
-                f"The reference preset takes 224×224×3 images, not {shape}; leave --size and --channels out."
+                f"The reference preset takes 224×224×3 images, not {input_spec}; leave --size and --channels out."
             )
         self.epochs, self.batch, self.learning_rate = epochs, batch, learning_rate
         self.beta, self.folds = beta, folds
@@ -82,7 +82,7 @@ class MetalReference(Learner):
             "folds": self.folds,
         }
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
         """Which images are the validation fold, and the order of the training images in every epoch."""
         patients = torch.arange(len(support.labels)) if support.patients is None else support.patients.cpu()
         validation = _validation_fold(support.labels.cpu(), patients, self.folds, generator)
@@ -90,7 +90,7 @@ class MetalReference(Learner):
         order = torch.stack([training[torch.randperm(len(training), generator=generator)] for _ in range(self.epochs)])
         return {"validation": validation.nonzero()[:, 0], "order": order.T}
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The published program; returns the trained base network and meta-network."""
         if support.ways != 2:
             raise InputError(
@@ -99,7 +99,7 @@ class MetalReference(Learner):
         network, meta_network = copy.deepcopy(self.network), copy.deepcopy(self.meta_network)
         base = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
         meta = torch.optim.Adam(meta_network.parameters(), lr=self.learning_rate)
-        batches = [batch for epoch in drawn["order"].T for batch in epoch.split(self.batch)]
+        batches = [batch for epoch in randomness["order"].T for batch in epoch.split(self.batch)]
         console = Console(stderr=True)
         for step, batch in enumerate(
             track(batches, "reference METAL", console=console, disable=not console.is_terminal, transient=True)
@@ -108,8 +108,8 @@ class MetalReference(Learner):
             for parameter, gradient in zip(network.parameters(), gradients, strict=True):
                 parameter.grad = gradient + self.beta * meta_network.propose(gradient)
             base.step()
-            start = step * self.batch % len(drawn["validation"])
-            held_out = drawn["validation"].roll(-start)[: self.batch]
+            start = step * self.batch % len(randomness["validation"])
+            held_out = randomness["validation"].roll(-start)[: self.batch]
             self._meta_step(network, meta_network, base, meta, gradients, _gradients(network, support, held_out))
         trained = {name: value.detach() for name, value in network.named_parameters()}
         return trained | {META + name: value.detach() for name, value in meta_network.named_parameters()}

@@ -9,7 +9,7 @@ from torch import Tensor
 from medshot.imaging import ImageInput, InputSpec
 from medshot.learners.base import Adapted
 from medshot.learners.gradient.base import HEAD, GradientLearner, Parameters, first_rates, inner_loop
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.tasks import Episodes, Support
 
 
@@ -24,7 +24,7 @@ class Reptile(GradientLearner):
     backward passes over the support.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network, or units of its bottleneck.
         steps: inner steps.
         learning_rate: of the base network; the head's is 100 times that on pixels and 300 times on features.
@@ -38,21 +38,21 @@ class Reptile(GradientLearner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec = ImageInput(channels=1, size=64),
         *,
         width: int = 64,
         steps: int = 5,
         learning_rate: float = 0.01,
     ) -> None:
-        super().__init__(shape, width=width, steps=steps)
+        super().__init__(input_spec, width=width, steps=steps)
         self.learning_rate = learning_rate
-        self.rates = first_rates(self.adapting(), shape, learning_rate)
+        self.rates = first_rates(self.adapting(), input_spec, learning_rate)
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""
         return super().settings() | {"learning_rate": self.learning_rate}
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Network and head after the inner loop, and the support's mean feature."""
         return self.with_centre(self._ended(support), support)
 

@@ -11,7 +11,7 @@ from medshot.imaging import ImageInput, InputSpec
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.features import BIAS, WEIGHT, apply_head, as_vectors, squared_distances
 from medshot.learners.meta_features import META_FEATURES, meta_features
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.learners.svm.dual import crammer_singer
 from medshot.networks import base_network
 from medshot.tasks import Support
@@ -68,7 +68,7 @@ class MetaSVM(Learner):
     one forward pass over the support and 200 products of its Gram matrix.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         width: channels of the base network.
     """
 
@@ -79,10 +79,10 @@ class MetaSVM(Learner):
     cost = "one quadratic programme"
     gradient = "implicit"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
+        super().__init__(input_spec)
         self.width = width
-        self.network = base_network(shape, width)
+        self.network = base_network(input_spec, width)
         self.log_strength = nn.Parameter(torch.tensor(math.log(STRENGTH)))
         self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
 
@@ -94,7 +94,7 @@ class MetaSVM(Learner):
         """The base network's features."""
         return self.network(images)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The linear head Σ_i α_i x_i, its intercept Σ_i α_i, and the support's mean feature."""
         centre, size = own_units(support.images, support.weights)
         vectors = (support.images - centre) / size
@@ -123,7 +123,7 @@ class SVMPrior(Learner):
     the support's Gram matrix and 200 products of it.
 
     Args:
-        shape: the images it takes.
+        input_spec: the images it takes.
         pixels: side of the shrunken image, where pixels are given.
     """
 
@@ -134,8 +134,8 @@ class SVMPrior(Learner):
     cost = "one quadratic programme"
     gradient = "implicit"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16) -> None:
+        super().__init__(input_spec)
         self.pixels = pixels
         self.prior = nn.Linear(len(META_FEATURES), 4)
         nn.init.normal_(self.prior.weight, std=SPREAD)
@@ -150,7 +150,7 @@ class SVMPrior(Learner):
         """The images as vectors."""
         return as_vectors(images, self.pixels)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The predicted settings, the support's vectors in its own units, and their coefficients."""
         labelled = support.labels, support.weights, support.ways
         log_strength, log_gamma, mix, log_scale = self.prior(meta_features(support.images, *labelled)).unbind()

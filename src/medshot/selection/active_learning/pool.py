@@ -82,9 +82,9 @@ def _of_some(who: np.ndarray, seed: int) -> Int[np.ndarray, " kept"]:
 
 
 def _vectors(classifier: FewShotClassifier, images: Images) -> Float[np.ndarray, "images features"]:
-    shape = classifier.learner_.shape
+    input_spec = classifier.learner_.input_spec
     batches = np.split(np.arange(len(images)), range(BATCH, len(images), BATCH))
-    return np.concatenate([as_vectors(shape.read(images, rows), PIXELS).numpy() for rows in batches])
+    return np.concatenate([as_vectors(input_spec.read(images, rows), PIXELS).numpy() for rows in batches])
 
 
 def _nearest_to_mean(vectors: Float[np.ndarray, "images features"], who: np.ndarray) -> Int[np.ndarray, " patients"]:
