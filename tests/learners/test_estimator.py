@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from medshot.errors import InputError, StorageError
 from medshot.imaging import FeatureInput, FileImages, ImageInput
 from medshot.learners import LEARNERS, FewShotClassifier, create, load
-from medshot.learners.preprocessing import Standardisation
+from medshot.learners.preprocessing import Standardizer
 
 UNTRAINED = [name for name in LEARNERS if name not in LARGE and tiny(name).gradient is None]
 LABELS = {
@@ -93,7 +93,7 @@ def test_units_that_differ_by_powers_of_two_do_not_change_a_bit(name, exponents)
 @given(arrays(float, (7, 4), elements=some.floats(-1e6, 1e6).map(np.float32).map(float)), some.floats(-1e6, 1e6))
 def test_a_standardised_support_has_norm_4_and_constant_columns_are_zero(vectors, constant):
     vectors[:, 0] = constant
-    standardisation = Standardisation.of(vectors)
+    standardisation = Standardizer.of(vectors)
     standard = standardisation(vectors)
     varies = standardisation.factor > 0
     assert not varies[0]

@@ -107,12 +107,12 @@ def test_with_its_defaults_and_untrained_it_tells_classes_apart_that_differ(name
 def test_scratch_starts_at_the_features_themselves():
     learner = create("scratch", input_spec=SHAPE)
     support, _, _ = task(1)
-    drawn = learner.sample_randomness(support.of_task(0), torch.Generator().manual_seed(0))
+    randomness = learner.sample_randomness(support.of_task(0), torch.Generator().manual_seed(0))
     assert isinstance(learner, Scratch)
-    network = {name: value for name, value in drawn.items() if name != "views"}
+    network = {name: value for name, value in randomness.items() if name != "views"}
     images = support.images[0].float()
     assert torch.equal(learner.features(network, images), images)
-    assert drawn["down.weight"].abs().max() > 0
+    assert randomness["down.weight"].abs().max() > 0
 
 
 @pytest.mark.parametrize(("name", "moving"), [("finetune", {"log_weights", "down", "up"}), ("finetune-last", {"up"})])

@@ -7,7 +7,7 @@ from medshot.errors import InputError
 from medshot.imaging import CUTS, ImageInput, InputSpec, VolumeInput
 from medshot.learners import Learner, create
 from medshot.learners.closed_form.depth_ridge import DepthRidge
-from medshot.selection.candidates import ready
+from medshot.learners.shipped import with_shipped_weights as ready
 
 PIXELS = "none"
 DEFAULT_ENCODER = "lite0"

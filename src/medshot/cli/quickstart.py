@@ -14,7 +14,7 @@ from medshot.cli.predicting import predict_files, write_rows
 from medshot.evaluation import Protocol, Results, compare, evaluate
 from medshot.imaging import ImageInput
 from medshot.learners import FewShotClassifier, Learner, create
-from medshot.learners.runs import meta_train_into
+from medshot.learners.run import meta_train
 from medshot.reporting import results_table, write_evaluation
 from medshot.reporting.wording import write_difference
 from medshot.simulated import simulate
@@ -53,7 +53,7 @@ def run_quickstart(out: Path, *, seed: int, device: str, as_json: bool) -> None:
         note(f"1/4 meta-training METAL on {TRAINING_TASKS} simulated hospitals each of {', '.join(TRAINED)}")
         training = _hospitals(TRAINED, TRAINING_TASKS, TRAINING_PATIENTS, first=1000 * seed)
         metal = create("metal", shape=SHAPE, width=WIDTH, seed=seed)
-        meta_train_into(folder / "run", metal, training, SETTINGS, device=device)
+        meta_train(metal, training, settings=SETTINGS, folder=folder / "run", device=device)
         metal = metal.to(place)
         note(f"2/4 adapting to a hospital that it never saw, from {SHOTS} labelled patients per class")
         tests = _hospitals(TRAINED, TEST_TASKS, TEST_PATIENTS, first=1000 * seed + 500)

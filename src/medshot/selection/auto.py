@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import bdtrc
 from torch import Tensor, nn
 
-from medshot.imaging import ImageInput, InputSpec
+from medshot.encoders import ENCODERS
+from medshot.imaging import InputSpec
 from medshot.learners import Adapted, Learner, register
 from medshot.learners.seeding import Randomness
 from medshot.selection.candidates import SENTENCES, Candidate, candidates_of
@@ -138,10 +139,11 @@ class Auto(Learner):
     cost = "six fits of a few candidates"
     randomised = True
     batchable = False
+    encoders = "+".join(ENCODERS)
 
     def __init__(
         self,
-        input_spec: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec,
         *,
         outcomes: Sequence[Outcome | Mapping[str, Any]] | None = None,
     ) -> None:
@@ -150,7 +152,7 @@ class Auto(Learner):
         self.learners = nn.ModuleList(candidates_of(input_spec))
         self.keys = [candidate.key for candidate in self.candidates]
         for candidate in self.candidates:
-            self.training_images |= candidate.training_images  # all that learned anything did so from the same images
+            self.training_images |= candidate.training_images  # the same for all that have shipped weights
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that build this learner again."""
@@ -241,11 +243,12 @@ def _left_out(
     candidate: Candidate, support: Support, folds: Int[Tensor, " support"], seed: int
 ) -> Float[Tensor, "support ways"]:
     """A candidate's log-probabilities of every image, from a fit without the image's fold."""
-    said = support.images.new_zeros(len(support.labels), support.ways)
+    predictions = support.images.new_zeros(len(support.labels), support.ways)
     for fold in range(int(folds.max()) + 1):
         found = _fit(candidate, _chosen(support, folds != fold), seed)
-        said[folds == fold] = candidate.predict_one(found, support.images[folds == fold]).log_softmax(1).to(said)
-    return said
+        logits = candidate.predict_one(found, support.images[folds == fold])
+        predictions[folds == fold] = logits.log_softmax(1).to(predictions)
+    return predictions
 
 
 def _patients(support: Support, known: Bool[Tensor, " support"]) -> Int[Tensor, " known"]:

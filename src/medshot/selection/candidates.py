@@ -1,26 +1,20 @@
 """Between what `auto` chooses: learners, each on the features of one encoder or on those of all."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, called, encoders_of
-from medshot.encoders.encoder import Images
+from medshot.encoders import EncodedBagInput, EncodedInput, called, encoders_of
 from medshot.imaging import FeatureInput, InputSpec
 from medshot.learners import Adapted, Learner, create
-from medshot.learners.closed_form.depth_ridge import DepthRidge
 from medshot.learners.seeding import Randomness
+from medshot.learners.shipped import with_shipped_weights
 from medshot.networks.bag_network import BagInput
-from medshot.storage import read_arrays
 from medshot.tasks import Support
 
-HOME = Path(__file__).parent
 SENTENCES = {
     "depth-ridge": "ridge regression that weighs the encoder's depths",
     "even-ridge": "ridge regression to which all depths count alike",
@@ -85,8 +79,8 @@ class Candidate(Learner):
 
     def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """The learner, adapted to what it sees."""
-        seen = self.view.support(support)
-        return self.learner.adapt_one(replace(seen, images=self.learner.embed(seen.images)), randomness)
+        viewed = self.view.support(support)
+        return self.learner.adapt_one(replace(viewed, images=self.learner.embed(viewed.images)), randomness)
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
         """The learner's logits."""
@@ -105,7 +99,10 @@ def candidates_of(input_spec: InputSpec) -> list[Candidate]:
     views = views_of(input_spec)
     chosen = [("depth-ridge", view) for view in views]
     chosen += [("even-ridge", views[-1]), ("logistic", last_view(input_spec))]
-    return [Candidate(input_spec, view, ready(create(name, input_spec=view.input_spec))) for name, view in chosen]
+    return [
+        Candidate(input_spec, view, with_shipped_weights(create(name, input_spec=view.input_spec)))
+        for name, view in chosen
+    ]
 
 
 def views_of(input_spec: InputSpec) -> list[View]:
@@ -153,44 +150,3 @@ def _part(input_spec: EncodedInput, name: str, chosen: Bool[np.ndarray, " blocks
     columns = tuple(np.flatnonzero(np.repeat(chosen, sizes)).tolist())
     blocks = tuple(sizes[chosen].tolist())
     return View(name, FeatureInput(blocks), columns, (len(sizes) / len(blocks)) ** 0.5)
-
-
-def ready(learner: Learner) -> Learner:
-    """The learner with the start that it learned from the tasks that medshot was made with, where there is one."""
-    if isinstance(learner, DepthRidge):
-        give_prior(learner, shipped_prior(learner.name), shipped_images())
-    return learner
-
-
-def give_prior(learner: DepthRidge, prior: Mapping[str, Tensor], seen: Images) -> None:
-    """Set what the learner starts from; weights of an encoder's depths serve every encoder of as many depths.
-
-    Args:
-        learner: of any encoder's features.
-        prior: what it learned of one encoder's.
-        seen: the images that this was learned from.
-    """
-    depths = len(prior["log_weights"])
-    state = {name: value.clone() for name, value in prior.items()}
-    times, rest = divmod(len(learner.sizes), depths)
-    state["log_weights"] = prior["log_weights"].repeat(times) if rest == 0 else torch.zeros(len(learner.sizes))
-    learner.load_state_dict(state, assign=True)
-    learner.training_images = dict(seen)
-
-
-def prior_file(name: str) -> Path:
-    """Where what a learner of that name starts from comes with medshot."""
-    return HOME / f"{name.replace('-', '_')}.safetensors"
-
-
-@cache
-def shipped_prior(name: str) -> dict[str, Tensor]:
-    """What a learner learned from the tasks that medshot was made with."""
-    return {key: torch.from_numpy(value.copy()) for key, value in read_arrays(prior_file(name)).items()}
-
-
-def shipped_images() -> Images:
-    """The images of those tasks: they are among those that the encoder `medical` was trained on."""
-    seen = ENCODERS["medical"].seen
-    assert seen is not None
-    return seen()

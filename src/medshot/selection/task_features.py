@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from medshot.errors import TooFewPatients
 from medshot.learners import Learner
+from medshot.learners.run import evaluating
 from medshot.tasks import Episode, Task, collate, draw_folds
 
 SCORED, MOST_REPEATS = 24, 4
@@ -79,7 +80,7 @@ def pooled(
 ) -> tuple[Float[np.ndarray, "queries classes"], Int[np.ndarray, " queries"]]:
     """What the learner says of the queries of all episodes, and the truth; columns in the order of the task."""
     batch = collate(episodes, learner.input_spec)
-    with torch.no_grad():
+    with evaluating(learner), torch.no_grad():
         said = learner.adapt(batch.support).probabilities(batch.query.images, batch.query.weights)
     order = [np.argsort(episode.classes) for episode in episodes]
     probabilities = [

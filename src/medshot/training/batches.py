@@ -82,6 +82,45 @@ def draw_batch(
     )
 
 
+VALIDATION = 2**40
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of meta-training; each depends on the seed and its number alone.
+
+    Args:
+        settings: what a batch looks like.
+        input_spec: what the learner takes of each image.
+        seed: decides every draw.
+        device: where the batches go.
+        cross_validated: whether every fold of a task's L_cv is an episode.
+    """
+
+    settings: BatchSettings
+    input_spec: InputSpec
+    seed: int
+    device: torch.device
+    cross_validated: bool
+
+    def training(self, tasks: Sequence[Task], step: int) -> tuple[Episodes, Float[Tensor, " episodes"]]:
+        """Return the batch of a step, augmented if the settings say so, and each episode's share of the loss."""
+        rng = np.random.default_rng([self.seed, step])
+        episodes = draw_batch(tasks, self.settings, rng, cross_validated=self.cross_validated)
+        augmentation = Augmentation() if self.settings.augment else None
+        batch = to_tensors(episodes, self.input_spec, self.device, augmentation, int(rng.integers(2**62)))
+        return batch, task_shares(episodes).to(self.device)
+
+    def validation(self, tasks: Sequence[Task], number: int) -> list[Episode]:
+        """Draw the episodes of a validation batch."""
+        rng = np.random.default_rng([self.seed, VALIDATION + number])
+        return draw_batch(tasks, self.settings, rng, cross_validated=self.cross_validated)
+
+    def tensors(self, episodes: Sequence[Episode]) -> tuple[Episodes, Float[Tensor, " episodes"]]:
+        """Return episodes that were drawn before, not augmented, and each one's share of the loss."""
+        return to_tensors(episodes, self.input_spec, self.device), task_shares(episodes).to(self.device)
+
+
 def task_shares(episodes: Sequence[Episode]) -> Float[Tensor, " episodes"]:
     """What each episode counts in a mean over tasks that is first a mean over the folds of each task."""
     folds = Counter(id(episode.task) for episode in episodes)

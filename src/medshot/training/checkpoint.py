@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from medshot.errors import StorageError
 from medshot.storage import read_arrays, read_metadata, refuse_existing, write_arrays
-from medshot.training.trainable import Trainable
 
 CHECKPOINT = "checkpoint.safetensors"
 LAST = "last"
@@ -48,7 +48,7 @@ class Progress:
 def save_checkpoint(
     folder: Path,
     progress: Progress,
-    learner: Trainable,
+    learner: nn.Module,
     best: dict[str, torch.Tensor],
     last: torch.Tensor,
     optimizer: torch.optim.Adam,
@@ -62,7 +62,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, fingerprint: str, learner: Trainable, optimizer: torch.optim.Adam
+    folder: Path, fingerprint: str, learner: nn.Module, optimizer: torch.optim.Adam
 ) -> tuple[Progress, dict[str, torch.Tensor], torch.Tensor]:
     """Put learner and optimizer back where the checkpoint left them.
 

@@ -71,7 +71,7 @@ def meta_train(
     Example: medshot meta-train tasks/ --learner metal --out run
     """
     from medshot.cli.making import input_shape, make
-    from medshot.learners.runs import meta_train_into
+    from medshot.learners.run import meta_train
     from medshot.tasks import load_tasks
     from medshot.training import BatchSettings, OuterSettings
 
@@ -85,7 +85,7 @@ def meta_train(
     loaded = [task for path in tasks for task in load_tasks(path, label=label, keep=kept(keep))]
     for task in loaded:
         note(task.describe())
-    meta_train_into(out, made, loaded, settings, resume=resume, device=device, engine=engine)
+    meta_train(made, loaded, settings=settings, folder=out, resume=resume, device=device, engine=engine)
     if as_json:
         write_out(made.record().model_dump())
     else:

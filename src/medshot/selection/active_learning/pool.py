@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages, FileImages, SeveralImages
 from medshot.learners import FewShotClassifier
-from medshot.learners.features import as_vectors
+from medshot.learners.features import flatten_features
 from medshot.tasks.sampler import unnamed_patients
 
 CANDIDATES = 5000
@@ -84,7 +84,7 @@ def _of_some(who: np.ndarray, seed: int) -> Int[np.ndarray, " kept"]:
 def _vectors(classifier: FewShotClassifier, images: Images) -> Float[np.ndarray, "images features"]:
     input_spec = classifier.learner_.input_spec
     batches = np.split(np.arange(len(images)), range(BATCH, len(images), BATCH))
-    return np.concatenate([as_vectors(input_spec.read(images, rows), PIXELS).numpy() for rows in batches])
+    return np.concatenate([flatten_features(input_spec.read(images, rows), PIXELS).numpy() for rows in batches])
 
 
 def _nearest_to_mean(vectors: Float[np.ndarray, "images features"], who: np.ndarray) -> Int[np.ndarray, " patients"]:
