@@ -13,13 +13,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from filelock import FileLock
-from jaxtyping import Float32, Int64, UInt, UInt8
+from jaxtyping import Float, Float32, Int64, UInt, UInt8
 
 from medshot.encoders.encoder import Encode, Encoder, load_encoder
 from medshot.errors import StorageError
 from medshot.imaging import Cut, CutImages, ImageSource, cache_folder, fingerprints
 from medshot.imaging.cache import in_threads, progress, writing_into
-from medshot.imaging.intensity import measures
+from medshot.imaging.intensity import MEASURES, measures
 
 LOCK = "lock"
 
@@ -117,7 +117,8 @@ class EmbeddingStore:
         return dtype.itemsize * width
 
 
-MEASURES = ("brightness", "contrast", "colourfulness")
+FEATURE_NORM = 4.0
+"""The norm of a normalised vector of features; the settings of learners are chosen for it."""
 _BATCH = 8  # images: more of them leave the processor's caches, and each then costs more
 _CHUNK = 256  # images embedded between two writes
 
@@ -204,3 +205,22 @@ def _embed(encode: Encode, images: list[UInt[np.ndarray, "channels size size"]])
         fingerprints=np.concatenate([fingerprints(image[None]) for image in images]),
         measures=np.array([np.concatenate(list(measures(image[None]).values())) for image in images], np.float32),
     )
+
+
+def normalised(
+    features: Float[np.ndarray, "images features"], blocks: tuple[int, ...]
+) -> Float[np.ndarray, "images features"]:
+    """Return features of several depths on one scale: the vector of every image gets norm 4, every depth a share of it.
+
+    The signed square root is taken of every feature (the power normalisation of Perronnin, Sánchez & Mensink, ECCV
+    2010), and each block is then scaled to the norm 4 / √(number of blocks). A block of zeros stays one.
+
+    Args:
+        features: as an encoder gives them.
+        blocks: number of features in each block.
+    """
+    sizes = np.abs(features)
+    starts = np.cumsum((0, *blocks[:-1]))
+    norms = np.sqrt(np.add.reduceat(sizes, starts, axis=1))  # of the roots, whose squares are the sizes
+    shares = FEATURE_NORM / len(blocks) ** 0.5 / np.maximum(norms, 1e-12)
+    return np.copysign(np.sqrt(sizes), features) * np.repeat(shares, blocks, axis=1)

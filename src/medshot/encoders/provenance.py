@@ -9,8 +9,9 @@ from jaxtyping import Bool, Int, UInt8
 
 from medshot.encoders.embedding import embedded
 from medshot.encoders.encoder import Encoder, Images
-from medshot.encoders.registry import encoders_of, parts_of
-from medshot.imaging import CUTS, MISSING, Cut, ImageSource, near_duplicates
+from medshot.encoders.inputs import EncodedBagInput, EncodedInput
+from medshot.encoders.registry import parts_of
+from medshot.imaging import MISSING, Cut, ImageSource, fingerprints, near_duplicates
 
 Sources = Sequence[tuple[ImageSource, Int[np.ndarray, " samples"]]]
 
@@ -33,21 +34,20 @@ class SeenImages:
     similar: Bool[np.ndarray, " samples"]
 
 
-def seen_by(encoder: str, cut: str, sources: Sources) -> Iterator[SeenImages]:
+def seen_by(spec: EncodedInput | EncodedBagInput, sources: Sources) -> Iterator[SeenImages]:
     """For each encoder of the name that was trained on medical images, which samples have an image among them.
 
     Args:
-        encoder: a name, of one or several.
-        cut: how images are cut into pictures.
+        spec: which encoders, and how images are cut into pictures.
         sources: where the samples' images come from, and the row of each sample there, `MISSING` where it has none.
 
     Raises:
         StorageError: the images that an encoder was trained on cannot be read.
     """
-    for name, each in zip(parts_of(encoder), encoders_of(encoder), strict=True):
+    for name, each in zip(parts_of(spec.encoder), spec.encoders, strict=True):
         if each.seen is not None:
             of_sources = [
-                (rows != MISSING) & _of_source(images, each, CUTS.get(cut))[:, rows] for images, rows in sources
+                (rows != MISSING) & _of_source(images, each, spec.cutting)[:, rows] for images, rows in sources
             ]
             identical, similar = np.any(of_sources, axis=0)
             yield SeenImages(name, identical, similar & ~identical)
@@ -72,7 +72,7 @@ def _pictures_known_by(
 ) -> UInt8[np.ndarray, "images pictures 32"]:
     """Fingerprints as an encoder's training images have them: of whole pictures, and of volumes of their slices."""
     if cut is not None and images.axes == 2:
-        return encoder.shape.fingerprints(images)[:, None]
+        return fingerprints(images.pixels(encoder.shape))[:, None]
     there = embedded(images, encoder, cut)
     rows = there.rows.reshape(len(images), -1)
     return there.stored.fingerprints[rows if cut is None else rows[:, cut.telling]]

@@ -19,8 +19,8 @@ def parts_of(name: str) -> tuple[str, ...]:
     return (name,) if _is_there(name) else tuple(name.split(AND))
 
 
-def called(name: str) -> tuple[str, ...]:
-    """What the encoders of a name are called wherever their folders lie: those of folders with the begin of their hash.
+def display_names(name: str) -> tuple[str, ...]:
+    """Return the names of the encoders in tables: a folder is named by its record and the beginning of its hash.
 
     Raises:
         StorageError: a folder's record cannot be read.
@@ -31,12 +31,12 @@ def called(name: str) -> tuple[str, ...]:
     )
 
 
-def lasting(name: str) -> str:
-    """The same name with every folder's path made absolute, as a run remembers it."""
-    return AND.join(_lasting(part) for part in parts_of(name))
+def absolute_name(name: str) -> str:
+    """Return the same name with every folder's path made absolute, as it is recorded in a run."""
+    return AND.join(_absolute(part) for part in parts_of(name))
 
 
-def _lasting(part: str) -> str:
+def _absolute(part: str) -> str:
     prefix, _, rest = part.partition(":")
     if prefix in ADAPTERS:
         return f"{prefix}:{Path(rest).absolute()}" if _is_there(rest) else part

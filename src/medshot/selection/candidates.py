@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, called, encoders_of
+from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, display_names, encoders_of
 from medshot.encoders.encoder import Images
 from medshot.imaging import FeatureInput, InputSpec
 from medshot.learners import Adapted, Learner, create
@@ -112,14 +112,14 @@ def views_of(shape: InputSpec) -> list[View]:
     """Each encoder alone, then all together; one view where there is one encoder or none."""
     match shape:
         case EncodedInput(encoder=encoder, blocks=blocks):
-            names = called(encoder)
+            names = display_names(encoder)
             whole = View("+".join(names), FeatureInput(blocks))
             if len(names) == 1:
                 return [whole]
             owners, _ = _origins(shape)
             return [*(_part(shape, name, owners == number) for number, name in enumerate(names)), whole]
         case EncodedBagInput(encoder=encoder):
-            return [View(f"bags of {'+'.join(called(encoder))}", shape)]
+            return [View(f"bags of {'+'.join(display_names(encoder))}", shape)]
         case BagInput():
             return [View("bags", shape)]
         case FeatureInput(blocks=blocks):
@@ -136,7 +136,7 @@ def last_view(shape: FeatureInput) -> View:
     if not isinstance(shape, EncodedInput):
         return views_of(shape)[-1]
     _, places = _origins(shape)
-    return _part(shape, f"{LAST}{'+'.join(called(shape.encoder))}", places == 0)
+    return _part(shape, f"{LAST}{'+'.join(display_names(shape.encoder))}", places == 0)
 
 
 def _origins(shape: EncodedInput) -> tuple[Int[np.ndarray, " blocks"], Int[np.ndarray, " blocks"]]:

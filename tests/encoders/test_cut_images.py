@@ -8,8 +8,9 @@ import torch
 
 from medshot.cli.loading import input_spec
 from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
+from medshot.encoders.embedding import normalised
 from medshot.encoders.encoder import load_encoder
-from medshot.encoders.inputs import identity, normalised
+from medshot.encoders.inputs import identity
 from medshot.errors import InputError
 from medshot.imaging import CUTS, ArrayImages, CutImages, ImageInput
 from medshot.imaging.ecg import PAGE_PICTURES
@@ -34,8 +35,9 @@ def test_a_page_becomes_its_leads_row_by_row():
 
 
 def test_the_hash_follows_the_cut():
-    assert identity("lite0", "whole") == ENCODERS["lite0"].sha256
-    assert len({identity("lite0", cut) for cut in ("whole", *CUTS)}) == 1 + len(CUTS)
+    lite0 = (ENCODERS["lite0"],)
+    assert identity(lite0, None) == lite0[0].sha256
+    assert len({identity(lite0, cut) for cut in (None, *CUTS.values())}) == 1 + len(CUTS)
     assert EncodedBagInput(cut="slices").sha256 != EncodedBagInput().sha256 == EncodedInput().sha256
 
 

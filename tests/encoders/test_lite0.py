@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from medshot.encoders import ENCODERS, EncodedInput
+from medshot.encoders.embedding import normalised
 from medshot.encoders.encoder import _in_torch, load_encoder
-from medshot.encoders.inputs import normalised
 from medshot.encoders.lite0 import LITE0, Lite0, imagenet_weights
 from medshot.errors import InputError, StorageError
 

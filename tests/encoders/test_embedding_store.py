@@ -17,9 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from medshot.encoders import ENCODERS, EncodedInput, embedding
-from medshot.encoders.embedding import Embeddings, EmbeddingStore
+from medshot.encoders.embedding import Embeddings, EmbeddingStore, normalised
 from medshot.encoders.encoder import Encoder
-from medshot.encoders.inputs import normalised
 from medshot.errors import InputError, StorageError
 from medshot.imaging import ArrayImages, FileImages, ImageInput, Vectors, cache
 
