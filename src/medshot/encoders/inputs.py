@@ -65,6 +65,10 @@ class _OfEncoders(InputSpec):
         """Return the display name of every encoder."""
         return display_names(self.encoder)
 
+    def encoder_depths(self) -> tuple[int, ...]:
+        """Return the number of blocks of every encoder."""
+        return tuple(len(encoder.blocks) for encoder in self.encoders)
+
     @abstractmethod
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what copies and pickles are made from: encoders hold functions, which cannot be pickled."""

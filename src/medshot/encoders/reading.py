@@ -40,6 +40,10 @@ class Reader(ABC):
     def fingerprints(self, source: ImageSource) -> UInt8[np.ndarray, "images 32"]:
         """Return the perceptual fingerprint of every image."""
 
+    def every_fingerprint(self, source: ImageSource) -> list[UInt8[np.ndarray, "images 32"]]:
+        """Return all kinds of fingerprints by which meta-training may have recorded these images."""
+        return [self.fingerprints(source)]
+
     @abstractmethod
     def measures(self, source: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
         """Return brightness, contrast and colourfulness of every image, by which it may differ from the support."""
@@ -137,6 +141,13 @@ class EncodedReader(Reader):
         """Return fingerprints of the pixels that the first encoder gets."""
         telling = (0,) if self.cut is None else self.cut.telling
         return combined_fingerprints(self._embedded(source)[0], self._all(source), telling)
+
+    def every_fingerprint(self, source: ImageSource) -> list[UInt8[np.ndarray, "images 32"]]:
+        """Return also fingerprints of whole pictures: those that a shipped start was trained on were not cut."""
+        found = [self.fingerprints(source)]
+        if self.cut is not None and source.axes == 2:
+            found.append(fingerprints(source.pixels(self.spec.encoders[0].shape)))
+        return found
 
     def measures(self, source: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
         """Return measures of the pixels that the first encoder gets, mean over the pictures of an image."""

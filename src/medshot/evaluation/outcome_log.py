@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from medshot.encoders import WHOLE, EncodedInput
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.evaluation.predictions import EpisodePredictions
 from medshot.evaluation.protocol import Cell, device_of, run_episodes
+from medshot.imaging import WHOLE
 from medshot.learners import Learner
 from medshot.selection.auto import Auto
-from medshot.selection.candidates import Candidate, views_of
+from medshot.selection.candidates import Candidate
 from medshot.selection.outcomes import Outcome
 from medshot.selection.support_features import traits_of
 from medshot.tasks import Episode, collate, marks_of
@@ -57,12 +57,12 @@ def _outcome(
 def takes_of(learner: Learner) -> str:
     """Describe the input of a learner in a few words, and whether the user meta-trained it."""
     own = ", meta-trained" if learner.training_record else ""
-    return views_of(learner.shape)[-1].name + _cut_of(learner) + own
+    return learner.shape.describe() + own
 
 
 def _cut_of(learner: Learner) -> str:
     shape = learner.shape
-    return f" by {shape.cut}" if isinstance(shape, EncodedInput) and shape.cut != WHOLE else ""
+    return f" by {shape.cut}" if shape.cut != WHOLE and not shape.is_bag else ""
 
 
 def spread_of(episodes: Sequence[Episode], learner: Learner) -> float:

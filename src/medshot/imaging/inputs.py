@@ -77,6 +77,10 @@ class InputSpec(ABC):
         """Return the display name of every encoder that computes the features; none for other inputs."""
         return ()
 
+    def encoder_depths(self) -> tuple[int, ...]:
+        """Return the number of blocks of every encoder."""
+        return ()
+
     def drop_images(
         self, images: Shaped[Tensor, "samples *dimensions"], generator: torch.Generator
     ) -> Shaped[Tensor, "samples *dimensions"]:

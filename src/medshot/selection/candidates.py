@@ -10,13 +10,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, display_names, encoders_of
+from medshot.encoders import ENCODERS
 from medshot.encoders.encoder import Images
 from medshot.imaging import FeatureInput, InputSpec
 from medshot.learners import Adapted, Learner, create
 from medshot.learners.closed_form.depth_ridge import DepthRidge
 from medshot.learners.seeding import Drawn
-from medshot.networks.bag_network import BagInput
 from medshot.storage import read_arrays
 from medshot.tasks import Support
 
@@ -99,7 +98,7 @@ def candidates_of(shape: InputSpec) -> list[Candidate]:
     Of features each view by depth-ridge; all of them by even-ridge too, and the last features of every encoder by
     logistic regression. Of anything else logistic regression and a linear support vector machine.
     """
-    if not isinstance(shape, FeatureInput) or isinstance(shape, BagInput):
+    if shape.is_grid or shape.is_bag:
         (view,) = views_of(shape)
         return [Candidate(shape, view, create(name, shape=view.shape)) for name in ("logistic", "svm")]
     views = views_of(shape)
@@ -109,45 +108,38 @@ def candidates_of(shape: InputSpec) -> list[Candidate]:
 
 
 def views_of(shape: InputSpec) -> list[View]:
-    """Each encoder alone, then all together; one view where there is one encoder or none."""
-    match shape:
-        case EncodedInput(encoder=encoder, blocks=blocks):
-            names = display_names(encoder)
-            whole = View("+".join(names), FeatureInput(blocks))
-            if len(names) == 1:
-                return [whole]
-            owners, _ = _origins(shape)
-            return [*(_part(shape, name, owners == number) for number, name in enumerate(names)), whole]
-        case EncodedBagInput(encoder=encoder):
-            return [View(f"bags of {'+'.join(display_names(encoder))}", shape)]
-        case BagInput():
-            return [View("bags", shape)]
-        case FeatureInput(blocks=blocks):
-            return [View("features", FeatureInput(blocks))]
-        case _:
-            return [View("voxels" if len(shape.dimensions) == 4 else "pixels", shape)]
+    """Return a view of each encoder, then one of all together; a single view for one encoder or none."""
+    names = shape.encoder_names()
+    if shape.is_grid or shape.is_bag:
+        return [View(shape.describe(), shape)]
+    whole = View("+".join(names) or shape.describe(), FeatureInput(shape.blocks))
+    if len(names) < 2:
+        return [whole]
+    owners, _ = _origins(shape)
+    return [*(_part(shape, name, owners == number) for number, name in enumerate(names)), whole]
 
 
-def last_view(shape: FeatureInput) -> View:
-    """What is usually called an encoder's features: the first block, which comes last in the network, of every encoder.
+def last_view(shape: InputSpec) -> View:
+    """Return what is usually called an encoder's features: the first block, which is computed last, of every encoder.
 
-    All features where no encoder has several depths, or none is known.
+    All features if they come from no encoder.
     """
-    if not isinstance(shape, EncodedInput):
+    names = shape.encoder_names()
+    if not names:
         return views_of(shape)[-1]
     _, places = _origins(shape)
-    return _part(shape, f"{LAST}{'+'.join(display_names(shape.encoder))}", places == 0)
+    return _part(shape, f"{LAST}{'+'.join(names)}", places == 0)
 
 
-def _origins(shape: EncodedInput) -> tuple[Int[np.ndarray, " blocks"], Int[np.ndarray, " blocks"]]:
-    """Of each block the encoder and the place in it; pictures stand side by side, and of each all encoders."""
-    depths = [len(encoder.blocks) for encoder in encoders_of(shape.encoder)]
+def _origins(shape: InputSpec) -> tuple[Int[np.ndarray, " blocks"], Int[np.ndarray, " blocks"]]:
+    """Return for each block its encoder and its place in that encoder; both repeat for every picture of an image."""
+    depths = shape.encoder_depths()
     owners = np.repeat(np.arange(len(depths)), depths)
     places = np.concatenate([np.arange(count) for count in depths])
     return np.resize(owners, len(shape.blocks)), np.resize(places, len(shape.blocks))
 
 
-def _part(shape: EncodedInput, name: str, chosen: Bool[np.ndarray, " blocks"]) -> View:
+def _part(shape: InputSpec, name: str, chosen: Bool[np.ndarray, " blocks"]) -> View:
     """Some blocks, as long together as all of them are."""
     sizes = np.array(shape.blocks)
     columns = tuple(np.flatnonzero(np.repeat(chosen, sizes)).tolist())

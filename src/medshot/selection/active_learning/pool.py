@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
+from medshot.encoders import reader_of
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages, FileImages, SeveralImages
 from medshot.learners import FewShotClassifier
@@ -82,9 +83,9 @@ def _of_some(who: np.ndarray, seed: int) -> Int[np.ndarray, " kept"]:
 
 
 def _vectors(classifier: FewShotClassifier, images: Images) -> Float[np.ndarray, "images features"]:
-    shape = classifier.learner_.shape
+    reader = reader_of(classifier.learner_.shape)
     batches = np.split(np.arange(len(images)), range(BATCH, len(images), BATCH))
-    return np.concatenate([as_vectors(shape.read(images, rows), PIXELS).numpy() for rows in batches])
+    return np.concatenate([as_vectors(reader.read(images, rows), PIXELS).numpy() for rows in batches])
 
 
 def _nearest_to_mean(vectors: Float[np.ndarray, "images features"], who: np.ndarray) -> Int[np.ndarray, " patients"]:
