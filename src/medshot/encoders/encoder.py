@@ -107,27 +107,41 @@ def _in_torch(encoder: Encoder, device: torch.device) -> Encode:
 
 
 def _in_onnx_runtime(encoder: Encoder) -> Encode:
-    path = cache_folder() / f"encoder-{encoder.sha256[:16]}.onnx"
-    try:
-        session = _session(path.read_bytes())
-    except Exception:  # there is none, or it is damaged, which ONNX Runtime tells by many exceptions of its own
+    graph = cache_folder() / f"encoder-{encoder.sha256[:16]}.onnx"
+    session = _cached(graph)
+    if session is None:
         network = encoder.build()
         try:
-            graph = _exported(network, encoder.shape)
-            session = _session(graph)
+            content = _exported(network, encoder.shape)
+            session = _session(content)
             _compare(session, network, encoder.shape)
-        except Exception as error:  # of the exporter, which has no one kind
+        except Exception as error:  # the exporter raises many types
             print(
-                f"The encoder runs in torch, and slowly, since ONNX cannot hold it ({_line(error)}).", file=sys.stderr
+                f"The encoder runs in torch, which is slow: ONNX cannot represent it ({_line(error)}).", file=sys.stderr
             )
             return _one_by_one(_in_torch(encoder, torch.device("cpu")))
-        with writing_into(path.parent):
-            write_bytes(path, graph)
+        with writing_into(graph.parent):
+            write_bytes(graph, content)
+            write_bytes(_hash_file(graph), sha256(content).hexdigest().encode())
 
     def encode(pixels: Float[np.ndarray, "images channels size size"]) -> Float[np.ndarray, "images features"]:
         return session.run(None, {"pixels": pixels})[0]
 
     return encode
+
+
+def _cached(graph: Path) -> onnxruntime.InferenceSession | None:
+    """Return a session of the graph in the cache; None if there is none, or its bytes are not those written."""
+    try:
+        content = graph.read_bytes()
+        whole = sha256(content).hexdigest().encode() == _hash_file(graph).read_bytes()
+        return _session(content) if whole else None
+    except Exception:  # the files are missing, or this ONNX Runtime cannot run them: it raises many types
+        return None
+
+
+def _hash_file(graph: Path) -> Path:
+    return graph.with_name(f"{graph.name}.sha256")
 
 
 def _one_by_one(encode: Encode) -> Encode:
