@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from medshot.encoders.encoder import Encoder
-from medshot.encoders.external import Foreign, encoder_of, located, offline
+from medshot.encoders.external import ExternalModel, encoder_of, locate, offline
 from medshot.errors import InputError, MedshotError
 from medshot.storage import read_json
 
@@ -45,7 +45,7 @@ class Pooled(nn.Module):
         return last[:, 0] if last.ndim == 3 else last.mean((2, 3))
 
 
-def load_hugging_face(name: str) -> Foreign:
+def load_hugging_face(name: str) -> ExternalModel:
     """A network of transformers; code that comes with weights is never run.
 
     Args:
@@ -57,8 +57,8 @@ def load_hugging_face(name: str) -> Foreign:
     """
     from transformers import AutoModel
 
-    configuration = read_json(located(name, "config.json"))
-    prepared = read_json(located(name, "preprocessor_config.json"))
+    configuration = read_json(locate(name, "config.json"))
+    prepared = read_json(locate(name, "preprocessor_config.json"))
     with offline(), torch.random.fork_rng(devices=[]):
         network, loading = AutoModel.from_pretrained(
             str(Path(name)) if Path(name).is_dir() else name,
@@ -82,7 +82,7 @@ def load_hugging_face(name: str) -> Foreign:
         raise InputError(f"preprocessor_config.json of '{name}' has no image_mean and image_std; add them.")
     size = _side(getattr(network.config, "vision_config", network.config), prepared)
     pooled = Pooled(network, not untrained)
-    return Foreign(pooled, size, prepared["image_mean"], prepared["image_std"], configuration)
+    return ExternalModel(pooled, size, prepared["image_mean"], prepared["image_std"], configuration)
 
 
 def _side(configuration: Any, prepared: Mapping[str, Any]) -> int:
@@ -102,7 +102,7 @@ _PICTURES = "visual."
 _MEAN, _DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of CLIP
 
 
-def load_open_clip(name: str) -> Foreign:
+def load_open_clip(name: str) -> ExternalModel:
     """The picture half with its projection, so that its features are those that are compared with text.
 
     The text half is not built, since it may need other networks from elsewhere.
@@ -117,8 +117,8 @@ def load_open_clip(name: str) -> Foreign:
     from open_clip.model import _build_vision_tower
 
     name = name.removeprefix(_HUB)
-    told = read_json(located(name, _CONFIGURATION))
-    weights = load_file(located(name, _OPEN_CLIP_WEIGHTS))
+    told = read_json(locate(name, _CONFIGURATION))
+    weights = load_file(locate(name, _OPEN_CLIP_WEIGHTS))
     model, prepared = told["model_cfg"], told.get("preprocess_cfg", {})
     vision = model["vision_cfg"] | (
         {"timm_model_pretrained": False} if "timm_model_name" in model["vision_cfg"] else {}
@@ -133,14 +133,14 @@ def load_open_clip(name: str) -> Foreign:
     size = vision.get("image_size", 224)
     size = size if isinstance(size, int) else size[0]
     configuration = {key: value for key, value in model.items() if key != "text_cfg"}
-    return Foreign(network, size, prepared.get("mean", _MEAN), prepared.get("std", _DEVIATION), configuration)
+    return ExternalModel(network, size, prepared.get("mean", _MEAN), prepared.get("std", _DEVIATION), configuration)
 
 
 _TIMM_WEIGHTS = "model.safetensors"
 _TOLD = ("mean", "std", "input_size", "num_classes", "classifier", "first_conv")
 
 
-def load_timm(name: str) -> Foreign:
+def load_timm(name: str) -> ExternalModel:
     """A network of timm without its classifier.
 
     Args:
@@ -153,13 +153,13 @@ def load_timm(name: str) -> Foreign:
     import timm
     from safetensors import safe_open
 
-    told = read_json(located(name, "config.json")) if Path(name).is_dir() else {}
+    told = read_json(locate(name, "config.json")) if Path(name).is_dir() else {}
     architecture = told.get("architecture", name)
     if not timm.is_model(architecture):
         raise InputError(f"timm knows no network '{architecture}'; timm.list_models(pretrained=True) lists them.")
     known = timm.get_pretrained_cfg(architecture)
     hub = None if known is None else known.hf_hub_id
-    weights = located(name if told else hub or architecture, _TIMM_WEIGHTS)
+    weights = locate(name if told else hub or architecture, _TIMM_WEIGHTS)
     configuration = told.get("pretrained_cfg", told)
     overlay = {key: configuration[key] for key in _TOLD if key in configuration}
     with offline(), torch.random.fork_rng(devices=[]):
@@ -174,10 +174,10 @@ def load_timm(name: str) -> Foreign:
     if missing:
         raise InputError(f"{weights} lacks {', '.join(sorted(missing)[:3])} of '{architecture}'; save it with timm.")
     taken = timm.data.resolve_model_data_config(network)
-    return Foreign(network, taken["input_size"][-1], taken["mean"], taken["std"], {"timm": architecture} | overlay)
+    return ExternalModel(network, taken["input_size"][-1], taken["mean"], taken["std"], {"timm": architecture} | overlay)
 
 
-ADAPTERS: dict[str, tuple[str, Callable[[str], Foreign]]] = {
+ADAPTERS: dict[str, tuple[str, Callable[[str], ExternalModel]]] = {
     "timm": ("timm", load_timm),
     "hf": ("transformers", load_hugging_face),
     "open-clip": ("open_clip", load_open_clip),
