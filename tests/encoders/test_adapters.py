@@ -13,7 +13,7 @@ from medshot.encoders import ENCODERS, EncodedInput, encoders_of
 from medshot.encoders import encoder as running
 from medshot.encoders.encoder import load_encoder
 from medshot.encoders.external import ExternalModel, Normalised, encoder_of
-from medshot.encoders.libraries import ADAPTERS, adapted
+from medshot.encoders.libraries import ADAPTERS
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages
 from medshot.learners import create, load_learner
@@ -43,7 +43,7 @@ def held_to(name: str, expected: torch.Tensor, tmp_path: Path, monkeypatch: pyte
     """The encoder of that name gives these features of `pixels`, by ONNX Runtime, and as a part of two."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "cache"))
     (encoder,) = encoders_of(name)
-    assert encoder.shape.size == SIZE
+    assert encoder.input_spec.size == SIZE
     assert encoder.blocks == (expected.shape[1],)
     capfd.readouterr()
     found = load_encoder.__wrapped__(encoder, CPU)(pixels())

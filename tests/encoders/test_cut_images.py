@@ -61,7 +61,7 @@ def test_pages_are_encoded_lead_by_lead(tmp_path: Path, monkeypatch: pytest.Monk
     assert read.shape == (2, 14 * sum(ENCODERS["lite0"].blocks))
     np.testing.assert_allclose(np.linalg.norm(read, axis=1), 4, atol=1e-3)
     encode = load_encoder(ENCODERS["lite0"], torch.device("cpu"))
-    leads = CutImages(images, CUTS["leads"]).pixels(ENCODERS["lite0"].shape).astype(np.float32)
+    leads = CutImages(images, CUTS["leads"]).pixels(ENCODERS["lite0"].input_spec).astype(np.float32)
     expected = normalised(encode(leads[28:]).reshape(1, -1), shape.blocks).reshape(14, -1)
     expected *= np.sqrt([14 / 26] * 13 + [14 / 2])[:, None]  # the beats count as much as all leads together
     np.testing.assert_allclose(read[0], expected.ravel(), atol=1e-5)

@@ -32,7 +32,7 @@ class Corners(nn.Module):
         return torch.cat([pixels.mean((2, 3)), pixels[:, 0, 8, 4:6]], dim=1) - 127
 
 
-CORNERS = Encoder(shape=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
+CORNERS = Encoder(input_spec=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
 
 
 @pytest.fixture(autouse=True)

@@ -39,7 +39,7 @@ HALVES = Cut(
     kinds=("half", "half"),
     weights=(1.0, 1.0),
     pooled=True,
-    telling=(0,),
+    identifying=(0,),
     pictures=halves,
 )
 
@@ -48,7 +48,7 @@ HALVES = Cut(
 def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An encoder and a cut that are quick, and a store of this test's own."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "cache"))
-    corners = Encoder(shape=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
+    corners = Encoder(input_spec=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
     monkeypatch.setitem(ENCODERS, "corners", corners)
     monkeypatch.setitem(CUTS, "halves", HALVES)
 

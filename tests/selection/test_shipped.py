@@ -46,15 +46,17 @@ def test_the_encoder_is_small_and_has_its_licence_and_its_card():
     assert sum(path.stat().st_size for path in home.iterdir()) < LARGEST
     assert "CC BY-SA 4.0" in (home / "LICENSE").read_text()
     assert "not a medical device" in (home / "MODEL_CARD.md").read_text()
-    assert len(ENCODERS["medical"].seen()["hashes"]) > 10_000
-    assert ENCODERS["lite0"].seen is None
+    assert len(ENCODERS["medical"].training_images()["hashes"]) > 10_000
+    assert ENCODERS["lite0"].training_images is None
 
 
 @pytest.mark.parametrize("cut", ["whole", "leads"])
 def test_nor_is_a_smaller_copy_of_it(cut: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     learned_from = simulate("ecg", seed=1, patients=2, size=256)
-    monkeypatch.setattr(candidates, "shipped_images", lambda: training_images([learned_from], ENCODERS["lite0"].shape))
-    pixels = learned_from.images.pixels(ENCODERS["lite0"].shape)
+    monkeypatch.setattr(
+        candidates, "shipped_images", lambda: training_images([learned_from], ENCODERS["lite0"].input_spec)
+    )
+    pixels = learned_from.images.pixels(ENCODERS["lite0"].input_spec)
     for number, (picture, label) in enumerate(zip(pixels[learned_from.rows], learned_from.labels, strict=True)):
         folder = tmp_path / "copies" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +70,9 @@ def test_nor_is_a_smaller_copy_of_it(cut: str, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("cut", ["whole", "leads"])
 def test_what_the_start_was_learned_from_is_no_test_of_it(name: str, cut: str, monkeypatch: pytest.MonkeyPatch):
     learned_from = simulate("brain", seed=1, patients=3, size=40)
-    monkeypatch.setattr(candidates, "shipped_images", lambda: training_images([learned_from], ENCODERS["lite0"].shape))
+    monkeypatch.setattr(
+        candidates, "shipped_images", lambda: training_images([learned_from], ENCODERS["lite0"].input_spec)
+    )
     learner = make_ready(name, EncodedInput("lite0", cut))
     with pytest.raises(InputError, match=f"shares {len(learned_from)} of its {len(learned_from)} images"):
         refuse_overlap(learner, [replace(learned_from, name="another", source="another")])

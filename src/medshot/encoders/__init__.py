@@ -1,4 +1,4 @@
-"""Encoders: networks trained elsewhere and left as they are, whose features learners adapt on."""
+"""Encoders: frozen networks that were trained elsewhere. Learners adapt on their features."""
 
 from medshot.encoders.folder import write_encoder
 from medshot.encoders.inputs import EncodedBagInput, EncodedInput

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from medshot.encoders.embedding import Embedded, embedded, normalised
 from medshot.encoders.inputs import EncodedBagInput, EncodedInput
-from medshot.encoders.provenance import SeenImages, seen_by
+from medshot.encoders.provenance import TrainingOverlap, training_overlaps
 from medshot.errors import InputError
 from medshot.imaging import MISSING, FeatureInput, GridInput, ImageSource, InputSpec, SeveralImages, Vectors
 from medshot.imaging.fingerprint import fingerprints
@@ -48,7 +48,7 @@ class Reader(ABC):
     def measures(self, source: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
         """Return brightness, contrast and colourfulness of every image, by which it may differ from the support."""
 
-    def training_overlap(self, source: ImageSource) -> Iterator[SeenImages]:
+    def training_overlap(self, source: ImageSource) -> Iterator[TrainingOverlap]:
         """Yield for every encoder that was trained on medical images which samples were among them."""
         return iter(())
 
@@ -139,14 +139,14 @@ class EncodedReader(Reader):
 
     def fingerprints(self, source: ImageSource) -> UInt8[np.ndarray, "images 32"]:
         """Return fingerprints of the pixels that the first encoder gets."""
-        telling = (0,) if self.cut is None else self.cut.telling
-        return combined_fingerprints(self._embedded(source)[0], self._all(source), telling)
+        identifying = (0,) if self.cut is None else self.cut.identifying
+        return combined_fingerprints(self._embedded(source)[0], self._all(source), identifying)
 
     def every_fingerprint(self, source: ImageSource) -> list[UInt8[np.ndarray, "images 32"]]:
         """Return also fingerprints of whole pictures: those that a shipped start was trained on were not cut."""
         found = [self.fingerprints(source)]
         if self.cut is not None and source.axes == 2:
-            found.append(fingerprints(source.pixels(self.spec.encoders[0].shape)))
+            found.append(fingerprints(source.pixels(self.spec.encoders[0].input_spec)))
         return found
 
     def measures(self, source: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
@@ -155,9 +155,9 @@ class EncodedReader(Reader):
         found = there.stored.measures[there.rows[self._all(source)]].astype(np.float64).mean(1)
         return dict(zip(MEASURES, found.T, strict=True))
 
-    def training_overlap(self, source: ImageSource) -> Iterator[SeenImages]:
+    def training_overlap(self, source: ImageSource) -> Iterator[TrainingOverlap]:
         """Compare with the images that each encoder was trained on."""
-        return seen_by(self.spec, [(source, np.arange(len(source)))])
+        return training_overlaps(self.spec, [(source, np.arange(len(source)))])
 
     def _lengths(self) -> Float32[np.ndarray, " pictures"]:
         """Return for each picture the factor by which its features are longer than if all pictures counted equally."""
@@ -198,11 +198,11 @@ class BagReader(Reader):
 
     def fingerprints(self, source: ImageSource) -> UInt8[np.ndarray, "images 32"]:
         """Return the fingerprint of the first image that each sample has."""
-        telling = (0,) if self.cut is None else self.cut.telling
+        identifying = (0,) if self.cut is None else self.cut.identifying
         prints = np.zeros((len(source), 32), dtype=np.uint8)
         for part, of_part, first in self._first(source):
             numbers = _numbers(of_part[first], self.pictures)
-            prints[first] = combined_fingerprints(self._embedded(part)[0], numbers, telling)
+            prints[first] = combined_fingerprints(self._embedded(part)[0], numbers, identifying)
         return prints
 
     def measures(self, source: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
@@ -213,9 +213,9 @@ class BagReader(Reader):
             found[first] = there.stored.measures[there.rows[_numbers(of_part[first], self.pictures)]].mean(1)
         return dict(zip(MEASURES, found.T, strict=True))
 
-    def training_overlap(self, source: ImageSource) -> Iterator[SeenImages]:
+    def training_overlap(self, source: ImageSource) -> Iterator[TrainingOverlap]:
         """Compare with the images that each encoder was trained on."""
-        return seen_by(self.spec, self._parts(source))
+        return training_overlaps(self.spec, self._parts(source))
 
     def _parts(self, source: ImageSource) -> list[tuple[ImageSource, Rows]]:
         """Return the sources that hold a sample's images, and the row of each sample in them."""
@@ -253,15 +253,15 @@ def features_of(
 
 
 def combined_fingerprints(
-    there: Embedded, numbers: Int[np.ndarray, "images pictures"], telling: Sequence[int]
+    there: Embedded, numbers: Int[np.ndarray, "images pictures"], identifying: Sequence[int]
 ) -> UInt8[np.ndarray, "images 32"]:
     """Return one fingerprint for each image: the lowest frequencies of the fingerprints of some of its pictures.
 
     Args:
         there: where the fingerprints are stored.
         numbers: of each image's pictures.
-        telling: which of the pictures identify the image.
+        identifying: which of the pictures identify the image.
     """
-    prints = there.stored.fingerprints[there.rows[numbers[:, list(telling)]]]
-    shares = np.array_split(np.arange(32), len(telling))
+    prints = there.stored.fingerprints[there.rows[numbers[:, list(identifying)]]]
+    shares = np.array_split(np.arange(32), len(identifying))
     return np.concatenate([prints[:, number, : len(share)] for number, share in enumerate(shares)], axis=1)

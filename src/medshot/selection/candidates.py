@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from medshot.encoders import ENCODERS
-from medshot.encoders.encoder import Images
+from medshot.encoders.encoder import TrainingImages
 from medshot.imaging import FeatureInput, InputSpec
 from medshot.learners import Adapted, Learner, create
 from medshot.learners.closed_form.depth_ridge import DepthRidge
@@ -154,7 +154,7 @@ def ready(learner: Learner) -> Learner:
     return learner
 
 
-def give_prior(learner: DepthRidge, prior: Mapping[str, Tensor], seen: Images) -> None:
+def give_prior(learner: DepthRidge, prior: Mapping[str, Tensor], seen: TrainingImages) -> None:
     """Set what the learner starts from; weights of an encoder's depths serve every encoder of as many depths.
 
     Args:
@@ -181,8 +181,8 @@ def shipped_prior(name: str) -> dict[str, Tensor]:
     return {key: torch.from_numpy(value.copy()) for key, value in read_arrays(prior_file(name)).items()}
 
 
-def shipped_images() -> Images:
+def shipped_images() -> TrainingImages:
     """The images of those tasks: they are among those that the encoder `medical` was trained on."""
-    seen = ENCODERS["medical"].seen
+    seen = ENCODERS["medical"].training_images
     assert seen is not None
     return seen()
