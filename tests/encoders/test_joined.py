@@ -35,7 +35,7 @@ def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two quick encoders, of which the second was trained on medical images, and a store of this test's own."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
     monkeypatch.setitem(ENCODERS, "corners", Encoder(SMALL, (3, 2), "c0" * 32, Corners))
-    trained = Encoder(LARGE, (3, 1, 1), "c1" * 32, Corners, seen=lambda: training_images([SEEN], LARGE))
+    trained = Encoder(LARGE, (3, 1, 1), "c1" * 32, Corners, training_images=lambda: training_images([SEEN], LARGE))
     monkeypatch.setitem(ENCODERS, "trained", trained)
 
 
