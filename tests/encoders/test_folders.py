@@ -84,7 +84,7 @@ def test_a_folder_with_a_changed_byte_is_refused(moved: Path, name: str) -> None
 def test_a_record_that_is_not_one_is_refused(moved: Path, change: dict[str, object]) -> None:
     path = moved / "encoder.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(InputError, match=r"cannot be taken: .*encoder\.json") as caught:
+    with pytest.raises(InputError, match=r"cannot be used: .*encoder\.json") as caught:
         EncodedInput(str(moved))
     assert "\n" not in str(caught.value)
 

@@ -141,16 +141,16 @@ def make_and_load(runs: Sequence[Path], names: Sequence[str], spec: InputSpec) -
 def cut_for(learner: Learner, task: Task, seed: int) -> Learner:
     """Return `auto` for cut images if the task's images look like ECG pages, and otherwise `learner`."""
     spec = learner.shape
-    if isinstance(spec, EncodedInput) and spec.cut == WHOLE and (cut := usual_cut(task.images)):
+    if spec.encodes_whole and (cut := usual_cut(task.images)):
         note(f"These images look like ECG pages, so each is cut into its {cut} (as with --cut {cut}).")
-        return make_ready(AUTO, EncodedInput(spec.encoder, cut), seed=seed)
+        return make_ready(AUTO, spec.with_cut(cut), seed=seed)
     return learner
 
 
 def note_cuts(learners: Iterable[Learner], tasks: Sequence[Task]) -> None:
     """Note the tasks whose images `medshot adapt` would cut if an `auto` among the learners takes images whole."""
     specs = [learner.shape for learner in learners if isinstance(learner, Auto)]
-    if any(isinstance(spec, EncodedInput) and spec.cut == WHOLE for spec in specs):
+    if any(spec.encodes_whole for spec in specs):
         for task in tasks:
             if cut := usual_cut(task.images):
                 note(f"Task '{task.name}' looks like ECG pages; medshot adapt would cut them for auto: --cut {cut}.")

@@ -104,6 +104,15 @@ class EncodedInput(_OfEncoders, FeatureInput):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.encoder, self.cut)
 
+    @property
+    def encodes_whole(self) -> bool:
+        """Whether images are not cut."""
+        return self.cut == WHOLE
+
+    def with_cut(self, cut: str) -> "EncodedInput":
+        """Return the features of the same encoders, of images that are cut into pictures."""
+        return type(self)(self.encoder, cut)
+
     def describe(self) -> str:
         """Return the names of the encoders, and the cut if there is one."""
         return "+".join(self.encoder_names()) + (f" by {self.cut}" if self.cut != WHOLE else "")

@@ -81,6 +81,15 @@ class InputSpec(ABC):
         """Return the number of blocks of every encoder."""
         return ()
 
+    @property
+    def encodes_whole(self) -> bool:
+        """Whether encoders get each image whole, so that `with_cut` may suit the images better."""
+        return False
+
+    def with_cut(self, cut: str) -> "InputSpec":
+        """Return the same input with images cut into pictures; itself if no encoder is involved."""
+        return self
+
     def drop_images(
         self, images: Shaped[Tensor, "samples *dimensions"], generator: torch.Generator
     ) -> Shaped[Tensor, "samples *dimensions"]:
