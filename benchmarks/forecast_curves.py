@@ -26,7 +26,7 @@ from table_plans import FOLDS, read_pictures
 from medshot.encoders import EncodedInput
 from medshot.learners import Learner, create
 from medshot.selection.forecasting import MORE, STORE, Curve, write_curves
-from medshot.selection.task_features import Signs, pooled, signs_of
+from medshot.selection.task_features import TaskFeatures, pooled_predictions, task_features
 from medshot.storage import read_json, write_json
 from medshot.tasks import Episode, Task, draw_episode, keep_classes
 
@@ -93,7 +93,7 @@ def draws_of(each: Set, learner: Learner, folder: Path, draws: int) -> list[Curv
 def kept(path: Path) -> list[Curve]:
     """The curves that were made before."""
     rows = read_json(path)["curves"] if path.exists() else []
-    return [Curve(**row | {"signs": Signs(**row["signs"])}) for row in rows]
+    return [Curve(**row | {"features": TaskFeatures(**row["features"])}) for row in rows]
 
 
 def draw(each: Set, tasks: list[Task], learner: Learner, number: int) -> Curve:
@@ -109,7 +109,7 @@ def draw(each: Set, tasks: list[Task], learner: Learner, number: int) -> Curve:
     measured = iter(accuracies(learner, [first(episode, size) for size in sizes if size is not None]))
     later = tuple(None if size is None else next(measured) for size in sizes)
     support = task.select(first(episode, shots).support)
-    return Curve(each.source, task.name, signs_of(support, learner, rng), later)
+    return Curve(each.source, task.name, task_features(support, learner, rng), later)
 
 
 def some_classes(task: Task, rng: np.random.Generator) -> Task:
@@ -134,7 +134,7 @@ def first(episode: Episode, shots: int) -> Episode:
 
 def accuracies(learner: Learner, episodes: list[Episode]) -> list[float]:
     """Balanced accuracy on the queries, which are the same in all episodes."""
-    probabilities, labels = pooled(learner, episodes)
+    probabilities, labels = pooled_predictions(learner, episodes)
     parts = zip(np.split(labels, len(episodes)), np.split(probabilities.argmax(1), len(episodes)), strict=True)
     return [float(balanced_accuracy_score(truth, said)) for truth, said in parts]
 

@@ -7,7 +7,16 @@ import numpy as np
 from document import replace_part
 from random_tasks import machine
 
-from medshot.selection.forecasting import COVERAGE, MORE, Curve, Forecaster, as_accuracy, opened, over_chance, quantile
+from medshot.selection.forecasting import (
+    COVERAGE,
+    MORE,
+    Curve,
+    Forecaster,
+    as_accuracy,
+    over_chance,
+    quantile,
+    widened_to_edges,
+)
 
 NOISE = ", noise"
 
@@ -49,10 +58,10 @@ def judged(
     """For each number of added patients: whether the interval held, its width, the error; and without the support."""
     rows = []
     for place, (expected, truth) in enumerate(
-        zip(forecasters[curve.source](curve.signs), curve.accuracies, strict=True)
+        zip(forecasters[curve.source](curve.features), curve.accuracies, strict=True)
     ):
         if truth is not None:
-            low, high = ignoring_the_support(without[curve.source], place, curve.signs.ways)
+            low, high = ignoring_the_support(without[curve.source], place, curve.features.ways)
             rows.append(
                 (
                     expected.low <= truth <= expected.high,
@@ -70,13 +79,13 @@ def ignoring_the_support(others: Sequence[Curve], place: int, ways: int) -> tupl
     known = [curve for curve in others if curve.accuracies[place] is not None]
     outcomes = over_chance(
         np.array([c.accuracies[place] for c in known], dtype=float),
-        np.array([c.signs.ways for c in known], dtype=float),
+        np.array([c.features.ways for c in known], dtype=float),
     )
     sources = [curve.source for curve in known]
     weights = np.array([1 / sources.count(source) for source in sources])
     tail = (1 - COVERAGE) / 2
     low, high = (as_accuracy(np.array(quantile(outcomes, weights, level)), ways) for level in (tail, 1 - tail))
-    return opened(float(low), float(high))
+    return widened_to_edges(float(low), float(high))
 
 
 def by_horizon(curves: Sequence[Curve], forecasters: Mapping[str, Forecaster]) -> str:
@@ -87,7 +96,7 @@ def by_horizon(curves: Sequence[Curve], forecasters: Mapping[str, Forecaster]) -
         for curve in curves:
             truth = curve.accuracies[place]
             if truth is not None:
-                expected = forecasters[curve.source](curve.signs)[place]
+                expected = forecasters[curve.source](curve.features)[place]
                 held = expected.low <= truth <= expected.high
                 rows.append((held, expected.high - expected.low, abs(expected.accuracy - truth)))
         held, width, error = np.mean(rows, axis=0)
@@ -97,7 +106,7 @@ def by_horizon(curves: Sequence[Curve], forecasters: Mapping[str, Forecaster]) -
 
 def of_noise(noise: Sequence[tuple[Curve, Forecaster]]) -> str:
     """How often intervals hold chance where labels were dealt out anew."""
-    held = [e.low <= 1 / curve.signs.ways <= e.high for curve, of in noise for e in of(curve.signs)]
+    held = [e.low <= 1 / curve.features.ways <= e.high for curve, of in noise for e in of(curve.features)]
     return f"Labels dealt out anew ({len(noise)} supports): {np.mean(held):.0%} of the intervals hold chance."
 
 

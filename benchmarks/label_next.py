@@ -26,7 +26,7 @@ from table_plans import PICTURES
 from medshot.evaluation import EpisodePredictions
 from medshot.evaluation.intervals import Replicates, bootstrap, draw_replicates
 from medshot.selection.active_learning import STRATEGIES, Pool
-from medshot.selection.active_learning.pool import QUANTITIES
+from medshot.selection.active_learning.pool import FEATURES
 from medshot.selection.active_learning.strategies import SHIPPED, Coefficients, choose_greedily
 from medshot.storage import write_json
 from medshot.tasks import Task
@@ -84,7 +84,7 @@ def sources(name: str) -> list[str]:
 
 def coefficients(experiences: Mapping[str, Experience], command: str) -> Coefficients:
     """What comes with medshot."""
-    gains = dict(zip(QUANTITIES, learned(experiences, FREE).tolist(), strict=True))
+    gains = dict(zip(FEATURES, learned(experiences, FREE).tolist(), strict=True))
     return Coefficients(gains=gains, learned_from=list(FREE), command=command)
 
 

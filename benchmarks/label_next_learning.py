@@ -8,7 +8,7 @@ from jaxtyping import Float
 from label_next_tasks import labellings
 from sklearn.linear_model import LinearRegression
 
-from medshot.selection.active_learning.pool import QUANTITIES, Quantities
+from medshot.selection.active_learning.pool import FEATURES, AcquisitionFeatures
 from medshot.selection.active_learning.strategies import choose_greedily
 from medshot.tasks import Task
 
@@ -39,9 +39,9 @@ def experience(task: Task, states: int, rng: np.random.Generator) -> Experience:
     quantities, gains = [], []
     for labelling in labellings(task, states, rng):
         pool = labelling.candidates()
-        chosen, _ = choose_greedily(pool, rng.normal(size=len(QUANTITIES)), int(rng.integers(MOST_CHOSEN + 1)))
+        chosen, _ = choose_greedily(pool, rng.normal(size=len(FEATURES)), int(rng.integers(MOST_CHOSEN + 1)))
         tried = rng.choice(np.setdiff1d(np.arange(len(pool)), chosen), TRIED, replace=False)
-        found = Quantities(pool)(chosen)[tried]
+        found = AcquisitionFeatures(pool)(chosen)[tried]
         after = 100 * np.array([labelling.score(np.append(chosen, candidate)) for candidate in tried])
         quantities.append(found - found.mean(0))
         gains.append(after - after.mean())

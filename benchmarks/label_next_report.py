@@ -14,7 +14,7 @@ from jaxtyping import Float
 from medshot.evaluation.intervals import Comparison, Replicates, comparison, difference, estimate, mean_over_tasks
 from medshot.reporting.wording import percent, points, write_difference, write_interval
 from medshot.selection.active_learning import STRATEGIES
-from medshot.selection.active_learning.pool import QUANTITIES
+from medshot.selection.active_learning.pool import FEATURES
 from medshot.storage import write_json
 
 RANDOM, LEARNED = "random", "learned"
@@ -70,7 +70,7 @@ def write_numbers(
     numbers: dict[str, Any] = {
         "command": command,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "learned": dict(zip(QUANTITIES, gains.tolist(), strict=True)),
+        "learned": dict(zip(FEATURES, gains.tolist(), strict=True)),
         "as fitted": _numbers(measured, counts),
         "equal prevalences": _numbers(
             {name: replace(found, replicates=found.evened) for name, found in measured.items()}, counts
@@ -145,7 +145,7 @@ def _learned(measured: Mapping[str, Measured], gains: Float[np.ndarray, " quanti
     header = ["quantity", "points, all sets", "least and most when a set is left out"]
     lines = [_line(header), _line(["---", "--:", "--:"])]
     every = np.stack([found.gains for found in measured.values()])
-    for name, gain, column in zip(QUANTITIES, gains, every.T, strict=True):
+    for name, gain, column in zip(FEATURES, gains, every.T, strict=True):
         lines.append(_line([name, f"{gain:+.2f}", f"{column.min():+.2f} to {column.max():+.2f}"]))
     return (
         "Points of balanced accuracy that one label brings more where the quantity is greatest in the pool than where "

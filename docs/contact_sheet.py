@@ -1,8 +1,8 @@
-"""Paint docs/images/simulated.png: the simulated families class by class, and one nodule as difficulty grows.
+"""Paint docs/images/simulated.png: every class of the simulated families, and one nodule at several difficulties.
 
     python docs/contact_sheet.py
 
-Run it again after a change of a family, and look at the picture.
+Run it again after changing a family, and look at the picture.
 """
 
 from pathlib import Path
@@ -36,12 +36,12 @@ def main() -> None:
 
 
 def family_title(name: str) -> str:
-    """The family's name and classes."""
+    """Return the name and the classes of a family."""
     return f"{name}, difficulty {DIFFICULTY}: {', '.join(FAMILIES[name].CLASSES)}"
 
 
 def family_tiles(name: str) -> list[Tile]:
-    """One patient of each class, hospital after hospital, as many as fit; ECG pages are two columns wide."""
+    """Return one patient of each class, hospital by hospital, until the row is full. ECG pages take two columns."""
     family = FAMILIES[name]
     wide, solid = name == "ecg", name == "organ"
     tiles = []
@@ -56,14 +56,14 @@ def family_tiles(name: str) -> list[Tile]:
 
 
 def slice_through_finding(task: Rendered, sample: int) -> np.ndarray:
-    """The axial slice of a volume through its finding, or the middle one, each voxel two pixels wide."""
+    """Return the axial slice through the finding of a volume, or the middle slice, with two pixels per voxel."""
     volume, height = task.images[sample], task.positions[sample, 2]
     middle = int((0.5 if np.isnan(height) else height) * len(volume))
     return volume[middle].repeat(2, axis=0).repeat(2, axis=1)
 
 
 def nodule_tiles() -> list[Tile]:
-    """The same patient at each difficulty, then the mask's outline, then what the nodule adds."""
+    """Return one patient at each difficulty, the outline of the mask, and the pixels that the nodule adds."""
     tasks = {difficulty: chest(difficulty) for difficulty in DIFFICULTIES}
     sample = int(np.flatnonzero(tasks[0.0].labels == 1)[0])
     tiles = [(f"difficulty {difficulty}", task.images[sample]) for difficulty, task in tasks.items()]
@@ -80,12 +80,12 @@ def nodule_tiles() -> list[Tile]:
 
 
 def chest(difficulty: float) -> Rendered:
-    """One hospital's films at a difficulty."""
+    """Return the films of one hospital at a difficulty."""
     return FAMILIES["chest"].render(seed=NODULE_SEED, patients=PATIENTS, size=CELL, difficulty=difficulty)
 
 
 def strip(title: str, tiles: list[Tile]) -> np.ndarray:
-    """A row of captioned tiles under a title, as RGB."""
+    """Return a row of captioned tiles under a title, as RGB."""
     pitch = COLUMNS // len(tiles) * (CELL + GAP)
     tallest = max(len(image) for _, image in tiles)
     paper = Image.new("RGB", (COLUMNS * (CELL + GAP) + GAP, TITLE + tallest + CAPTION + GAP), "white")

@@ -1,4 +1,4 @@
-"""Running the command line within the test process."""
+"""Run the command line within the test process."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ TRAIN = (
 
 
 def medshot(*arguments: object) -> int:
-    """The exit code of `medshot` with these arguments."""
+    """Return the exit code of `medshot` with these arguments."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["medshot", *map(str, arguments)])
         try:
@@ -28,6 +28,6 @@ def medshot(*arguments: object) -> int:
 
 
 def write_ward(folder: Path, task: Task) -> Path:
-    """The task as class folders below `folder`; returns its own folder."""
+    """Write the task as class folders below `folder` and return its folder."""
     write_images(task, folder / task.name)
     return folder / task.name

@@ -107,7 +107,7 @@ def run_python(code: str) -> str:
 
 
 def test_the_core_runs_without_torchvision_and_what_may_need_it():
-    modules = "medshot.cli.evaluating, medshot.cli.quickstart"
+    modules = "medshot.cli.loading, medshot.cli.demonstration"
     names = ("torchvision", "timm", "transformers", "open_clip", "torch")
     code = f"import sys, {modules}; print(*(name in sys.modules for name in {names}))"
     assert run_python(code).split() == ["False"] * 4 + ["True"]

@@ -1,34 +1,78 @@
 """The command line from meta-training to a report, and its help."""
 
 import csv
+import inspect
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 
 import pytest
+import typer
 from command import PIXELS, TRAIN, medshot, write_ward
+from making import write_images
 from PIL import Image
 
+from medshot.cli import app
 from medshot.encoders import EncodedInput
 from medshot.imaging import FeatureInput, ImageInput, VolumeInput
 from medshot.learners import create
 from medshot.simulated import simulate
 
-COMMANDS = ("quickstart", "meta-train", "train-encoder", "adapt", "predict", "next", "evaluate", "learners", "info")
+COMMANDS = typer.main.get_group(app).commands
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_every_command_shows_an_example(command, capsys):
-    assert medshot(command, "--help") == 0
-    assert f"Example: medshot {command} " in " ".join(capsys.readouterr().out.split())
+def example(name: str) -> str:
+    """Return the example in the help of a command."""
+    (found,) = re.findall(rf"Example: (medshot {name} .+)$", str(COMMANDS[name].help), re.MULTILINE)
+    return found
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_every_command_shows_an_example_that_parses(name, capsys):
+    assert medshot(name, "--help") == 0
+    assert example(name) in " ".join(capsys.readouterr().out.split())
+    assert COMMANDS[name].make_context(name, shlex.split(example(name))[2:]).params
+
+
+SHORTER = {
+    "meta-train": TRAIN,
+    "train-encoder": ("--steps", "1"),
+    "evaluate": ("--episodes", "2", "--learners", "logistic"),
+}
+
+
+@pytest.mark.slow
+def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("tasks/first", "tasks/second", "held_out", "new_task", "scans")):
+        write_images(simulate("brain", seed=number, patients=16, size=32), tmp_path / name)
+    for name in COMMANDS:
+        code = medshot(*shlex.split(example(name))[1:], *SHORTER.get(name, ()))
+        assert code == 0 or (name, code) == ("check", 1), capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_in_the_module_of_its_name(name):
+    assert inspect.unwrap(COMMANDS[name].callback).__module__ == f"medshot.cli.{name.replace('-', '_')}"
+
+
+def test_options_are_in_groups_and_the_same_option_is_in_the_same_group_everywhere():
+    groups: dict[str, set[str]] = {}
+    for command in COMMANDS.values():
+        for option in command.params:
+            if option.param_type_name == "option" and option.name != "help":
+                groups.setdefault(option.opts[0], set()).add(option.rich_help_panel)
+    assert {name: found for name, found in groups.items() if len(found) > 1 or None in found} == {}
 
 
 def test_the_help_names_every_command(capsys):
     assert medshot("--help") == 0
-    said = capsys.readouterr().out
-    assert all(command in said for command in COMMANDS)
+    printed = capsys.readouterr().out
+    assert all(command in printed for command in COMMANDS)
 
 
 def test_without_arguments_it_shows_its_help(capsys):
@@ -65,8 +109,8 @@ def test_from_meta_training_to_a_report(tmp_path, capsys):
         assert sum(shares) == pytest.approx(1, abs=1e-5)
         assert row["predicted"] == classes[shares.index(max(shares))]
     assert medshot("predict", model, ward, "--json") == 0
-    said = json.loads(capsys.readouterr().out)["predictions"]
-    assert [row["predicted"] for row in said] == [row["predicted"] for row in rows]
+    printed = json.loads(capsys.readouterr().out)["predictions"]
+    assert [row["predicted"] for row in printed] == [row["predicted"] for row in rows]
 
     options = ["--learners", "logistic", "--shots", "1", "--episodes", "2", "--queries", "3", "--seed", "4"]
     command = ["evaluate", ward, "--from", run, *options, "--out", evaluation, "--json"]
@@ -90,7 +134,7 @@ def test_from_meta_training_to_a_report(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_an_encoder_that_is_trained_says_how_to_use_it(tmp_path, capsys):
+def test_an_encoder_that_was_trained_can_be_used_as_printed(tmp_path, capsys):
     ward = write_ward(tmp_path / "tasks", simulate("brain", seed=1, patients=6, size=32))
     out = tmp_path / "encoder"
     assert medshot("train-encoder", ward, "--steps", "1", "--objective", "episodic", "--out", out) == 0
@@ -140,18 +184,18 @@ def test_paths_with_spaces_quotes_and_letters_of_any_language(tmp_path, ward, ca
 
 
 def test_names_that_are_no_utf8(tmp_path, ward, model, capsys):
-    strange = tmp_path / os.fsdecode(b"caf\xe9")
-    shutil.copytree(ward, strange / "task")
-    (strange / "task" / "direction 1").rename(strange / "task" / os.fsdecode(b"class \xe9"))
-    out = strange / "out"
-    assert medshot("adapt", strange / "task", "--learner", "logistic", *PIXELS, "--out", out) == 0
-    assert medshot("predict", model, strange / "task") == 0
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.copytree(ward, folder / "task")
+    (folder / "task" / "direction 1").rename(folder / "task" / os.fsdecode(b"class \xe9"))
+    out = folder / "out"
+    assert medshot("adapt", folder / "task", "--learner", "logistic", *PIXELS, "--out", out) == 0
+    assert medshot("predict", model, folder / "task") == 0
     assert "caf\\xe9" in capsys.readouterr().out
-    assert medshot("predict", out, strange / "task", "--out", strange / "table.csv") == 0
-    assert "p_class \\xe9" in (strange / "table.csv").read_text(encoding="utf-8")
-    run = ["--learners", "logistic", *PIXELS, "--shots", "1", "--episodes", "2", "--out", strange / "evaluation"]
-    assert medshot("evaluate", strange / "task", *run) == 0
-    assert "caf\\xe9" in json.loads((strange / "evaluation" / "results.json").read_text())["metadata"]["command"]
+    assert medshot("predict", out, folder / "task", "--out", folder / "table.csv") == 0
+    assert "p_class \\xe9" in (folder / "table.csv").read_text(encoding="utf-8")
+    run = ["--learners", "logistic", *PIXELS, "--shots", "1", "--episodes", "2", "--out", folder / "evaluation"]
+    assert medshot("evaluate", folder / "task", *run) == 0
+    assert "caf\\xe9" in json.loads((folder / "evaluation" / "results.json").read_text())["metadata"]["command"]
 
 
 def test_predictions_go_to_a_file_and_to_stdout_and_hidden_files_are_passed_over(tmp_path, ward, model, capsys):
@@ -168,17 +212,17 @@ def test_help_and_info_answer_without_torch(model):
         "try: main()\nexcept SystemExit: pass\n"
         "print('torch' in sys.modules, file=sys.stderr)"
     )
-    for words, said in (
+    for words, expected in (
         (["info", str(model)], "learner: logistic, images 1×64×64"),
         (["evaluate", "--help"], "--from"),
     ):
         done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
-        assert said in done.stdout
+        assert expected in done.stdout
         assert done.stderr.split() == ["False"]
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "expected"),
     [
         (ImageInput(channels=3, size=32), "images 3×32×32"),
         (VolumeInput(size=16), "volumes 1×16×16×16"),
@@ -186,7 +230,7 @@ def test_help_and_info_answer_without_torch(model):
         (EncodedInput("lite0"), f"features of encoder lite0 ({EncodedInput('lite0').sha256[:12]})"),
     ],
 )
-def test_info_says_what_a_learner_takes(tmp_path, capsys, shape, said):
+def test_info_describes_the_input_of_a_learner(tmp_path, capsys, shape, expected):
     create("logistic", input_spec=shape).save(tmp_path / "run")
     assert medshot("info", tmp_path / "run") == 0
-    assert f"learner: logistic, {said}" in capsys.readouterr().out
+    assert f"learner: logistic, {expected}" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the input: exit code 2, one sentence on stderr, and nothing written."""
+"""Any wrong input: exit code 2, one sentence on stderr, and nothing written."""
 
 import json
 from pathlib import Path
@@ -19,17 +19,17 @@ without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machin
 
 @pytest.fixture
 def refused(tmp_path, capsys):
-    """Runs a command that must be refused; returns its sentence."""
+    """Return a function that runs a command that must be refused, and returns the error."""
 
     def run(*arguments: object) -> str:
         before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
         assert medshot(*arguments) == 2
-        said = capsys.readouterr()
-        assert said.out == ""
-        errors = [line for line in said.err.splitlines() if line.startswith("error: ")]
-        assert len(errors) == 1, said.err
-        assert said.err.endswith(errors[0] + "\n")
-        assert "Traceback" not in said.err
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        errors = [line for line in printed.err.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, printed.err
+        assert printed.err.endswith(errors[0] + "\n")
+        assert "Traceback" not in printed.err
         assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
         return errors[0]
 
@@ -37,7 +37,7 @@ def refused(tmp_path, capsys):
 
 
 def in_all_ways(data: object, out: Path) -> list[list[object]]:
-    """Every command that reads labelled data, on this data."""
+    """Return every command that reads labelled data, on this data."""
     return [
         ["adapt", data, "--learner", "logistic", *PIXELS, "--out", out],
         ["meta-train", data, *TRAIN, "--out", out],
@@ -46,7 +46,7 @@ def in_all_ways(data: object, out: Path) -> list[list[object]]:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "expected"),
     [
         (["unheard-of"], "No such command 'unheard-of'; see medshot --help."),
         (["adapt"], "see medshot adapt --help."),
@@ -57,8 +57,8 @@ def in_all_ways(data: object, out: Path) -> list[list[object]]:
         (["info", "x", "y"], "(y)"),
     ],
 )
-def test_a_wrong_command_line(refused, wrong, said):
-    assert said in refused(*wrong)
+def test_a_wrong_command_line(refused, wrong, expected):
+    assert expected in refused(*wrong)
 
 
 def test_shots_of_zero(refused, ward, tmp_path):
@@ -91,8 +91,8 @@ def test_output_below_a_file(refused, model, ward, tmp_path):
 def test_a_place_that_can_never_be_is_refused_before_any_work(refused, model, ward, tmp_path, monkeypatch, below):
     (tmp_path / "file").write_text("mine")
     monkeypatch.setattr("medshot.evaluation.protocol.run_episodes", lambda *_: pytest.fail("a learner ran"))
-    monkeypatch.setattr("medshot.cli.predicting.predict_files", lambda *_: pytest.fail("a model ran"))
-    monkeypatch.setattr("medshot.cli.evaluating.evaluate", lambda *_, **__: pytest.fail("a learner ran"))
+    monkeypatch.setattr("medshot.learners.FewShotClassifier.load", lambda *_: pytest.fail("a model ran"))
+    monkeypatch.setattr("medshot.evaluation.evaluate", lambda *_, **__: pytest.fail("a learner ran"))
     for command in [*in_all_ways(ward, tmp_path / below), ["predict", model, ward, "--out", tmp_path / below]]:
         assert "could not be created" in refused(*command)
 
@@ -117,14 +117,14 @@ def test_empty_folders_single_classes_and_missing_paths(refused, ward, tmp_path)
     for path in ward.glob("direction 1/*"):
         path.unlink()
     manifest = write_manifest(tmp_path / "bad.csv", [["image", "label"], ["not there.png", "x"]])
-    for data, said in [
+    for data, expected in [
         (tmp_path / "empty", "holds no task"),
         (ward, "only in the class folder"),
         (tmp_path / "nowhere", "does not exist"),
         (manifest, "not there.png, which does not exist"),
     ]:
         for command in in_all_ways(data, tmp_path / "out"):
-            assert said in refused(*command)
+            assert expected in refused(*command)
 
 
 def test_a_class_with_fewer_patients_than_shots(refused, ward, tmp_path):
@@ -206,7 +206,7 @@ def test_damaged_arrays(refused, ward, model, tmp_path, damage):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"format": 99}, "format 99"),
         ({"format": None}, "format None"),
@@ -219,13 +219,13 @@ def test_damaged_arrays(refused, ward, model, tmp_path, damage):
         ({"learner": {"name": "logistic", "settings": {}, "input": {"encoder": "x"}}}, "does not describe a"),
     ],
 )
-def test_records_of_another_version_or_changed_by_hand(refused, ward, model, tmp_path, changes, said):
+def test_records_of_another_version_or_changed_by_hand(refused, ward, model, tmp_path, changes, expected):
     run = tmp_path / "run"
     create("logistic").save(run)
     for path in (run / "run.json", model / "model.json"):
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    assert said in refused("adapt", ward, "--from", run, "--out", tmp_path / "out")
-    assert said in refused("predict", model, ward)
+    assert expected in refused("adapt", ward, "--from", run, "--out", tmp_path / "out")
+    assert expected in refused("predict", model, ward)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"learner": 3}', '{"format": 1, "learner": {"name": "x"}}'])

@@ -1,4 +1,4 @@
-"""Learners on the command line: the list, what each takes, and those in files of the user's own."""
+"""Learners on the command line: the list, the input of each, and learners in the user's own files."""
 
 import json
 import os
@@ -7,8 +7,7 @@ import pytest
 from command import PIXELS, medshot, write_ward
 from making import textured
 
-from medshot.cli.making import make
-from medshot.learners import LEARNERS, FeatureInput, ImageInput
+from medshot.learners import LEARNERS, FeatureInput, ImageInput, create_for
 
 MINE = """
 from dataclasses import dataclass
@@ -32,18 +31,18 @@ class {name}(Logistic):
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch):
-    """What is registered during a test is forgotten after it."""
+    """Remove what a test registered."""
     monkeypatch.setattr(LEARNERS, "_known", dict(LEARNERS))
 
 
 @pytest.fixture
 def mine(tmp_path):
-    """A file that registers the learner 'mine'."""
+    """Return a file that registers the learner 'mine'."""
     (tmp_path / "my learner.py").write_text(MINE.format(name="Mine"))
     return tmp_path / "my learner.py"
 
 
-def test_the_list_names_every_learner_with_what_it_says_of_itself(capsys):
+def test_the_list_names_every_learner_with_its_own_facts(capsys):
     assert medshot("learners", "--json") == 0
     listed = {learner["name"]: learner for learner in json.loads(capsys.readouterr().out)}
     assert listed.keys() == LEARNERS.keys()
@@ -52,8 +51,8 @@ def test_the_list_names_every_learner_with_what_it_says_of_itself(capsys):
         assert learner["meta_trained"] == (learner["gradient"] is not None)
     assert listed["metal"]["gradient"] == "first-order"
     assert medshot("learners") == 0
-    said = capsys.readouterr().out
-    assert all(f"  {name} " in said for name in LEARNERS)
+    printed = capsys.readouterr().out
+    assert all(f"  {name} " in printed for name in LEARNERS)
 
 
 def test_a_learner_in_a_file_of_ones_own_works_in_every_command(tmp_path, ward, mine, capsys):
@@ -79,21 +78,23 @@ def test_files_to_import_are_also_taken_from_the_environment(tmp_path, mine, mon
     assert medshot("--import", mine, "learners") == 0
 
 
-def test_a_model_of_a_learner_that_was_not_imported_says_how(tmp_path, ward, mine, monkeypatch, capsys):
+def test_a_model_of_a_learner_that_was_not_imported_explains_how(tmp_path, ward, mine, monkeypatch, capsys):
     model = tmp_path / "model"
     with monkeypatch.context() as patch:
         patch.setattr(LEARNERS, "_known", dict(LEARNERS))
         assert medshot("--import", mine, "adapt", ward, "--learner", "mine", *PIXELS, "--out", model) == 0
     capsys.readouterr()
     assert medshot("predict", model, ward) == 2
-    said = capsys.readouterr().err
-    assert "'mine' learner, which is not known here; import the file that registers it (medshot --import FILE" in said
+    printed = capsys.readouterr().err
+    assert (
+        "'mine' learner, which is not known here; import the file that registers it (medshot --import FILE" in printed
+    )
     assert medshot("info", model) == 0
     assert "learner: mine, images" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
         ("def broken(:", "SyntaxError: invalid syntax"),
@@ -102,12 +103,12 @@ def test_a_model_of_a_learner_that_was_not_imported_says_how(tmp_path, ward, min
         (MINE.format(name="Metal"), "InputError: There is a learner 'metal' already"),
     ],
 )
-def test_a_file_that_cannot_be_imported_is_refused_in_one_sentence(tmp_path, capsys, text, said):
+def test_a_file_that_cannot_be_imported_is_refused_in_one_sentence(tmp_path, capsys, text, expected):
     path = tmp_path / "mine.py"
     path.write_text(text)
     assert medshot("--import", path, "learners") == 2
     (sentence,) = capsys.readouterr().err.splitlines()
-    assert sentence.startswith(f"error: {path} could not be imported ({said}")
+    assert sentence.startswith(f"error: {path} could not be imported ({expected}")
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path, capsys):
@@ -117,7 +118,9 @@ def test_a_file_that_is_not_there_is_refused(tmp_path, capsys):
 
 
 def test_the_reference_program_takes_its_own_images_whatever_the_others_take(tmp_path, capsys):
-    for made in (make("metal-reference", FeatureInput((3,))), make("metal", FeatureInput((3,)), preset="reference")):
+    asked = FeatureInput((3,))
+    for name, preset in (("metal-reference", None), ("metal", "reference")):
+        made = create_for(None, name, preset=preset, input_spec=asked)
         assert made.input_spec == ImageInput(channels=3, size=224)
     ward = write_ward(tmp_path / "tasks", textured(1, patients=6))
     assert medshot("meta-train", ward, "--learner", "metal-reference", "--out", tmp_path / "run") == 2

@@ -16,7 +16,7 @@ TRAIN = ("--steps", 2, "--shots", "1,2", "--queries", 1, "--ways", 2, "--batch",
 
 
 def study(folder: Path, seed: int, samples: int = 16) -> Path:
-    """A manifest of samples with two images that tell the classes apart; every fourth lacks one or the other."""
+    """Write a manifest of samples with two images that differ between classes; every fourth lacks one of them."""
     rng = np.random.default_rng(seed)
     rows = []
     for number in range(samples):
@@ -33,7 +33,7 @@ def study(folder: Path, seed: int, samples: int = 16) -> Path:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was trained on samples of two images."""
+    """Return a run that was trained on samples of two images."""
     folder = tmp_path_factory.mktemp("training")
     source = study(folder / "first", 1, samples=32)
     assert medshot("meta-train", source, "--learner", "protonet", "--images", 2, *TRAIN, "--out", folder / "run") == 0
@@ -55,9 +55,9 @@ def test_from_meta_training_to_predictions_of_samples_that_lack_an_image(tmp_pat
         rows = list(csv.DictReader(new.read_text().splitlines()))
         kept = [row for row in rows if row[other]]
         lacking = [(row[other], "") for row in kept]
-        said = predicted(model, write_manifest(new.parent / "new.csv", [(other, column), *lacking]), capsys)
-        assert len(said) == len(kept)
-        assert accuracy(said) == 1
+        rows_printed = predicted(model, write_manifest(new.parent / "new.csv", [(other, column), *lacking]), capsys)
+        assert len(rows_printed) == len(kept)
+        assert accuracy(rows_printed) == 1
 
 
 def predicted(model: Path, manifest: Path, capsys: pytest.CaptureFixture) -> list[dict[str, str]]:
@@ -68,7 +68,7 @@ def predicted(model: Path, manifest: Path, capsys: pytest.CaptureFixture) -> lis
 
 
 def accuracy(rows: list[dict[str, str]]) -> float:
-    """How many are predicted as the number in their files' names says."""
+    """Return the share of predictions that match the number in the name of the file."""
     truth = [("dark", "bright")[int(Path(row["image"]).stem.split()[-1]) % 2] for row in rows]
     return float(np.mean([row["predicted"] == true for row, true in zip(rows, truth, strict=True)]))
 

@@ -16,7 +16,7 @@ SMALL = ("--dimensions", "3", "--size", "12")
 
 @pytest.fixture
 def scans(tmp_path: Path) -> Path:
-    """A manifest of 16 volumes of two classes, each in a file of its own."""
+    """Return a manifest of 16 volumes of two classes, one file each."""
     task = textured(1, patients=8, size=12, depth=10)
     names = write_volumes(task, tmp_path / "scans")
     rows = [(name, str(label)) for name, label in zip(names, task.labels, strict=True)]
@@ -38,11 +38,11 @@ def test_from_meta_training_to_a_report(tmp_path, scans, capsys):
     assert medshot("adapt", scans.parent, "--from", run, "--out", model) == 0
     capsys.readouterr()
     assert medshot("predict", model, scans.parent) == 0
-    said = list(csv.DictReader(capsys.readouterr().out.splitlines()))
-    assert [Path(row["image"]).name for row in said] == sorted(path.name for path in scans.parent.glob("*.npz"))
-    paths = [row["image"] for row in said]
-    expected = FewShotClassifier.load(model).predict(paths)
-    assert [row["predicted"] for row in said] == list(expected)
+    rows_printed = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [Path(row["image"]).name for row in rows_printed] == sorted(path.name for path in scans.parent.glob("*.npz"))
+    paths = [row["image"] for row in rows_printed]
+    predicted = FewShotClassifier.load(model).predict(paths)
+    assert [row["predicted"] for row in rows_printed] == list(predicted)
     done = medshot(
         *("evaluate", scans, "--from", run, "--learners", "logistic", "--shots", 2, "--episodes", 2),
         *("--out", evaluation),
@@ -63,7 +63,7 @@ def test_a_test_on_volumes_that_were_trained_on_is_refused(tmp_path, scans, caps
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         ((), "--dimensions 3"),
         (("--dimensions", 4), "--dimensions is 4, but must be 2 for pictures or 3 for volumes"),
@@ -71,11 +71,11 @@ def test_a_test_on_volumes_that_were_trained_on_is_refused(tmp_path, scans, caps
         (("--dimensions", 3, "--encoder", "lite0"), "--dimensions are for pixels"),
     ],
 )
-def test_what_does_not_suit_volumes_is_refused_in_one_sentence(tmp_path, scans, capsys, options, said):
+def test_what_does_not_suit_volumes_is_refused_in_one_sentence(tmp_path, scans, capsys, options, expected):
     assert medshot("adapt", scans, "--learner", "logistic", *options, "--out", tmp_path / "model") == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert expected in printed
+    assert "Traceback" not in printed
     assert not (tmp_path / "model").exists()
 
 

@@ -1,4 +1,4 @@
-"""What the two intervals promise: coverage, and that patients rather than episodes bound a claim."""
+"""The two intervals: their coverage, and that patients rather than episodes limit a claim."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from study import TRUE_ACCURACY, guesses, study
+from study import TRUE_ACCURACY, calibration_error, guesses, study
 
 from medshot.errors import InputError
 from medshot.evaluation import metrics
@@ -33,7 +33,7 @@ def accuracy(episodes, *, replicates=1000, seed=0):
 
 
 def as_certain(episode):
-    """The same predicted classes, without any doubt."""
+    """Return the same predicted classes with probability 1."""
     return replace(episode, probabilities=np.eye(2)[episode.probabilities.argmax(axis=1)])
 
 
@@ -61,7 +61,7 @@ def test_a_replicate_is_the_metric_of_the_drawn_patients_and_episodes(seed, ways
             expected = np.average(np.nan_to_num(values), weights=counts)
             assert found[name].new_patients[replicate] == pytest.approx(expected, abs=1e-12)
         pooled = [np.concatenate([part for *both, n in copies for part in [both[i]] * n]) for i in (0, 1)]
-        expected = float(metrics.expected_calibration_error(*pooled))
+        expected = float(calibration_error(*pooled))
         assert found["calibration_error"].new_patients[replicate] == pytest.approx(expected, abs=1e-12)
 
 
@@ -71,7 +71,7 @@ def test_values_are_means_over_episodes_and_the_calibration_error_is_pooled():
     for name in ("balanced_accuracy", "auroc", "brier"):
         each = [getattr(metrics, name)(episode.probabilities, episode.labels) for episode in episodes]
         assert found[name].value == pytest.approx(np.mean(each))
-    pooled = metrics.expected_calibration_error(*pool(episodes))
+    pooled = calibration_error(*pool(episodes))
     assert found["calibration_error"].value == pytest.approx(float(pooled))
 
 
@@ -204,8 +204,8 @@ def test_the_interval_over_tasks_covers_what_it_promises(tasks):
     generator = np.random.default_rng(tasks)
     covered = []
     for _ in range(300):
-        drawn = [task_with(0.7 + generator.normal(0, 0.1), 0.02, generator) for _ in range(tasks)]
-        low, high = estimate(mean_over_tasks(drawn)).new_patients
+        sampled = [task_with(0.7 + generator.normal(0, 0.1), 0.02, generator) for _ in range(tasks)]
+        low, high = estimate(mean_over_tasks(sampled)).new_patients
         covered.append(low <= 0.7 <= high)
     assert 0.9 <= np.mean(covered) <= 0.995
 

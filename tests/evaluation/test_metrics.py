@@ -5,17 +5,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, roc_auc_score
+from study import calibration_error
 
 from medshot.errors import InputError
 from medshot.evaluation import metrics
 from medshot.evaluation.predictions import EpisodePredictions, check_same_episodes
 
-ALL = (metrics.balanced_accuracy, metrics.auroc, metrics.brier, metrics.expected_calibration_error)
+ALL = (metrics.balanced_accuracy, metrics.auroc, metrics.brier, calibration_error)
 
 
 @st.composite
 def weighted_predictions(draw):
-    """Probabilities in quarters, so that ties are many; whole weights, every class with some."""
+    """Return probabilities in quarters, which gives many ties, and whole weights; every class has some weight."""
     ways = draw(st.integers(2, 4))
     queries = draw(st.integers(ways, 20))
     seed = draw(st.integers(0, 2**32 - 1))
@@ -63,7 +64,7 @@ def test_calibration_error_equals_its_definition(case):
             mean_right = np.average(right[inside], weights=weights[inside])
             mean_confidence = np.average(confidence[inside], weights=weights[inside])
             total += weights[inside].sum() / weights.sum() * abs(mean_right - mean_confidence)
-    assert metrics.expected_calibration_error(probabilities, labels, weights) == pytest.approx(total, abs=1e-12)
+    assert calibration_error(probabilities, labels, weights) == pytest.approx(total, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", ALL)
@@ -115,7 +116,7 @@ def test_the_reliability_curve_holds_the_calibration_error(case):
     probabilities, labels, _ = case
     curve = metrics.reliability_curve(probabilities, labels)
     assert curve.counts.sum() == len(labels)
-    assert curve.error == pytest.approx(float(metrics.expected_calibration_error(probabilities, labels)), abs=1e-12)
+    assert curve.error == pytest.approx(float(calibration_error(probabilities, labels)), abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The evaluation: the same episodes for all, refused where it would not be honest."""
+"""The evaluation: the same episodes for all learners, refused if its scores would be too good."""
 
 import io
 
@@ -21,7 +21,7 @@ PROTOCOL = Protocol(shots=(1, 2), episodes=3, queries=4, seed=7, baseline="neare
 
 
 class Nearest(Learner):
-    """Knows a class by its brightness."""
+    """A learner that recognises a class by its brightness."""
 
     name = "nearest"
     summary = "brightness"
@@ -48,7 +48,7 @@ def nearest(kind: type[Nearest] = Nearest) -> Nearest:
 
 
 def bright(classes: int = 3, patients: int = 6) -> Task:
-    """Each class has a brightness of its own."""
+    """Return a task whose classes differ in brightness."""
     labels = np.arange(classes * patients) % classes
     images = np.broadcast_to((40 + 60 * labels)[:, None, None], (len(labels), 20, 20)).astype(np.uint8)
     names = tuple(f"brightness {c}" for c in range(classes))
@@ -64,14 +64,14 @@ def test_columns_are_in_the_order_of_the_tasks_classes():
     results, cells = run({"nearest": nearest()}, [task])
     assert {episode.classes for cell in cells for episode in cell.episodes} != {(0, 1, 2)}
     for cell in cells:
-        for said in cell.predictions["nearest"]:
-            assert np.array_equal(said.probabilities.argmax(1), said.labels)
-            assert np.array_equal(said.labels, task.labels[said.images])
-            assert np.array_equal(task.patient_codes[said.images], said.patients)
+        for predicted in cell.predictions["nearest"]:
+            assert np.array_equal(predicted.probabilities.argmax(1), predicted.labels)
+            assert np.array_equal(predicted.labels, task.labels[predicted.images])
+            assert np.array_equal(task.patient_codes[predicted.images], predicted.patients)
     assert [row.balanced_accuracy.value for row in results.rows] == [1.0, 1.0]
 
 
-def test_all_learners_get_the_same_episodes_whoever_else_is_there():
+def test_all_learners_get_the_same_episodes_regardless_of_the_others():
     tasks = [textured(0), textured(1)]
     learners = {
         "nearest": nearest(),
@@ -88,8 +88,8 @@ def test_all_learners_get_the_same_episodes_whoever_else_is_there():
         for episode, same in zip(cell.episodes, other.episodes, strict=True):
             assert np.array_equal(episode.support, same.support)
             assert not set(episode.support) & set(episode.query)
-        for said in cell.predictions.values():
-            for each, reference in zip(said, other.predictions["nearest"], strict=True):
+        for predicted in cell.predictions.values():
+            for each, reference in zip(predicted, other.predictions["nearest"], strict=True):
                 assert np.array_equal(each.images, reference.images)
                 assert np.array_equal(each.labels, reference.labels)
 
@@ -106,7 +106,7 @@ def test_another_seed_draws_other_episodes():
     assert drawn[0] != drawn[1]
 
 
-def test_the_record_says_how_to_obtain_the_results_again():
+def test_the_metadata_suffice_to_reproduce_the_results():
     results, _ = run({"nearest": nearest()}, [bright()], command="medshot evaluate lamps --seed 7")
     assert results.metadata.seed == 7
     assert results.metadata.command == "medshot evaluate lamps --seed 7"
@@ -114,6 +114,30 @@ def test_the_record_says_how_to_obtain_the_results_again():
     assert all(row.adapt_seconds >= 0 for row in results.rows)
     again, _ = run({"nearest": nearest()}, [bright()])
     assert [row.balanced_accuracy for row in again.rows] == [row.balanced_accuracy for row in results.rows]
+
+
+class OnOneDevice(Nearest):
+    """A learner that refuses images on another device than its parameter; its predictions are constant."""
+
+    def __init__(self, shape):
+        super().__init__(shape)
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def adapt_one(self, support, randomness):
+        assert support.images.device == self.weight.device
+        return {"means": torch.zeros(support.ways)}
+
+    def predict_one(self, adapted, images):
+        assert images.device == self.weight.device
+        return torch.zeros(len(images), len(adapted["means"]))
+
+
+def test_evaluate_moves_learners_to_the_device_and_otherwise_runs_them_where_they_are():
+    learner = nearest(OnOneDevice)
+    for device in (torch.device("meta"), None):
+        results, _ = run({"nearest": learner}, [bright()], device=device)
+        assert learner.weight.device.type == "meta"
+        assert len(results.rows) == 2
 
 
 def test_a_task_that_is_too_small_is_refused_before_any_learner_runs():
@@ -176,7 +200,7 @@ def trained() -> Nearest:
 
 
 @pytest.mark.parametrize(("change", "identical"), [(same, 1), (as_jpeg, 0), (resized, 0)])
-def test_a_test_image_that_was_trained_on_is_refused_in_any_guise(change, identical):
+def test_a_test_image_that_was_trained_on_is_refused_even_if_changed(change, identical):
     task = with_one_image_of_the_training(change)
     with pytest.raises(InputError, match=rf"'test' shares 1 of its 8 images .* \({identical} identical"):
         run({"nearest": trained()}, [task])
@@ -187,7 +211,7 @@ def test_other_images_are_not_refused():
         run({"nearest": trained()}, [UNSEEN])
 
 
-def test_a_learner_read_from_its_run_folder_still_knows_what_it_has_seen(tmp_path):
+def test_a_learner_loaded_from_its_run_folder_keeps_its_training_images(tmp_path):
     task = textured(0, patients=8)
     learner = tiny("metal", doubles=False)
     learner.training_images = training_images([task], SHAPE)

@@ -10,7 +10,7 @@ from study import study
 from medshot.errors import InputError
 from medshot.evaluation.intervals import Estimate, bootstrap, compare, draw_replicates, estimate
 from medshot.evaluation.predictions import EpisodePredictions
-from medshot.evaluation.results import Metadata, Results, collect, mean_scores, measure, summarise
+from medshot.evaluation.results import Metadata, Results, collect, mean_scores, measure
 
 METADATA = Metadata(seed=3, date="2026-01-02", machine="one core", command="medshot evaluate", version="0.1.0")
 
@@ -40,7 +40,7 @@ def results(measured):
     return collect(measured, baseline="logistic", metadata=METADATA)
 
 
-def test_a_row_says_what_was_scored(results):
+def test_a_row_describes_the_scored_episodes(results):
     baseline, metal = results.rows[:2]
     assert (baseline.learner, metal.learner, metal.task, metal.shots) == ("logistic", "metal", "task 0", 5)
     assert (metal.ways, metal.episodes, metal.queries) == (2, 15, 300)
@@ -59,9 +59,9 @@ def test_json_round_trip(results):
 def test_undefined_metrics_are_absent_rather_than_nan():
     labels = np.zeros(4, dtype=np.int64)
     one_class = [EpisodePredictions(np.full((4, 2), 0.5), labels, np.arange(4), np.arange(4))] * 3
-    (row,) = summarise({"knn": one_class}, task="one class", shots=1, baseline="knn")
-    assert row.auroc is None
-    assert row.balanced_accuracy.value == 1
+    (row,) = measure({"knn": one_class}, task="one class", shots=1, baseline="knn")
+    assert row.score.auroc is None
+    assert row.score.balanced_accuracy.value == 1
 
 
 def test_numbers_that_are_not_finite_are_refused(results):
@@ -91,16 +91,13 @@ def test_one_task_has_no_mean(measured):
     assert mean_scores(measured[:2]) == []
 
 
-def test_rows_are_what_measure_and_intervals_give(measured):
-    assert [each.score for each in measured[:2]] == summarise(
-        predictions(0), task="task 0", shots=5, baseline="logistic", seconds={"metal": [2.0]}
-    )
+def test_scores_are_the_estimates_of_their_replicates(measured):
     for each in measured:
         assert isinstance(each.score.brier, Estimate)
         assert each.score.brier == estimate(each.replicates["brier"])
 
 
-def test_every_learner_of_a_task_meets_the_same_draws(measured):
+def test_all_learners_of_a_task_have_the_same_resamples(measured):
     baseline, metal = measured[:2]
     assert compare(metal.replicates["balanced_accuracy"], baseline.replicates["balanced_accuracy"]) == (
         metal.score.difference
@@ -114,4 +111,4 @@ def test_every_learner_of_a_task_meets_the_same_draws(measured):
 
 def test_a_missing_baseline_is_named():
     with pytest.raises(InputError, match="baseline knn was not evaluated"):
-        summarise(predictions(0), task="task", shots=5, baseline="knn")
+        measure(predictions(0), task="task", shots=5, baseline="knn")

@@ -31,7 +31,7 @@ def quarters(count: int = 2) -> Cut:
         kinds=("quarter",) * 4,
         weights=(1.0,) * 4,
         pooled=True,
-        telling=(0,),
+        identifying=(0,),
         pictures=pictures,
     )
 

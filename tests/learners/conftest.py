@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from medshot.cli.importing import import_file
+from medshot.cli.main import import_file
 
 for file in filter(None, os.environ.get("MEDSHOT_IMPORT", "").split(os.pathsep)):
     import_file(Path(file))

@@ -10,8 +10,9 @@ from learning import LARGE, SMALL, tiny
 from making import SHAPE, textured, write_images
 from sklearn.model_selection import GroupKFold, cross_val_score
 
+from medshot.encoders.reading import GridReader
 from medshot.errors import InputError, StorageError
-from medshot.imaging import FeatureInput, FileImages, ImageInput
+from medshot.imaging import FeatureInput, FileImages
 from medshot.learners import LEARNERS, FewShotClassifier, create, load
 from medshot.learners.preprocessing import Standardizer
 
@@ -143,9 +144,22 @@ def test_it_is_validated_as_scikit_learn_does_it():
     assert scores.mean() > 0.6
 
 
+@pytest.mark.parametrize("name", ["protonet", "finetune", "auto"])
+def test_fitting_does_not_change_the_learner_that_is_given(name):
+    task = textured(0)
+    learner = create(name, input_spec=SHAPE, **SMALL.get(name, {})).train()
+    before = {key: value.clone() for key, value in learner.state_dict().items()}
+    model = FewShotClassifier(learner).fit(task.images.array, task.labels)
+    assert model.learner is learner
+    assert model.learner_ is not learner
+    assert learner.training
+    assert not model.learner_.training
+    assert all(torch.equal(value, before[key]) for key, value in learner.state_dict().items())
+
+
 def test_images_are_read_in_batches(monkeypatch):
-    task, read, sizes = textured(0, patients=80), ImageInput.read, []
-    monkeypatch.setattr(ImageInput, "read", lambda *given: sizes.append(len(given[2])) or read(*given))
+    task, read, sizes = textured(0, patients=80), GridReader.read, []
+    monkeypatch.setattr(GridReader, "read", lambda *given: sizes.append(len(given[2])) or read(*given))
     model = FewShotClassifier(create("logistic", input_spec=SHAPE)).fit(task.images.array[::10], task.labels[::10])
     sizes.clear()
     together = model.predict_proba(task.images)

@@ -40,7 +40,7 @@ def permuted(support: Support, order: torch.Tensor) -> Support:
 
 def test_every_learner_is_tested_here_or_said_to_be_too_large():
     assert {name for name in LEARNERS if name not in LARGE} <= set(NAMES)
-    assert set(LEARNERS) >= LARGE
+    assert set(LEARNERS) >= set(LARGE)
     assert EXACT, "no learner is left to test the gradients of"
 
 
@@ -88,6 +88,30 @@ def test_batched_over_tasks_equals_one_task_at_a_time(name: str, shape: Shape):
             truth = query.labels[0]
             close(losses[task].detach(), -said[torch.arange(len(truth)), truth].log().mean())
             close(accuracies[task], (said.argmax(1) == truth).double().mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_learner_adapts_to_a_task_as_it_does_beside_a_larger_one(name: str):
+    learner = create(name, **LARGE[name]).eval()
+    supports = []
+    for samples in (4, 14):
+        images = torch.rand(samples, *learner.input_spec.dimensions, generator=torch.Generator().manual_seed(samples))
+        supports.append(Support(images, torch.arange(samples) % 2, torch.ones(samples), 2, torch.arange(samples)))
+    small, _ = supports
+    alone = learner.adapt(Support.stack([small])).adapted
+    together = learner.adapt(Support.stack(supports)).adapted
+    assert all(torch.equal(together[key][0], value[0]) for key, value in alone.items())
+
+
+def test_randomness_of_another_length_than_the_support_is_refused():
+    class Uneven(type(tiny("scratch"))):
+        def sample_randomness(self, support, generator):
+            return {"rows": torch.arange(len(support.labels) - 1)}
+
+    learner = Uneven(SHAPE, width=8)
+    with pytest.raises(ValueError, match=r"'rows' has .* one row per sample"):
+        learner.adapt(episodes(3, doubles=False).support)
 
 
 @pytest.mark.parametrize("name", NAMES)

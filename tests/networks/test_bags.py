@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
-from medshot.encoders.bags import DROPPED
 from medshot.encoders.encoder import Encoder
+from medshot.encoders.inputs import DROPPED
 from medshot.errors import InputError
 from medshot.imaging import CUTS, MISSING, ArrayImages, Cut, ImageInput, SeveralImages, fingerprints
 from medshot.networks.bag_network import AttentionPooling, BagInput, mean_of_present, weights
@@ -39,7 +39,7 @@ HALVES = Cut(
     kinds=("half", "half"),
     weights=(1.0, 1.0),
     pooled=True,
-    telling=(0,),
+    identifying=(0,),
     pictures=halves,
 )
 
@@ -48,7 +48,7 @@ HALVES = Cut(
 def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An encoder and a cut that are quick, and a store of this test's own."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "cache"))
-    corners = Encoder(shape=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
+    corners = Encoder(input_spec=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
     monkeypatch.setitem(ENCODERS, "corners", corners)
     monkeypatch.setitem(CUTS, "halves", HALVES)
 
@@ -216,7 +216,7 @@ def dropped(images: int, there: Tensor, seed: int, cut: str = "whole") -> Tensor
     shape = EncodedBagInput("corners", cut=cut, images=images)
     bags = torch.ones(len(there), *shape.dimensions)
     bags *= there.repeat_interleave(len(shape.kinds) // images, 1)[..., None]
-    kept = shape.dropped(bags, torch.Generator().manual_seed(seed))
+    kept = shape.drop_images(bags, torch.Generator().manual_seed(seed))
     assert set(kept.unique().tolist()) <= {0.0, 1.0}
     assert (kept == kept[..., :1]).all(), "the features go with the image"
     return kept[..., 0]

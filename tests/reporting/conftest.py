@@ -13,7 +13,7 @@ LEARNERS = {"logistic": 0.8, "metal": 2.5, "proto<b>net": 0.8, "worse & none": 0
 CLASSES = ("normal", "<i>nodule</i>")
 
 
-def say(labels, skill, generator):
+def predict(labels, skill, generator):
     scores = generator.normal(size=(len(labels), 2))
     scores[np.arange(len(labels)), labels] += skill
     odds = np.exp(scores)
@@ -22,25 +22,25 @@ def say(labels, skill, generator):
 
 def predictions(seed):
     generator = np.random.default_rng(seed)
-    said = {name: [] for name in LEARNERS}
+    by_learner = {name: [] for name in LEARNERS}
     for _ in range(10):
         queries = generator.choice(80, 40, replace=False)
         for name, skill in LEARNERS.items():
-            given = say(queries % 2, skill, generator)
-            said[name].append(EpisodePredictions(given, queries % 2, queries, queries))
-    return said
+            given = predict(queries % 2, skill, generator)
+            by_learner[name].append(EpisodePredictions(given, queries % 2, queries, queries))
+    return by_learner
 
 
 @pytest.fixture(scope="session")
-def said():
+def episodes():
     return {(task, shots): predictions([index, shots]) for index, task in enumerate(TASKS) for shots in (1, 5)}
 
 
 @pytest.fixture(scope="session")
-def results(said):
+def results(episodes):
     measured = [
         row
-        for (task, shots), predicted in said.items()
+        for (task, shots), predicted in episodes.items()
         for row in measure(predicted, task=task, shots=shots, baseline="logistic", seed=4)
     ]
     metadata = Metadata(
@@ -55,10 +55,10 @@ def results(said):
 
 
 @pytest.fixture(scope="session")
-def reliability(said):
+def reliability(episodes):
     return {
-        place: {name: reliability_curve(*pool(episodes)) for name, episodes in predicted.items()}
-        for place, predicted in said.items()
+        place: {name: reliability_curve(*pool(each)) for name, each in predicted.items()}
+        for place, predicted in episodes.items()
         if place[1] == 5
     }
 
@@ -73,7 +73,7 @@ def examples():
         support_labels=np.arange(10) % 2,
         query_images=generator.integers(256, size=(13, 20, 24), dtype=np.uint8),
         query_labels=np.arange(13) % 2,
-        probabilities={name: say(np.arange(13) % 2, skill, generator) for name, skill in LEARNERS.items()},
+        probabilities={name: predict(np.arange(13) % 2, skill, generator) for name, skill in LEARNERS.items()},
     )
     colour = ExampleEpisode(
         task=TASKS[1],

@@ -1,4 +1,4 @@
-"""The report is one self-contained, escaped page whose numbers and pictures are those it was given."""
+"""The report is one self-contained, escaped page whose numbers and pictures are those of the results."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 
 from medshot.errors import StorageError
 from medshot.evaluation.results import Results
-from medshot.reporting.examples import SIDE, gallery, picture
+from medshot.reporting.examples import SIDE, gallery, thumbnail
 from medshot.reporting.html import FAINT, INK, forest_plot, learner_colours, report_html, write_report
 from medshot.reporting.wording import COLUMNS, DISCLAIMER, decimal, headline
 
@@ -21,7 +21,7 @@ REACHING_OUT = {"script", "link", "iframe", "object", "embed", "base", "form"}
 
 
 class Page(HTMLParser):
-    """What a browser would load from a page, what it would run, and the cells of its tables."""
+    """The addresses and handlers of a page, and the cells of its tables."""
 
     def __init__(self, text):
         super().__init__()
@@ -112,11 +112,11 @@ def test_numbers_on_the_page_are_those_of_the_results(page, results):
             assert change.verdict in cells[6]
 
 
-def test_the_page_says_what_it_is_and_what_was_found(page, results):
+def test_the_page_has_the_disclaimer_the_headline_and_the_metadata(page, results):
     words = " ".join(page.words)
     made = results.metadata
-    for said in (DISCLAIMER, headline(results), made.command, made.machine, made.date, *made.notes):
-        assert said in words
+    for fact in (DISCLAIMER, headline(results), made.command, made.machine, made.date, *made.notes):
+        assert fact in words
 
 
 def test_the_calibration_error_beside_a_curve_is_that_of_the_table(page, results, reliability):
@@ -132,19 +132,19 @@ def test_results_read_back_from_json_give_the_same_page(results):
     assert report_html(Results.from_json(results.to_json()), [], {}) == report_html(results, [], {})
 
 
-def test_the_gallery_sorts_right_from_wrong(examples):
+def test_the_gallery_sorts_correct_from_wrong(examples):
     example = examples[0]
     shown = gallery(example, "logistic")
     assert shown.learner == "metal"
-    right = example.probabilities["metal"].argmax(axis=1) == example.query_labels
-    assert (len(shown.right), len(shown.wrong)) == (right.sum(), (~right).sum())
-    confidences = [card.opinion.probability for card in shown.right]
+    correct = example.probabilities["metal"].argmax(axis=1) == example.query_labels
+    assert (len(shown.correct), len(shown.wrong)) == (correct.sum(), (~correct).sum())
+    confidences = [card.prediction.probability for card in shown.correct]
     assert confidences == sorted(confidences, reverse=True)
-    for card in (*shown.right, *shown.wrong):
+    for card in (*shown.correct, *shown.wrong):
         assert sum(value for _, value in card.bars) == pytest.approx(1)
         assert {other.learner for other in card.others} == set(example.probabilities) - {"metal"}
-        for opinion in (card.opinion, *card.others):
-            assert opinion.right == (opinion.predicted == card.truth)
+        for prediction in (card.prediction, *card.others):
+            assert prediction.correct == (prediction.predicted == card.truth)
     assert [len(pictures) for _, pictures in shown.support] == [5, 5]
 
 
@@ -154,13 +154,13 @@ def test_the_baseline_alone_can_be_shown(examples):
 
 def test_small_pictures_are_shown_as_they_are(examples):
     image = examples[0].query_images[0]
-    kind, content = decode(picture(image))
+    kind, content = decode(thumbnail(image))
     assert kind == "image/png"
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), image)
 
 
 def test_large_pictures_shrink_and_keep_their_shape(examples):
-    _, content = decode(picture(examples[1].query_images[0]))
+    _, content = decode(thumbnail(examples[1].query_images[0]))
     assert Image.open(io.BytesIO(content)).size == (SIDE * 2 // 3, SIDE)
 
 
@@ -188,6 +188,6 @@ def test_names_in_plots_may_have_dollars_and_any_script(results):
     assert "$a$ 皮膚 &lt;b&gt;" in decode(plot.light)[1].decode()
 
 
-def test_a_report_that_cannot_be_written_says_so(tmp_path, results):
+def test_a_report_that_cannot_be_written_is_an_error(tmp_path, results):
     with pytest.raises(StorageError, match=r"report\.html"):
         write_report(tmp_path / "nowhere" / "report.html", results.model_copy(update={"means": []}), [], {})

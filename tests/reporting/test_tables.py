@@ -1,4 +1,4 @@
-"""The table in the terminal and the Markdown document show the numbers of the results, names as they are."""
+"""The table in the terminal and the Markdown document show the numbers of the results, with names unchanged."""
 
 import io
 import re
@@ -18,7 +18,7 @@ def printed(results):
 
 
 def cells(markdown, heading):
-    """The cells of the first table below a heading, escaped pipes kept inside their cell."""
+    """Return the cells of the first table below a heading; escaped pipes do not split a cell."""
     below = markdown.split(f"## {heading}\n")[1].split("\n## ")[0]
     lines = [line for line in below.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
@@ -61,7 +61,7 @@ def test_markdown_shows_every_row_with_both_intervals(results, heading, part):
         assert line[-1].endswith("baseline" if row.difference is None else MARKS[row.difference.verdict])
 
 
-def test_markdown_says_where_the_numbers_come_from(results):
+def test_markdown_has_the_metadata(results):
     text = results_markdown(results)
     for fact in ("seed: 4", "date: 2026-01-02", "machine: two cores", "medshot: 0.1.0", "baseline: logistic"):
         assert f"- {fact}" in text

@@ -1,4 +1,4 @@
-"""Numbers keep their value when written, and every comparison is told in words exactly once."""
+"""Numbers keep their value when written, and every comparison is described exactly once."""
 
 import pytest
 from hypothesis import given
@@ -29,14 +29,14 @@ def test_there_is_no_negative_zero():
     assert (percent(-1e-9), points(-1e-9), decimal(-1e-9)) == ("0.0", "+0.0", "0.000")
 
 
-def test_each_comparison_is_told_once_and_as_its_interval_says(results):
-    told = findings(results)
+def test_each_comparison_is_described_once_and_agrees_with_its_interval(results):
+    sentences = findings(results)
     for row in results.rows:
         if row.difference is None:
             continue
         about = [
             sentence
-            for sentence in told
+            for sentence in sentences
             if sentence.startswith(f"{row.learner} ")
             and f"{row.task} (" in sentence
             and str(row.shots) in sentence.split(f"{row.task} (")[1].split(")")[0]
@@ -49,17 +49,17 @@ def test_each_comparison_is_told_once_and_as_its_interval_says(results):
 
 
 def test_learners_that_do_not_beat_the_baseline_are_named(results):
-    told = " ".join(findings(results))
-    assert "proto<b>net is not shown to beat logistic" in told
-    assert "worse & none does worse than logistic" in told
-    assert "metal beats logistic" in told
+    sentences = " ".join(findings(results))
+    assert "proto<b>net is not shown to beat logistic" in sentences
+    assert "worse & none does worse than logistic" in sentences
+    assert "metal beats logistic" in sentences
 
 
 def test_means_over_tasks_come_first_with_their_numbers(results):
-    told = findings(results)
+    sentences = findings(results)
     means = [row for row in results.means if row.difference is not None]
-    written = " ".join(sentence for sentence in told if sentence.startswith("Over 2 tasks"))
-    assert told[0].startswith("Over 2 tasks")
+    written = " ".join(sentence for sentence in sentences if sentence.startswith("Over 2 tasks"))
+    assert sentences[0].startswith("Over 2 tasks")
     for row in means:
         assert f"{points(row.difference.value)} points" in written
 

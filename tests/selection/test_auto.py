@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from test_choosing import outcome
 
 from medshot.encoders import ENCODERS, EncodedInput, write_encoder
 from medshot.encoders.lite0 import imagenet_weights
 from medshot.imaging import ArrayImages, FeatureInput
 from medshot.learners import FewShotClassifier, load_learner
-from medshot.selection.auto import Auto
+from medshot.selection.auto import Auto, _by_patient
 from medshot.selection.candidates import last_view, views_of
 from medshot.tasks import Support
 
@@ -79,15 +81,8 @@ def test_with_one_label_per_class_past_tasks_decide():
         assert "by past tasks alone" in auto.explain(found)
 
 
-def test_each_encoder_alone_is_seen_as_it_is_by_itself():
-    alone, both = EncodedInput("lite0"), views_of(EncodedInput("lite0"))
-    assert [view.name for view in both] == ["lite0"]
-    assert both[0].input_spec.blocks == alone.blocks
-    assert both[0].scale == 1
-
-
-def test_images_of_one_patient_are_one_voice():
-    """Every image given several times, by the same patient, changes neither what is found nor what is said."""
+def test_images_of_one_patient_are_judged_as_one_patient():
+    """Repeating every image of a patient does not change how many patients are judged, or what guessing gets."""
     auto = Auto(FeatureInput(BLOCKS), outcomes=[]).double().eval()
     images, labels = drawn(np.random.default_rng(3), 5, 2, 0.3)
     once = adapted(auto, images, labels, 2)
@@ -97,6 +92,15 @@ def test_images_of_one_patient_are_one_voice():
     )
     often = auto.adapt(support)
     assert once.adapted["left_out"][0, 1] == often.adapted["left_out"][0, 1] == len(labels)
+    assert once.adapted["left_out"][0, 2] == often.adapted["left_out"][0, 2]
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.integers(1, 4))
+def test_the_evidence_of_a_patient_does_not_grow_with_its_images(who, times):
+    people = torch.tensor(who).unique(return_inverse=True)[1]
+    values = torch.arange(2 * len(who), dtype=torch.float64).reshape(2, -1)
+    once, often = _by_patient(values, people), _by_patient(values.repeat(1, times), people.repeat(times))
+    torch.testing.assert_close(once, often)
 
 
 def test_a_frequent_class_is_what_guessing_gets():

@@ -11,21 +11,21 @@ from making import labelled, textured
 
 from medshot.encoders import EncodedInput
 from medshot.errors import TooFewPatients
-from medshot.learners import create
+from medshot.imaging import ImageInput
+from medshot.learners import Learner, create
 from medshot.selection.forecasting import (
     MORE,
-    STORE,
     Curve,
     Forecaster,
     as_accuracy,
     over_chance,
     quantile,
     read_curves,
+    upper_bound,
     write_curves,
 )
-from medshot.selection.task_features import Signs, signs_of
-
-HAS_STORE = pytest.mark.skipif(not STORE.exists(), reason="no curves: run benchmarks/forecast_curves.py")
+from medshot.selection.task_features import TaskFeatures, pooled_predictions, task_features
+from medshot.tasks import draw_folds
 
 
 def past(sources: int, draws: int, seed: int) -> list[Curve]:
@@ -41,9 +41,9 @@ def past(sources: int, draws: int, seed: int) -> list[Curve]:
             noisy = [
                 float(np.clip(value + rng.normal(0, 0.5 / np.sqrt(shots * ways)), 0, 1)) for value in (seen, of_half)
             ]
-            signs = Signs(ways, shots, noisy[0], 1 - noisy[0] / 2, noisy[1], 1 - noisy[1] / 2)
+            features = TaskFeatures(ways, shots, noisy[0], 1 - noisy[0] / 2, noisy[1], 1 - noisy[1] / 2)
             later = tuple(float(as_accuracy(np.array(value + rng.normal(0, 0.1)), ways)) for value in truth)
-            curves.append(Curve(f"source {source}", "task", signs, later))
+            curves.append(Curve(f"source {source}", "task", features, later))
     return curves
 
 
@@ -54,7 +54,7 @@ def test_intervals_hold_on_new_sources_as_often_as_they_promise():
         forecaster = Forecaster([curve for curve in curves if curve.source != "source 0"])
         for curve in curves:
             if curve.source == "source 0":
-                forecast = forecaster(curve.signs)
+                forecast = forecaster(curve.features)
                 held += [e.low <= value <= e.high for e, value in zip(forecast, curve.accuracies, strict=True)]
                 assert all(0 <= e.low <= e.high <= 1 for e in forecast)
     assert 0.8 <= np.mean(held) <= 1
@@ -62,8 +62,27 @@ def test_intervals_hold_on_new_sources_as_often_as_they_promise():
 
 def test_more_coverage_is_wider():
     curves = past(8, 10, 0)
-    narrow, wide = (Forecaster(curves, coverage)(curves[0].signs) for coverage in (0.5, 0.95))
+    narrow, wide = (Forecaster(curves, coverage)(curves[0].features) for coverage in (0.5, 0.95))
     assert all(w.high - w.low > n.high - n.low for n, w in zip(narrow, wide, strict=True))
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=20, unique=True), st.floats(0.05, 0.95))
+def test_of_exchangeable_sources_as_many_stay_below_the_bound_as_promised(values, coverage):
+    held = 0
+    for new in range(len(values)):
+        others = np.delete(np.array(values), new)
+        held += values[new] <= upper_bound(others, np.full(len(others), 1 / len(others)), coverage, len(others))
+    assert held >= coverage * len(values) - 1e-9
+
+
+def test_the_shipped_curves_support_the_coverage_that_is_promised():
+    forecast = Forecaster(read_curves())(TaskFeatures(2, 5, 0.7, 0.8, 0.65, 0.9))
+    assert all(0 < expected.low < expected.high < 1 for expected in forecast)
+
+
+def test_too_few_sources_give_no_finite_interval():
+    forecast = Forecaster(past(3, 10, 0), coverage=0.9)(past(1, 1, 1)[0].features)
+    assert [(expected.low, expected.high) for expected in forecast] == [(0, 1)] * len(MORE)
 
 
 @given(st.floats(0.02, 0.98), st.integers(2, 9))
@@ -83,31 +102,43 @@ def test_curves_are_read_as_they_were_written(tmp_path):
     curves = past(3, 4, 0)
     write_curves(tmp_path / "curves.json", curves, {"learner": "none"})
     for one, other in zip(read_curves(tmp_path / "curves.json"), curves, strict=True):
-        assert (one.source, one.signs.shots) == (other.source, other.signs.shots)
+        assert (one.source, one.features.shots) == (other.source, other.features.shots)
         assert one.accuracies == pytest.approx(other.accuracies, abs=1e-4)
+
+
+def logistic() -> Learner:
+    return create("logistic", input_spec=ImageInput(channels=1, size=20))
+
+
+def test_the_mode_of_the_learner_has_no_effect_and_stays():
+    task = textured(0, patients=4)
+    finetune = create("finetune", input_spec=ImageInput(channels=1, size=20), width=8, steps=3)
+    episodes = draw_folds(task, shots=2, queries=1, rng=np.random.default_rng(0))
+    evaluated, _ = pooled_predictions(finetune.eval(), episodes)
+    trained, _ = pooled_predictions(finetune.train(), episodes)
+    assert np.array_equal(evaluated, trained)
+    assert finetune.training
 
 
 def test_one_patient_of_a_class_is_too_few_and_the_sentence_says_of_which():
     with pytest.raises(TooFewPatients, match="Class 'class 1' of task 'task' has 1 labelled patient"):
-        signs_of(labelled([0, 0, 1, 1], [0, 1, 2, 2]), create("logistic"), np.random.default_rng(0))
+        task_features(labelled([0, 0, 1, 1], [0, 1, 2, 2]), logistic(), np.random.default_rng(0))
 
 
 def test_signs_tell_a_task_from_noise():
-    learner = create("logistic")
-    told, noise = (signs_of(textured(0, signal=s), learner, np.random.default_rng(0)) for s in (1.0, 0.0))
+    learner = logistic()
+    told, noise = (task_features(textured(0, signal=s), learner, np.random.default_rng(0)) for s in (1.0, 0.0))
     assert told.accuracy > 0.9 > 0.75 > noise.accuracy
     assert told.loss < noise.loss
     assert (told.ways, told.shots) == (2, 8)
 
 
-@HAS_STORE
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_is_forecast_to_stay_around_chance(seed):
-    signs = signs_of(textured(seed, signal=0.0), create("logistic"), np.random.default_rng(seed))
-    assert all(expected.low <= 0.5 <= expected.high for expected in Forecaster(read_curves())(signs))
+    features = task_features(textured(seed, signal=0.0), logistic(), np.random.default_rng(seed))
+    assert all(expected.low <= 0.5 <= expected.high for expected in Forecaster(read_curves())(features))
 
 
-@HAS_STORE
 def test_the_command_says_what_to_expect(tmp_path, capsys):
     ward = write_ward(tmp_path, textured(1, patients=6))
     assert medshot("forecast", ward, "--encoder", "none", "--json", "--out", tmp_path / "forecast") == 0
@@ -120,14 +151,12 @@ def test_the_command_says_what_to_expect(tmp_path, capsys):
     assert (tmp_path / "forecast" / "forecast.svg").read_text().startswith("<?xml")
 
 
-@HAS_STORE
 def test_more_labels_than_past_curves_are_refused(tmp_path, capsys):
     ward = write_ward(tmp_path, textured(1, patients=40))
     assert medshot("forecast", ward, "--encoder", "none") == 2
     assert "40 labelled patients per class" in capsys.readouterr().err
 
 
-@HAS_STORE
 @pytest.mark.slow
 def test_a_real_task_is_forecast(shared_data):
     from medshot.tasks import draw_episode, load_tasks
@@ -137,6 +166,6 @@ def test_a_real_task_is_forecast(shared_data):
     images = few.images.take(few.rows)  # so that only these are embedded
     few = type(few)("few", images, few.labels, few.classes, few.patients)
     now, *_, last = Forecaster(read_curves())(
-        signs_of(few, create("logistic", input_spec=EncodedInput()), np.random.default_rng(0))
+        task_features(few, create("logistic", input_spec=EncodedInput()), np.random.default_rng(0))
     )
     assert 0.5 < now.accuracy < last.accuracy

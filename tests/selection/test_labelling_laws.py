@@ -59,6 +59,11 @@ def test_few_images_are_all_listed_with_finite_scores_and_reasons(strategy, imag
     assert all(np.isfinite(score) and reason for _, score, reason in found)
 
 
+def test_patients_may_be_an_array():
+    named = [f"patient {row % 5}" for row in range(len(IMAGES))]
+    assert listed(IMAGES, np.array(named)) == listed(IMAGES, named)
+
+
 @EVERY
 def test_the_same_seed_gives_the_same_list(strategy):
     assert listed(IMAGES, strategy=strategy, seed=3) == listed(IMAGES, strategy=strategy, seed=3)

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from medshot.errors import StorageError
 from medshot.selection.active_learning import STRATEGIES, Pool, shipped, standardised
-from medshot.selection.active_learning.pool import QUANTITIES, Quantities, margins, shares
+from medshot.selection.active_learning.pool import FEATURES, AcquisitionFeatures, margins, shares
 from medshot.selection.active_learning.strategies import SHIPPED, choose_greedily, read_coefficients
 from medshot.selection.active_learning.suggesting import LESS, MORE, PLAIN, reasons
 from medshot.storage import read_json, write_json
@@ -25,7 +25,7 @@ MISSING = np.full(30, MISSING_LABEL)
 
 
 def gains(**of: float) -> np.ndarray:
-    return np.array([of.get(name, 0.0) for name in QUANTITIES])
+    return np.array([of.get(name, 0.0) for name in FEATURES])
 
 
 @given(SEEDS)
@@ -82,19 +82,19 @@ def test_quantities_are_shares_that_follow_a_permutation(seed, chosen):
     candidates, order = pool(seed), np.random.default_rng(seed).permutation(30)
     shuffled = Pool(candidates.features[order], candidates.probabilities[order])
     places = np.arange(chosen)
-    found = Quantities(candidates)(places)
-    assert found.shape == (30, len(QUANTITIES))
+    found = AcquisitionFeatures(candidates)(places)
+    assert found.shape == (30, len(FEATURES))
     assert found.min() >= 0
     assert found.max() <= 1
-    np.testing.assert_allclose(Quantities(shuffled)(np.argsort(order)[places]), found[order], atol=1e-6)
+    np.testing.assert_allclose(AcquisitionFeatures(shuffled)(np.argsort(order)[places]), found[order], atol=1e-6)
 
 
 @given(SEEDS)
 def test_what_is_chosen_covers_nothing_more_and_is_nearest_to_itself(seed):
     candidates = pool(seed)
-    found = Quantities(candidates)([4])[4]
-    assert found[QUANTITIES.index("coverage")] == 0
-    assert found[QUANTITIES.index("distance")] == 0
+    found = AcquisitionFeatures(candidates)([4])[4]
+    assert found[FEATURES.index("coverage")] == 0
+    assert found[FEATURES.index("distance")] == 0
 
 
 def test_shares_count_ties_by_half():
@@ -102,7 +102,7 @@ def test_shares_count_ties_by_half():
 
 
 def test_the_shipped_coefficients_are_of_every_quantity_and_of_free_data_alone():
-    assert set(shipped().gains) == set(QUANTITIES)
+    assert set(shipped().gains) == set(FEATURES)
     assert not {"skin_ham10000_subset", "lgg_mri_genomics", "cxr_jsrt_nodule_lungmask"} & set(shipped().learned_from)
 
 
@@ -134,11 +134,11 @@ def test_reasons_name_classes_and_leave_no_gap(strategy):
 
 
 def test_every_quantity_and_strategy_has_its_words():
-    assert MORE.keys() == LESS.keys() == set(QUANTITIES)
+    assert MORE.keys() == LESS.keys() == set(FEATURES)
     assert PLAIN.keys() == STRATEGIES.keys() - {"learned", "margin"}
 
 
 def test_the_reason_of_the_most_uncertain_names_both_classes():
     candidates = Pool(standardised(np.eye(2)), np.array([[0.9, 0.1, 0.0], [0.05, 0.5, 0.45]]))
     (reason,) = reasons("margin", candidates, ["a", "b", "c"], STRATEGIES["margin"].choose(candidates, 1, 0)[0])
-    assert reason == "the model hardly tells b (50%) from c (45%) here"
+    assert reason == "the model is unsure between b (50%) and c (45%)"

@@ -6,7 +6,7 @@ import pytest
 from test_choosing import KEYS, outcome
 
 from medshot.errors import StorageError
-from medshot.selection.outcomes import known_outcomes, remember, users_file, users_outcomes
+from medshot.selection.outcomes import known_outcomes, record_outcomes, users_file, users_outcomes
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def test_what_is_remembered_is_known_beside_what_is_shipped(own: Path):
     before = known_outcomes()
     assert users_outcomes() == ()
     first, second = outcome(KEYS[0], 0.5), outcome(KEYS[1], 0.25, source="zwei, drei\n")
-    remember([first])
-    remember([second])
+    record_outcomes([first])
+    record_outcomes([second])
     assert users_outcomes() == (first, second)
     assert known_outcomes() == (*before, first, second)
     assert len(own.read_text().splitlines()) == 2
@@ -38,4 +38,4 @@ def test_where_nothing_can_be_written_it_says_so(tmp_path: Path, monkeypatch: py
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MEDSHOT_OUTCOMES", str(tmp_path / "file" / "mine.jsonl"))
     with pytest.raises(StorageError, match="MEDSHOT_OUTCOMES"):
-        remember([outcome(KEYS[0], 0.5)])
+        record_outcomes([outcome(KEYS[0], 0.5)])

@@ -114,7 +114,7 @@ def test_frozen_blocks_and_the_statistics_of_batch_norm_stay_and_all_else_is_tra
 
 def test_the_last_features_are_those_that_come_first_of_all():
     network = Lite0(imagenet_weights())
-    pixels = torch.from_numpy(TASKS[0].images.pixels(ARCHITECTURE.shape)[:2].astype(np.float32))
+    pixels = torch.from_numpy(TASKS[0].images.pixels(ARCHITECTURE.input_spec)[:2].astype(np.float32))
     assert torch.equal(network.last(pixels), network(pixels)[:, : ARCHITECTURE.blocks[0]])
 
 
@@ -136,8 +136,8 @@ def test_the_folder_says_how_it_was_made_and_is_an_encoder(whole):
     assert len(record.training["losses"]) == SMALL.steps
     assert [task["patients"] for task in record.training["tasks"]] == [len(set(task.patients)) for task in TASKS]
     (encoder,) = encoders_of(str(folder))
-    expected = training_images(TASKS, encoder.shape)
-    seen = encoder.seen()
+    expected = training_images(TASKS, encoder.input_spec)
+    seen = encoder.training_images()
     assert all((seen[rows] == expected[rows]).all() for rows in expected)
     weights = read_arrays(folder / "encoder.safetensors")
     assert not any(name.startswith("_fc") for name in weights)
@@ -307,7 +307,7 @@ def test_importing_it_warns_of_nothing_and_brings_no_torchvision():
 
 
 def test_nothing_else_imports_lightning():
-    code = "import sys, medshot.cli.evaluating, medshot.training; print('lightning_fabric' in sys.modules)"
+    code = "import sys, medshot.cli.demonstration, medshot.training; print('lightning_fabric' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
 
 

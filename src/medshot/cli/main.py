@@ -1,18 +1,46 @@
-"""The `medshot` command: its sub-commands, and how errors become one sentence and an exit code."""
+"""The `medshot` command: its sub-commands, files to import, and errors as one sentence and an exit code."""
 
 import os
 import sys
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from medshot.cli import commands
-from medshot.errors import Interrupted, MedshotError
+from medshot.cli.adapt import adapt
+from medshot.cli.check import check
+from medshot.cli.evaluate import evaluate
+from medshot.cli.forecast import forecast
+from medshot.cli.info import info
+from medshot.cli.learners import learners
+from medshot.cli.meta_train import meta_train
+from medshot.cli.next import next_images
+from medshot.cli.predict import predict
+from medshot.cli.quickstart import quickstart
+from medshot.cli.train_encoder import train_encoder
+from medshot.errors import InputError, Interrupted, MedshotError
 
-# All that can be wrong with a command line; of these kinds of error Typer exports one alone.
+# The base of all errors in a command line; Typer exports only one of its subclasses.
 UsageError: Any = typer.BadParameter.__mro__[1]
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "quickstart": quickstart,
+    "check": check,
+    "meta-train": meta_train,
+    "train-encoder": train_encoder,
+    "adapt": adapt,
+    "predict": predict,
+    "next": next_images,
+    "evaluate": evaluate,
+    "forecast": forecast,
+    "learners": learners,
+    "info": info,
+}
+"""Commands in the order of `medshot --help`."""
 
 app = typer.Typer(
     name="medshot",
@@ -21,21 +49,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("quickstart")(commands.quickstart)
-app.command("check")(commands.check)
-app.command("meta-train")(commands.meta_train)
-app.command("train-encoder")(commands.train_encoder)
-app.command("adapt")(commands.adapt)
-app.command("predict")(commands.predict)
-app.command("next")(commands.next_images)
-app.command("evaluate")(commands.evaluate)
-app.command("forecast")(commands.forecast)
-app.command("learners")(commands.learners)
-app.command("info")(commands.info)
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 @app.callback()
-def before_any_command(
+def import_learners(
     imports: Annotated[
         list[Path] | None,
         typer.Option(
@@ -43,21 +62,38 @@ def before_any_command(
         ),
     ] = None,
 ) -> None:
-    """Make the learners in the user's own files known."""
-    if imports:
-        from medshot.cli.importing import import_file
+    """Import the user's own learners before any command runs."""
+    for path in imports or []:
+        import_file(path)
 
-        for path in imports:
-            import_file(path)
+
+def import_file(path: Path) -> None:
+    """Run a Python file as a module, so that the learners in it register themselves.
+
+    Raises:
+        InputError: the file cannot be read or fails.
+    """
+    name = str(path.resolve().with_suffix(""))  # the name of no other module
+    loader = SourceFileLoader(name, str(path))
+    spec = ModuleSpec(name, loader, origin=str(path))
+    spec.has_location = True
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        from medshot.learners.registry import described
+
+        del sys.modules[name]
+        raise InputError(f"{path} could not be imported ({described(error)}); 'python {path}' shows where.") from error
 
 
 def main() -> None:
-    """Run the command line: exit 0 when done, 1 when it failed, 2 when the input or the command line is wrong."""
+    """Run the command line: exit 0 on success, 1 on failure, 2 if the input or the command line is wrong."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="medshot", standalone_mode=False))
     except UsageError as error:
         _fail(_usage(error), 2)
     except Interrupted as stop:
@@ -70,8 +106,8 @@ def main() -> None:
         if isinstance(error, OSError) and error.filename is not None:
             _fail(f"{error.filename} could not be used ({error.strerror}); check the path.", 2)
         _fail(
-            f"Unexpected {type(error).__name__}: {error}; this is a fault of medshot or of an imported learner, "
-            "run again with MEDSHOT_DEBUG=1 and report what it prints.",
+            f"Unexpected {type(error).__name__}: {error}. This is a fault of medshot or of an imported learner; "
+            "run the command again with MEDSHOT_DEBUG=1 and report the output.",
             1,
         )
 
@@ -82,7 +118,7 @@ def _fail(sentence: str, code: int) -> None:
 
 
 def _usage(error: Any) -> str:
-    """What is wrong with the command line, in one sentence."""
-    said = " ".join(error.format_message().split()).rstrip(".")
+    """Return the mistake in the command line, in one sentence."""
+    message = " ".join(error.format_message().split()).rstrip(".")
     command = error.ctx.command_path if error.ctx else "medshot"
-    return f"{said}; see {command} --help."
+    return f"{message}; see {command} --help."

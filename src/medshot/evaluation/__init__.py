@@ -1,4 +1,4 @@
-"""Honest evaluation: protocols, metrics with intervals, paired comparison."""
+"""Evaluation: protocols, metrics with intervals, paired comparison."""
 
 from medshot.evaluation.overlap import refuse_overlap
 from medshot.evaluation.predictions import EpisodePredictions

@@ -1,12 +1,12 @@
-"""Two 95 % intervals, both named: over support draws, and for new patients.
+"""Two 95 % intervals: over episodes, and for new patients.
 
-`over_episodes` asks: had other support sets been drawn from these patients, where would the mean lie? It
-resamples episodes and shrinks with every episode drawn. `new_patients` asks: had the study met other
-patients, where would it lie? It resamples patients, crossed with episodes (Owen 2007, "The pigeonhole
-bootstrap"): a patient keeps one count in all episodes, so drawing more episodes cannot make a claim stronger
-than the patients allow. Claims such as "better than" are read from the second. The count of a patient weighs
-that patient's queries; that the same patients also supply the support sets is represented by the resampled
-episodes only.
+`over_episodes` is where the mean would lie with other support sets from the same patients. It resamples episodes, so it
+shrinks as episodes are added.
+
+`new_patients` is where the mean would lie with other patients. It resamples patients, crossed with episodes (Owen 2007,
+"The pigeonhole bootstrap"). A patient has one count in all episodes, so adding episodes cannot make a claim stronger
+than the number of patients allows. Claims such as "better than" use this interval. A patient's count weights that
+patient's queries; only the resampled episodes account for the patients' role in support sets.
 """
 
 import math
@@ -38,11 +38,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Comparison(Estimate):
-    """A paired difference, positive where the learner is ahead of the baseline, with two 95 % intervals."""
+    """A paired difference with two 95 % intervals, positive if the learner is better than the baseline."""
 
     @property
     def verdict(self) -> Literal["better", "worse", "undecided"]:
-        """Read from the interval for new patients: undecided while it holds zero."""
+        """Return the verdict of the interval for new patients: "undecided" if it contains zero."""
         low, high = self.new_patients
         if low > 0:
             return "better"
@@ -54,9 +54,9 @@ class Metric:
     """A metric over episodes, as a function of sums over episodes.
 
     Args:
-        parts: for one episode, the terms to add up over episodes, one row per replicate of the query weights.
-        combine: the metric, from the terms added up.
-        limits: lowest and highest value possible.
+        parts: returns the terms of one episode that are summed over episodes, one row per replicate of query weights.
+        combine: returns the metric from the sums.
+        limits: lowest and highest possible value.
     """
 
     parts: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -65,14 +65,14 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Draws:
-    """How often each patient and each episode of one task was drawn in each replicate; all learners share it.
+class Resamples:
+    """The counts of each patient and each episode of one task in each replicate, shared by all learners.
 
     Args:
-        patients: counts, each row summing to the number of patients.
-        episodes: counts, each row summing to the number of episodes.
+        patients: counts; each row sums to the number of patients.
+        episodes: counts; each row sums to the number of episodes.
         columns: for each episode, the column of `patients` of each query.
-        patient_units: independent patients that a metric balanced over classes rests on: the number of
+        patient_units: number of independent patients behind a metric that is balanced over classes: the number of
             classes times the patients of the rarest class.
     """
 
@@ -84,15 +84,15 @@ class Draws:
 
 @dataclass(frozen=True)
 class Replicates:
-    """One metric of one learner on one task, with what it became in every bootstrap replicate.
+    """One metric of one learner on one task, with its values in all bootstrap replicates.
 
     Args:
-        value: the metric on the data as they are; NaN where it is undefined.
-        over_episodes: its values with episodes resampled.
-        new_patients: its values with patients and episodes resampled.
-        episode_units: independent episodes behind `over_episodes`.
-        patient_units: independent patients (or tasks) behind `new_patients`.
-        limits: lowest and highest value possible.
+        value: the metric on the original data; NaN if it is undefined.
+        over_episodes: values with resampled episodes.
+        new_patients: values with resampled patients and episodes.
+        episode_units: number of independent episodes behind `over_episodes`.
+        patient_units: number of independent patients (or tasks) behind `new_patients`.
+        limits: lowest and highest possible value.
     """
 
     value: float
@@ -103,16 +103,16 @@ class Replicates:
     limits: tuple[float, float]
 
 
-def draw_replicates(episodes: Sequence[EpisodePredictions], *, replicates: int = 1000, seed: int = 0) -> Draws:
-    """Draw counts of patients and of episodes, with replacement, from the queries of a task's episodes."""
+def draw_replicates(episodes: Sequence[EpisodePredictions], *, replicates: int = 1000, seed: int = 0) -> Resamples:
+    """Resample the patients and the episodes of one task with replacement."""
     if not episodes:
-        raise InputError("there are no episodes to draw intervals from; draw at least one.")
+        raise InputError("There are no episodes to compute intervals from; give at least one.")
     generator = np.random.default_rng(seed)
     codes, columns = np.unique(np.concatenate([episode.patients for episode in episodes]), return_inverse=True)
     labels = np.concatenate([episode.labels for episode in episodes])
     per_class = [len(np.unique(columns[labels == label])) for label in np.unique(labels)]
     ends = np.cumsum([len(episode.labels) for episode in episodes])[:-1]
-    return Draws(
+    return Resamples(
         patients=_multinomial(generator, len(codes), replicates),
         episodes=_multinomial(generator, len(episodes), replicates),
         columns=tuple(np.split(columns, ends)),
@@ -121,26 +121,25 @@ def draw_replicates(episodes: Sequence[EpisodePredictions], *, replicates: int =
 
 
 def bootstrap(
-    episodes: Sequence[EpisodePredictions], draws: Draws, names: Sequence[str] | None = None
+    episodes: Sequence[EpisodePredictions], resamples: Resamples, names: Sequence[str] | None = None
 ) -> dict[str, Replicates]:
-    """All metrics of one learner on one task (or those in `names`), with their bootstrap replicates.
+    """Return all metrics of one learner on one task (or those in `names`), with their bootstrap replicates.
 
-    Balanced accuracy, AUROC and Brier score are means over the episodes where they are defined; the
-    calibration error pools the queries of all episodes. Two learners given the same `draws` are resampled
-    alike, so that their difference is paired.
+    Balanced accuracy, AUROC and Brier score are means over the episodes in which they are defined. The calibration
+    error pools the queries of all episodes. With the same `resamples`, the difference of two learners is paired.
     """
     chosen = {name: METRICS[name] for name in names or METRICS}
     parts: dict[str, list[np.ndarray]] = {name: [] for name in chosen}
-    for episode, columns in zip(episodes, draws.columns, strict=True):
-        as_seen = np.ones((1, len(columns)))
-        weights = np.concatenate([as_seen, draws.patients[:, columns]])
+    for episode, columns in zip(episodes, resamples.columns, strict=True):
+        original = np.ones((1, len(columns)))
+        weights = np.concatenate([original, resamples.patients[:, columns]])
         for name, metric in chosen.items():
             parts[name].append(metric.parts(episode.probabilities, episode.labels, weights))
-    return {name: _replicates(metric, np.stack(parts[name]), draws) for name, metric in chosen.items()}
+    return {name: _replicates(metric, np.stack(parts[name]), resamples) for name, metric in chosen.items()}
 
 
 def difference(one: Replicates, other: Replicates) -> Replicates:
-    """`one` minus `other`, replicate by replicate; both must come from the same `Draws`."""
+    """Return `one` minus `other`, replicate by replicate; both must come from the same `Resamples`."""
     low, high = one.limits
     return replace(
         one,
@@ -152,46 +151,45 @@ def difference(one: Replicates, other: Replicates) -> Replicates:
 
 
 def mean_over_tasks(tasks: Sequence[Replicates], *, seed: int = 0) -> Replicates:
-    """The mean over tasks, whose `new_patients` replicates resample the tasks and, within each, its patients.
+    """Return the mean over tasks; its `new_patients` replicates resample the tasks and the patients within each.
 
-    With one task there is nothing to resample tasks from: its replicates come back as they are, and the
-    interval is for that task only, silent about any other. With few tasks the interval is wide, because it
-    must be. In `over_episodes` the tasks stay as they are. Tasks where the metric is undefined are left out.
+    A single task is returned unchanged, and its interval is for that task only. With few tasks, the interval is
+    necessarily wide. In `over_episodes`, tasks are not resampled. Tasks for which the metric is undefined are left out.
     """
     defined = [task for task in tasks if math.isfinite(task.value)]
     if len(defined) < 2:
         return (defined or list(tasks))[0]
     generator = np.random.default_rng(seed)
     count, replicates = len(defined), len(defined[0].new_patients)
-    # each task's replicates in an order of their own: tasks are independent, whatever their seeds
+    # tasks are independent even if their seeds are equal, so each task's replicates are shuffled
     over_episodes = np.stack([generator.permutation(task.over_episodes) for task in defined])
     new_patients = np.stack([task.new_patients for task in defined])
-    drawn = generator.integers(count, size=(count, replicates))
+    chosen = generator.integers(count, size=(count, replicates))
     within = generator.permuted(np.tile(np.arange(replicates), (count, 1)), axis=1)
     return replace(
         defined[0],
         value=float(np.mean([task.value for task in defined])),
         over_episodes=over_episodes.mean(axis=0),
-        new_patients=new_patients[drawn, within].mean(axis=0),
+        new_patients=new_patients[chosen, within].mean(axis=0),
         episode_units=sum(task.episode_units for task in defined),
         patient_units=count,
     )
 
 
 def estimate(replicates: Replicates) -> Estimate | None:
-    """The value with its two intervals; None where the metric is undefined."""
+    """Return the value with its two intervals, or None if the metric is undefined."""
     if not math.isfinite(replicates.value):
         return None
     return Estimate(replicates.value, *_intervals(replicates))
 
 
 def compare(one: Replicates, other: Replicates) -> Comparison | None:
-    """The paired difference `one` minus `other` of a metric where more is better; None where undefined."""
+    """Return the paired difference `one` minus `other` of a metric for which more is better, or None if undefined."""
     return comparison(difference(one, other))
 
 
 def comparison(paired: Replicates) -> Comparison | None:
-    """A paired difference with its two intervals; None where it is undefined."""
+    """Return a paired difference with its two intervals, or None if it is undefined."""
     if not math.isfinite(paired.value):
         return None
     return Comparison(paired.value, *_intervals(paired))
@@ -206,12 +204,12 @@ def _intervals(replicates: Replicates) -> tuple[tuple[float, float], tuple[float
 
 
 def _interval(value: float, replicates: np.ndarray, units: int, limits: tuple[float, float]) -> tuple[float, float]:
-    """Quantiles of the replicates around `value`, widened as Student's t is for few units, within `limits`.
+    """Return quantiles of the replicates around `value`, within `limits` and widened for few units.
 
-    The widening is that of Hesterberg (2015, "What teachers should know about the bootstrap", section 5.4).
-    Replicates are centred on the value first, since resampling adds to the calibration error. One unit allows
-    no claim at all. Where no replicate differs, as after a perfect score, `units` patients may still have
-    hidden a share of others: the exact binomial bound, with those others at the far limit.
+    The widening follows Student's t (Hesterberg 2015, "What teachers should know about the bootstrap", section 5.4).
+    Replicates are centred on the value first, because resampling increases the calibration error. One unit gives the
+    whole range. If all replicates are equal, as after a perfect score, some share of other patients may still be at the
+    far limit: the exact binomial bound gives that share.
     """
     low, high = limits
     replicates = replicates[np.isfinite(replicates)]
@@ -226,15 +224,15 @@ def _interval(value: float, replicates: np.ndarray, units: int, limits: tuple[fl
     return float(lower), float(upper)
 
 
-def _replicates(metric: Metric, parts: Float[np.ndarray, "episodes rows terms"], draws: Draws) -> Replicates:
-    as_seen, resampled = parts[:, 0], parts[:, 1:]
-    counts = draws.episodes.astype(np.float64)
+def _replicates(metric: Metric, parts: Float[np.ndarray, "episodes rows terms"], resamples: Resamples) -> Replicates:
+    original, resampled = parts[:, 0], parts[:, 1:]
+    counts = resamples.episodes.astype(np.float64)
     return Replicates(
-        value=float(metric.combine(as_seen.sum(axis=0))),
-        over_episodes=metric.combine(counts @ as_seen),
+        value=float(metric.combine(original.sum(axis=0))),
+        over_episodes=metric.combine(counts @ original),
         new_patients=metric.combine(np.einsum("re,ert->rt", counts, resampled)),
         episode_units=len(parts),
-        patient_units=draws.patient_units,
+        patient_units=resamples.patient_units,
         limits=metric.limits,
     )
 
@@ -244,7 +242,7 @@ def _multinomial(generator: np.random.Generator, units: int, replicates: int) ->
 
 
 def _mean_of(metric: Callable[..., np.ndarray], limits: tuple[float, float] = (0.0, 1.0)) -> Metric:
-    """The mean of `metric` over the episodes where it is defined."""
+    """Return the mean of `metric` over the episodes in which it is defined."""
 
     def parts(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
         values = metric(probabilities, labels, weights)

@@ -1,8 +1,8 @@
 """Metrics of probabilistic predictions, each with weights on the queries.
 
-Weights may have a leading axis of bootstrap replicates: all replicates are then computed at once and the
-result has one value per replicate (a zero-dimensional array where there is no such axis). A query of weight
-two counts as two queries, one of weight zero is absent, and a metric undefined for what is left is NaN.
+Weights may have a leading axis of bootstrap replicates. All replicates are then computed at once, and the result has
+one value per replicate; without that axis, it is a zero-dimensional array. A query of weight two counts as two queries,
+and a query of weight zero is absent. A metric that is undefined for the remaining queries is NaN.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ def balanced_accuracy(
     labels: Int[np.ndarray, " queries"],
     weights: Float[np.ndarray, "*replicates queries"] | None = None,
 ) -> Float[np.ndarray, "*replicates"]:
-    """Mean recall over the classes present; 0 to 1, chance is one divided by the number of classes.
+    """Return the mean recall over the classes present: 0 to 1; chance is one divided by the number of classes.
 
-    The class of highest probability is predicted, the first of them where several are equal.
+    The predicted class is the one of highest probability; of several equal ones, the first.
     """
     weights = _weights(labels, weights)
     truth = _one_hot(labels, probabilities.shape[1])
@@ -33,10 +33,10 @@ def auroc(
     labels: Int[np.ndarray, " queries"],
     weights: Float[np.ndarray, "*replicates queries"] | None = None,
 ) -> Float[np.ndarray, "*replicates"]:
-    """Area under the receiver operating characteristic; 0 to 1, chance is 0.5, equal scores count one half.
+    """Return the area under the receiver operating characteristic: 0 to 1; chance is 0.5, ties count one half.
 
-    With two classes, that of the second class. With more, the mean over the classes present of one class
-    against the rest. NaN where fewer than two classes are present.
+    With two classes, it is the area for the second class; with more, the mean over the classes present of the area of
+    one class against the rest. It is NaN if fewer than two classes are present.
     """
     weights = _weights(labels, weights)
     ways = probabilities.shape[1]
@@ -50,28 +50,13 @@ def brier(
     labels: Int[np.ndarray, " queries"],
     weights: Float[np.ndarray, "*replicates queries"] | None = None,
 ) -> Float[np.ndarray, "*replicates"]:
-    """Squared distance of probabilities from the truth, summed over classes, mean over queries (Brier 1950).
+    """Return the squared distance of probabilities from the truth, as a mean over queries (Brier 1950).
 
-    0 is best, 2 is worst. For two classes it is twice the score that looks at one class only.
+    0 is best, 2 is worst. Distances are summed over classes: for two classes, this is twice the score of one class.
     """
     weights = _weights(labels, weights)
     distances = ((probabilities - _one_hot(labels, probabilities.shape[1])) ** 2).sum(axis=1)
     return ratio(weights @ distances, weights.sum(axis=-1))
-
-
-def expected_calibration_error(
-    probabilities: Float[np.ndarray, "queries ways"],
-    labels: Int[np.ndarray, " queries"],
-    weights: Float[np.ndarray, "*replicates queries"] | None = None,
-) -> Float[np.ndarray, "*replicates"]:
-    """Mean gap between the highest probability and how often its class is right, in ten equal bins.
-
-    0 is best, 1 is worst (Guo et al. 2017, equation 5). Few queries bias it upward, so give it the queries of
-    all episodes of a task together rather than one episode at a time.
-    """
-    weights = _weights(labels, weights)
-    gaps = calibration_gaps(probabilities, labels, weights)
-    return ratio(np.abs(gaps).sum(axis=-1), weights.sum(axis=-1))
 
 
 def calibration_gaps(
@@ -79,19 +64,23 @@ def calibration_gaps(
     labels: Int[np.ndarray, " queries"],
     weights: Float[np.ndarray, "*replicates queries"],
 ) -> Float[np.ndarray, "*replicates bins"]:
-    """Per bin of confidence, the weight of right answers minus the confidence promised; episodes add up."""
-    confidence, right, bins = _confidence(probabilities, labels)
-    return weights @ (_one_hot(bins, BINS) * (right - confidence)[:, None])
+    """Return, per bin of confidence, the weight of correct predictions minus their summed confidence.
+
+    The sum over bins of absolute gaps, divided by the sum of weights, is the expected calibration error (Guo et al.
+    2017, equation 5). Few queries bias it upward, so first add up the gaps of all episodes of a task.
+    """
+    confidence, correct, bins = _confidence(probabilities, labels)
+    return weights @ (_one_hot(bins, BINS) * (correct - confidence)[:, None])
 
 
 @dataclass(frozen=True)
 class ReliabilityCurve:
-    """How often the predicted class was right at each level of confidence, over all queries of a task.
+    """The accuracy at each level of confidence, over all queries of a task.
 
     Args:
-        confidence: mean highest probability in each bin, NaN where the bin is empty.
-        accuracy: share of right answers in each bin, NaN where the bin is empty.
-        counts: queries in each bin.
+        confidence: mean confidence (highest probability) in each bin; NaN if the bin is empty.
+        accuracy: share of correct predictions in each bin; NaN if the bin is empty.
+        counts: number of queries in each bin.
     """
 
     confidence: Float[np.ndarray, " bins"]
@@ -100,7 +89,7 @@ class ReliabilityCurve:
 
     @property
     def error(self) -> float:
-        """The expected calibration error, 0 to 1."""
+        """Return the expected calibration error, from 0 (best) to 1."""
         gaps = np.where(self.counts > 0, np.abs(self.accuracy - self.confidence), 0.0)
         return float((self.counts * gaps).sum() / self.counts.sum())
 
@@ -108,12 +97,12 @@ class ReliabilityCurve:
 def reliability_curve(
     probabilities: Float[np.ndarray, "queries ways"], labels: Int[np.ndarray, " queries"]
 ) -> ReliabilityCurve:
-    """The curve whose weighted gaps are the calibration error; give it the queries of all episodes."""
-    confidence, right, bins = _confidence(probabilities, labels)
+    """Return the reliability curve of the queries of all episodes together."""
+    confidence, correct, bins = _confidence(probabilities, labels)
     counts = np.bincount(bins, minlength=BINS)
     return ReliabilityCurve(
         confidence=ratio(np.bincount(bins, weights=confidence, minlength=BINS), counts),
-        accuracy=ratio(np.bincount(bins, weights=right, minlength=BINS), counts),
+        accuracy=ratio(np.bincount(bins, weights=correct, minlength=BINS), counts),
         counts=counts,
     )
 
@@ -122,13 +111,13 @@ def _confidence(
     probabilities: Float[np.ndarray, "queries ways"], labels: Int[np.ndarray, " queries"]
 ) -> tuple[Float[np.ndarray, " queries"], Float[np.ndarray, " queries"], Int[np.ndarray, " queries"]]:
     confidence = probabilities.max(axis=1).astype(np.float64)
-    right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    correct = (probabilities.argmax(axis=1) == labels).astype(np.float64)
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    return confidence, right, bins
+    return confidence, correct, bins
 
 
 def _binary_auroc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Share of the weight of (positive, negative) pairs that the scores put in order; ties count one half."""
+    """Return the weighted share of (positive, negative) pairs that the scores rank correctly; ties count one half."""
     order = np.argsort(scores, kind="stable")
     ordered, positive, weights = scores[order], positive[order], weights[..., order]
     negatives_below = np.concatenate(
@@ -150,13 +139,13 @@ def _one_hot(indices: np.ndarray, classes: int) -> np.ndarray:
 
 
 def ratio(numerator: np.ndarray | np.number, denominator: np.ndarray | np.number) -> np.ndarray:
-    """The quotient, as an array; NaN where the denominator is zero."""
+    """Return the quotient as an array; NaN where the denominator is zero."""
     result = np.full(np.shape(denominator), np.nan)
     np.divide(numerator, denominator, out=result, where=np.asarray(denominator) > 0)
     return result
 
 
 def _mean_over_classes(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of the values that are defined, NaN where none is."""
+    """Return the mean over the last axis of the values that are defined; NaN if none is."""
     defined = np.isfinite(values)
     return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))

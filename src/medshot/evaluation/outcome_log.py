@@ -1,17 +1,16 @@
-"""From an evaluation to rows for `auto`: how each learner did on each task."""
+"""The outcomes of an evaluation, from which `auto` learns which learner to choose."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 
-from medshot.encoders import WHOLE, EncodedInput
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.evaluation.predictions import EpisodePredictions
-from medshot.evaluation.protocol import Cell, run_episodes
+from medshot.evaluation.protocol import Cell, device_of, run_episodes
+from medshot.imaging import WHOLE
 from medshot.learners import Learner
 from medshot.selection.auto import Auto
-from medshot.selection.candidates import Candidate, views_of
+from medshot.selection.candidates import Candidate
 from medshot.selection.outcomes import Outcome
 from medshot.selection.support_features import traits_of
 from medshot.tasks import Episode, collate, marks_of
@@ -20,7 +19,7 @@ SUPPORTS = 10
 
 
 def outcomes_of(cells: Sequence[Cell], learners: Mapping[str, Learner]) -> list[Outcome]:
-    """One row for each learner in each cell of an evaluation, and one for each candidate of `auto`, which are run."""
+    """Return one outcome per learner and cell, and one for each candidate of an `auto`, which is run for it."""
     rows = []
     for cell in cells:
         for name, predictions in cell.predictions.items():
@@ -28,7 +27,7 @@ def outcomes_of(cells: Sequence[Cell], learners: Mapping[str, Learner]) -> list[
             rows.append(_outcome(cell, learner.name, takes_of(learner), learner, predictions))
             if isinstance(learner, Auto):
                 for candidate in learner.candidates:
-                    predictions, _ = run_episodes(candidate, cell.episodes, _device_of(learner))
+                    predictions, _ = run_episodes(candidate, cell.episodes, device_of(learner))
                     rows.append(_outcome(cell, *candidate.key, candidate, predictions))
     return [row for row in rows if row is not None]
 
@@ -36,7 +35,7 @@ def outcomes_of(cells: Sequence[Cell], learners: Mapping[str, Learner]) -> list[
 def _outcome(
     cell: Cell, name: str, takes: str, learner: Learner, predictions: Sequence[EpisodePredictions]
 ) -> Outcome | None:
-    """None where the learner failed."""
+    """Return the outcome, or None if the learner failed."""
     loss = mean_loss(predictions)
     if not np.isfinite(loss):
         return None
@@ -56,23 +55,18 @@ def _outcome(
 
 
 def takes_of(learner: Learner) -> str:
-    """What a learner takes of images, in a few words, and whether a run of the user's own is behind it."""
+    """Describe the input of a learner in a few words, and whether the user meta-trained it."""
     own = ", meta-trained" if learner.training_record else ""
-    return views_of(learner.input_spec)[-1].name + _cut_of(learner) + own
+    return learner.input_spec.describe() + own
 
 
 def _cut_of(learner: Learner) -> str:
     input_spec = learner.input_spec
-    return f" by {input_spec.cut}" if isinstance(input_spec, EncodedInput) and input_spec.cut != WHOLE else ""
-
-
-def _device_of(learner: Learner) -> torch.device:
-    """Where its parameters are; the CPU where it has none."""
-    return next((parameter.device for parameter in learner.parameters()), torch.device("cpu"))
+    return f" by {input_spec.cut}" if input_spec.cut != WHOLE and not input_spec.is_bag else ""
 
 
 def spread_of(episodes: Sequence[Episode], learner: Learner) -> float:
-    """The mean spread of what a learner sees of the first supports."""
+    """Return the mean spread of the first supports, as the learner takes them."""
     supports = [collate([each], learner.input_spec).support.of_task(0) for each in episodes[:SUPPORTS]]
     if isinstance(learner, Candidate):
         supports = [learner.view.support(support) for support in supports]
@@ -80,7 +74,7 @@ def spread_of(episodes: Sequence[Episode], learner: Learner) -> float:
 
 
 def mean_loss(predictions: Sequence[EpisodePredictions]) -> float:
-    """Mean cross-entropy over the episodes, as a share of that of guessing."""
+    """Return the mean cross-entropy over the episodes, as a share of the cross-entropy of guessing."""
     ways = predictions[0].probabilities.shape[1]
     of_truth = [each.probabilities[np.arange(len(each.labels)), each.labels] for each in predictions]
     return float(np.mean([-np.log(np.maximum(each, 1e-12)).mean() for each in of_truth]) / np.log(ways))

@@ -1,26 +1,26 @@
-"""Refusing a test that a learner has seen: the same image, or nearly the same, on both sides."""
+"""The check that no test image, and no near-duplicate of one, was used in training."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool
 
-from medshot.encoders import WHOLE, EncodedBagInput, EncodedInput, encoders_of
+from medshot.encoders import reader_of
 from medshot.errors import InputError
-from medshot.imaging import InputSpec, near_duplicates
+from medshot.imaging import near_duplicates
 from medshot.learners import Learner
 from medshot.tasks import Task
 
 
 def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
-    """See to it that no test image is one that the learner was meta-trained on, or that its encoders were trained on.
+    """Raise InputError if the learner was meta-trained, or one of its encoders trained, on an image of the tasks.
 
-    Identical images are found by content hash, nearly identical ones (resized, re-compressed) by perceptual
-    fingerprint.
+    Identical images are found by content hash, near-duplicates (resized or compressed again) by perceptual fingerprint.
 
     Raises:
-        InputError: a task shares an image with such training; the sentence says which and how many.
+        InputError: a task shares images with the training; the message names the task and the number of images.
     """
+    reader = reader_of(learner.input_spec)
     if learner.training_images:
         known = {row.tobytes() for row in learner.training_images["hashes"]}
         for task in tasks:
@@ -28,29 +28,19 @@ def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
                 [any(bytes.fromhex(digest) in known for digest in of_sample) for of_sample in task.hashes_of_each()]
             )
             similar = np.zeros(len(task), dtype=bool)
-            for input_spec in _shapes_of_prints(learner, task):
-                prints = input_spec.fingerprints(task.images)[task.rows]
-                similar[near_duplicates(prints, learner.training_images["fingerprints"])[:, 0]] = True
+            for prints in reader.every_fingerprint(task.images):
+                similar[near_duplicates(prints[task.rows], learner.training_images["fingerprints"])[:, 0]] = True
             _refuse(task, identical, similar, f"'{learner.name}' was meta-trained on", "meta-train without them")
-    if isinstance(learner.input_spec, EncodedInput | EncodedBagInput):
-        for task in tasks:
-            for seen in learner.input_spec.seen(task.images):
-                what = f"encoder '{seen.encoder}' of '{learner.name}' was trained on"
-                _refuse(task, seen.identical[task.rows], seen.similar[task.rows], what, "take another encoder")
-
-
-def _shapes_of_prints(learner: Learner, task: Task) -> list[InputSpec]:
-    """How it may have seen images: as it takes them, and whole, as those that its start was learned from are known."""
-    input_spec = learner.input_spec
-    if isinstance(input_spec, EncodedInput) and input_spec.cut != WHOLE and task.images.axes == 2:
-        return [input_spec, encoders_of(input_spec.encoder)[0].shape]
-    return [input_spec]
+    for task in tasks:
+        for shared in reader.training_overlap(task.images):
+            what = f"encoder '{shared.encoder}' of '{learner.name}' was trained on"
+            _refuse(task, shared.identical[task.rows], shared.similar[task.rows], what, "take another encoder")
 
 
 def _refuse(
     task: Task, identical: Bool[np.ndarray, " samples"], similar: Bool[np.ndarray, " samples"], what: str, instead: str
 ) -> None:
-    """InputError where any sample is identical or similar to one that something was trained on."""
+    """Raise InputError if any sample is identical or similar to an image of the training."""
     shared = int((identical | similar).sum())
     if shared:
         raise InputError(

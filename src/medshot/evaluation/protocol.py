@@ -1,4 +1,4 @@
-"""The honest evaluation: whole tasks that were left out, the same episodes for every learner, intervals for all."""
+"""Evaluation of learners on whole held-out tasks: the same episodes for every learner, with intervals."""
 
 import os
 import platform
@@ -24,34 +24,19 @@ from medshot.selection.outcomes import known_outcomes, without
 from medshot.tasks import Episode, Task, collate, draw_episode
 from medshot.training.engine import synchronize
 
-
-@contextmanager
-def unknowing(learners: Iterable[Learner], tasks: Sequence[Task]) -> Iterator[None]:
-    """Within it, each `auto` among the learners knows nothing of how any learner did on these tasks' data sets."""
-    every = [learner for learner in learners if isinstance(learner, Auto)]
-    before = [each.outcomes for each in every]
-    try:
-        for each, outcomes in zip(every, before, strict=True):
-            each.outcomes = without(known_outcomes() if outcomes is None else outcomes, tasks)
-        yield
-    finally:
-        for each, outcomes in zip(every, before, strict=True):
-            each.outcomes = outcomes
-
-
 BATCH = 10
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is evaluated how.
+    """The settings of an evaluation.
 
     Args:
-        shots: labelled patients per class; each is evaluated by itself.
-        episodes: draws per task and shots.
-        queries: the most query patients per class and episode.
-        seed: decides the draws.
-        baseline: the learner that differences are taken to.
+        shots: numbers of labelled patients per class; each is evaluated separately.
+        episodes: episodes per task and number of shots.
+        queries: maximum number of query patients per class and episode.
+        seed: seed of the episodes and of the bootstrap.
+        baseline: the learner that all others are compared with.
     """
 
     shots: tuple[int, ...] = (1, 5, 10)
@@ -70,14 +55,14 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Cell:
-    """Everything one task at one number of shots gave, for tables and pictures.
+    """All results of one task at one number of shots, for tables and figures.
 
     Args:
         task: the task.
         shots: labelled patients per class.
-        episodes: what was drawn.
-        predictions: for each learner, what it said, episode by episode; columns in the order of the task's classes.
-        seconds: for each learner, what each adaptation took.
+        episodes: the episodes, the same for every learner.
+        predictions: each learner's predictions, one per episode; columns follow the order of the task's classes.
+        seconds: for each learner, the duration of each adaptation.
     """
 
     task: Task
@@ -98,14 +83,15 @@ def evaluate(
 ) -> tuple[Results, list[Cell]]:
     """Score every learner on the same episodes of every task.
 
-    All is checked and drawn before any learner runs: a task that is too small, or that a learner has seen, is refused.
+    Everything is checked before any learner runs: a task that is too small, or that a learner was trained on, is
+    refused.
 
     Args:
-        learners: by the name they get in the table; `protocol.baseline` among them.
+        learners: learners by their names in the table; one of them is `protocol.baseline`.
         tasks: held-out tasks.
-        protocol: how.
-        device: where learners run; the CPU where it is left out.
-        command: what makes these results again, for the record.
+        protocol: the settings.
+        device: the device that learners are moved to and run on; by default, each runs where it is.
+        command: the command that reproduces these results, for the record.
         show: whether to show progress on stderr.
 
     Raises:
@@ -117,12 +103,12 @@ def evaluate(
     names = [task.name for task in tasks]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"Two tasks are named '{name}'; give each task once and a name of its own.")
+            raise InputError(f"Two tasks are named '{name}'; give each task once and under a different name.")
     for learner in learners.values():
         refuse_overlap(learner, tasks)
     cells = [Cell(task, shots, draw_episodes(task, shots, protocol)) for task in tasks for shots in protocol.shots]
     console = Console(stderr=True)
-    with unknowing(learners.values(), tasks):
+    with leave_task_out(learners.values(), tasks):
         for cell, name in track(
             [(cell, name) for cell in cells for name in learners],
             "evaluating",
@@ -135,7 +121,7 @@ def evaluate(
 
 
 def compare(cells: Sequence[Cell], baseline: str, metadata: Metadata) -> Results:
-    """The table of what the cells hold, with differences to `baseline`; no learner runs again."""
+    """Return the results in the cells, with differences to `baseline`; no learner runs again."""
     measured: list[Measurement] = []
     for cell in cells:
         measured += measure(
@@ -150,7 +136,7 @@ def compare(cells: Sequence[Cell], baseline: str, metadata: Metadata) -> Results
 
 
 def draw_episodes(task: Task, shots: int, protocol: Protocol) -> list[Episode]:
-    """The episodes of one task; they depend on the seed, the shots and their number alone."""
+    """Draw the episodes of one task; each depends only on the seed, the shots and its number."""
     return [
         draw_episode(
             task,
@@ -165,25 +151,52 @@ def draw_episodes(task: Task, shots: int, protocol: Protocol) -> list[Episode]:
 def run_episodes(
     learner: Learner, episodes: Sequence[Episode], device: torch.device | None = None
 ) -> tuple[list[EpisodePredictions], list[float]]:
-    """One learner's predictions for each episode, and the seconds each adaptation took."""
+    """Return one learner's predictions for each episode, and the duration of each adaptation in seconds.
+
+    Args:
+        learner: the learner.
+        episodes: the episodes.
+        device: the device that the learner is moved to; by default, it runs where it is.
+    """
     learner.eval()
-    said: list[EpisodePredictions] = []
+    if device is not None:
+        learner.to(device)
+    predictions: list[EpisodePredictions] = []
     seconds: list[float] = []
     for start in range(0, len(episodes), BATCH):
         group = episodes[start : start + BATCH]
-        batch = collate(group, learner.input_spec, device or "cpu")
+        batch = collate(group, learner.input_spec, device or device_of(learner))
         began = time.perf_counter()
         with torch.no_grad():
             classifier = learner.adapt(batch.support)
         synchronize()
         seconds += [(time.perf_counter() - began) / len(group)] * len(group)
         probabilities = classifier.probabilities(batch.query.images, batch.query.weights).cpu().double().numpy()
-        said += map(_in_class_order, group, probabilities)
-    return said, seconds
+        predictions += map(_in_class_order, group, probabilities)
+    return predictions, seconds
+
+
+def device_of(learner: Learner) -> torch.device:
+    """Return the device of the learner's parameters and buffers, or the CPU if it has none."""
+    return next((tensor.device for tensor in (*learner.parameters(), *learner.buffers())), torch.device("cpu"))
+
+
+@contextmanager
+def leave_task_out(learners: Iterable[Learner], tasks: Sequence[Task]) -> Iterator[None]:
+    """Hide past outcomes on the tasks' data sets from every `auto` among the learners, within the block."""
+    autos = [learner for learner in learners if isinstance(learner, Auto)]
+    before = [auto.outcomes for auto in autos]
+    try:
+        for auto, outcomes in zip(autos, before, strict=True):
+            auto.outcomes = without(known_outcomes() if outcomes is None else outcomes, tasks)
+        yield
+    finally:
+        for auto, outcomes in zip(autos, before, strict=True):
+            auto.outcomes = outcomes
 
 
 def _in_class_order(episode: Episode, probabilities: np.ndarray) -> EpisodePredictions:
-    """The predictions of one episode with columns in the order of the task's classes, padding dropped."""
+    """Return the predictions of one episode without padding, with columns in the order of the task's classes."""
     order = np.argsort(episode.classes)
     rank = np.argsort(order)
     return EpisodePredictions(
@@ -197,7 +210,7 @@ def _in_class_order(episode: Episode, probabilities: np.ndarray) -> EpisodePredi
 def _metadata(learners: Mapping[str, Learner], protocol: Protocol, command: str) -> Metadata:
     notes = [
         f"{name} was meta-trained on {', '.join(sorted({task.source for task in record.tasks}))}"
-        + (" (patient-disjoint parts of the same tasks for training and validation)." if record.by_patients else ".")
+        + (" (training and validation used different patients of the same tasks)." if record.by_patients else ".")
         for name, learner in learners.items()
         if (record := learner.training_record)
     ]

@@ -1,4 +1,4 @@
-"""What an evaluation found: one row per task, learner and shots, means over tasks, how it was obtained."""
+"""The results of an evaluation: one row per task, learner and shots, means over tasks, and metadata."""
 
 import statistics
 import zlib
@@ -30,7 +30,7 @@ class _Record(BaseModel):
 
 
 class _Metrics(_Record):
-    """The metrics of one row; None where a metric is undefined."""
+    """The metrics of one row; None if a metric is undefined."""
 
     balanced_accuracy: Estimate | None
     auroc: Estimate | None
@@ -42,7 +42,7 @@ class _Metrics(_Record):
 
 
 class Score(_Metrics):
-    """One learner on one task at one number of shots. `queries` counts those of all episodes together."""
+    """The score of one learner on one task at one number of shots; `queries` is the sum over all episodes."""
 
     task: str
     learner: str
@@ -55,7 +55,7 @@ class Score(_Metrics):
 
 
 class MeanScore(_Metrics):
-    """Means over tasks of one learner at one number of shots; `new_patients` then holds for new tasks too."""
+    """The means over tasks of one learner at one number of shots; `new_patients` then covers new tasks, too."""
 
     learner: str
     shots: int
@@ -63,7 +63,7 @@ class MeanScore(_Metrics):
 
 
 class Metadata(_Record):
-    """Where results come from, enough to obtain them again."""
+    """The origin of the results, sufficient to reproduce them."""
 
     seed: int
     date: str
@@ -82,25 +82,25 @@ class Results(_Record):
     metadata: Metadata
 
     def to_json(self) -> dict[str, Any]:
-        """As objects that JSON knows; every float is finite or None."""
+        """Return the results as JSON objects; every float is finite or None."""
         return self.model_dump(mode="json")
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Results":
-        """The results that `to_json` gave; InputError names the first field that does not fit."""
+        """Return the results from the output of `to_json`; InputError names the first field that does not fit."""
         try:
             return cls.model_validate(dict(value))
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise InputError(
-                f"results field {place} does not fit ({first['msg']}); run the evaluation again."
+                f"The results field {place} does not fit ({first['msg']}); run the evaluation again."
             ) from error
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A score with the bootstrap replicates that means over tasks are made from."""
+    """A score with its bootstrap replicates, from which means over tasks are computed."""
 
     score: Score
     replicates: dict[str, Replicates]
@@ -116,25 +116,25 @@ def measure(
     seed: int = 0,
     seconds: Mapping[str, Sequence[float]] | None = None,
 ) -> list[Measurement]:
-    """Score all learners on the episodes of one task, every one with the same bootstrap draws.
+    """Score all learners on the episodes of one task, with the same bootstrap resamples.
 
     Args:
-        predictions: the episodes by learner, the same queries in the same order for each.
+        predictions: for each learner, its predictions per episode, for the same queries in the same order.
         task: name of the task.
         shots: labelled patients per class in a support.
-        baseline: the learner that differences are taken to.
-        seed: of the bootstrap; the name of the task is mixed in.
-        seconds: time each adaptation took, by learner.
+        baseline: the learner that all others are compared with.
+        seed: seed of the bootstrap, combined with the name of the task.
+        seconds: for each learner, the duration of each adaptation.
 
     Raises:
-        InputError: learners saw different queries, or the baseline is not among them.
+        InputError: learners were scored on different queries, or the baseline is not among them.
     """
     if baseline not in predictions:
-        raise InputError(f"the baseline {baseline} was not evaluated (only {', '.join(predictions)}); add it.")
+        raise InputError(f"The baseline {baseline} was not evaluated (only {', '.join(predictions)}); add it.")
     check_same_episodes(predictions)
     episodes = predictions[baseline]
-    draws = draw_replicates(episodes, seed=zlib.crc32(f"{seed} {task}".encode()))
-    reference = bootstrap(episodes, draws)
+    resamples = draw_replicates(episodes, seed=zlib.crc32(f"{seed} {task}".encode()))
+    reference = bootstrap(episodes, resamples)
     size = {
         "ways": episodes[0].probabilities.shape[1],
         "episodes": len(episodes),
@@ -143,7 +143,7 @@ def measure(
     }
     measured = []
     for learner, its_episodes in predictions.items():
-        replicates = reference if learner == baseline else bootstrap(its_episodes, draws)
+        replicates = reference if learner == baseline else bootstrap(its_episodes, resamples)
         paired = _paired(learner, baseline, replicates, reference)
         times = (seconds or {}).get(learner)
         score = Score(
@@ -158,22 +158,8 @@ def measure(
     return measured
 
 
-def summarise(
-    predictions: Mapping[str, Sequence[EpisodePredictions]],
-    *,
-    task: str,
-    shots: int,
-    baseline: str,
-    seed: int = 0,
-    seconds: Mapping[str, Sequence[float]] | None = None,
-) -> list[Score]:
-    """The scores of `measure`, for one task of which no mean over tasks is wanted."""
-    measured = measure(predictions, task=task, shots=shots, baseline=baseline, seed=seed, seconds=seconds)
-    return [measurement.score for measurement in measured]
-
-
 def mean_scores(measured: Sequence[Measurement], *, seed: int = 0) -> list[MeanScore]:
-    """Means over tasks for each learner and shots that at least two tasks have, tasks resampled."""
+    """Return the means over tasks for each learner and number of shots that at least two tasks have."""
     groups: dict[tuple[str, int], list[Measurement]] = {}
     for measurement in measured:
         groups.setdefault((measurement.score.learner, measurement.score.shots), []).append(measurement)
@@ -189,7 +175,7 @@ def mean_scores(measured: Sequence[Measurement], *, seed: int = 0) -> list[MeanS
 
 
 def collect(measured: Sequence[Measurement], *, baseline: str, metadata: Metadata) -> Results:
-    """All measurements of an evaluation as `Results`, with their means over tasks."""
+    """Return all measurements of an evaluation as `Results`, with their means over tasks."""
     return Results(
         rows=[measurement.score for measurement in measured],
         means=mean_scores(measured, seed=metadata.seed),

@@ -12,9 +12,10 @@ from jaxtyping import Float32, Int
 
 from medshot.imaging.cache import in_threads
 from medshot.imaging.ecg import PAGE_PICTURES, is_page, page_pictures
-from medshot.imaging.inputs import FilmInput, GridInput, ImageInput, ImageSource, VolumeInput
+from medshot.imaging.inputs import FilmInput, GridInput, ImageInput, VolumeInput
 from medshot.imaging.resizing import prepare
 from medshot.imaging.scan import FittedImage, Image
+from medshot.imaging.sources import ImageSource
 
 OVERVIEW = 224  # pixels per side of what an encoder sees of the whole film
 FINER = 4  # pixels of the map of lost detail in each pixel of the overview, along a side
@@ -106,7 +107,7 @@ class Cut:
     kinds: tuple[str, ...]
     weights: tuple[float, ...]
     pooled: bool
-    telling: tuple[int, ...]
+    identifying: tuple[int, ...]
     pictures: Callable[[FittedImage], list[np.ndarray]] = field(compare=False)
 
     def __len__(self) -> int:
@@ -225,7 +226,7 @@ SLICED_VOLUME = Cut(
     kinds=tuple(plane for plane in PLANES for _ in range(SLICES)),
     weights=(1.0,) * len(PLANES) * SLICES,
     pooled=True,
-    telling=tuple(plane * SLICES + SLICES // 2 for plane in range(len(PLANES))),
+    identifying=tuple(plane * SLICES + SLICES // 2 for plane in range(len(PLANES))),
     pictures=slices,
 )
 PATCHED_FILM = Cut(
@@ -235,7 +236,7 @@ PATCHED_FILM = Cut(
     kinds=("overview", *(f"patch {rank}" for rank in range(1, PATCHES + 1))),
     weights=(1.0, *(rank**-2 for rank in range(1, PATCHES + 1))),
     pooled=True,
-    telling=(0,),
+    identifying=(0,),
     pictures=patches,
 )
 LEADS_OF_PAGE = Cut(
@@ -245,7 +246,7 @@ LEADS_OF_PAGE = Cut(
     kinds=PAGE_PICTURES,
     weights=(*[1.0] * (len(PAGE_PICTURES) - 1), len(PAGE_PICTURES) - 1.0),  # beats tell as much as all leads together
     pooled=False,
-    telling=tuple(range(len(PAGE_PICTURES) - 1)),
+    identifying=tuple(range(len(PAGE_PICTURES) - 1)),
     pictures=leads,
 )
 CUTS = {cut.name: cut for cut in (SLICED_VOLUME, PATCHED_FILM, LEADS_OF_PAGE)}

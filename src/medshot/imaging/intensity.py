@@ -51,12 +51,16 @@ def percentile_window(image: Image | Volume, low: float = 0.5, high: float = 99.
     return window(image, float(darkest), float(brightest))
 
 
+MEASURES = ("brightness", "contrast", "colourfulness")
+"""What `measures` returns of every image."""
+
+
 def measures(pixels: Pixels) -> dict[str, Float[np.ndarray, " images"]]:
     """Brightness, contrast and colourfulness of each image, in 0..1.
 
     What an image of another scanner or of another kind is most likely to differ in.
     """
-    found: dict[str, list[float]] = {"brightness": [], "contrast": [], "colourfulness": []}
+    found: dict[str, list[float]] = {name: [] for name in MEASURES}
     for image in pixels:
         shares = image.astype(np.float32) / np.iinfo(pixels.dtype).max
         found["brightness"].append(float(shares.mean()))

@@ -5,16 +5,43 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from medshot.errors import InputError
 from medshot.imaging.cache import cached_pixels, decoded_files
-from medshot.imaging.decoding import axes_of, content_hash
-from medshot.imaging.inputs import GridInput, ImageSource
+from medshot.imaging.decoding import axes_of, content_hash, refuse_other_axes
+from medshot.imaging.inputs import GridInput
 from medshot.imaging.resizing import prepare
 from medshot.imaging.scan import FittedImage, Pixels
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """The images of a task, in any shape that a network asks for."""
+
+    @property
+    def axes(self) -> int:
+        """How many axes an image lies in: 2 for pictures, 3 for volumes, 1 for vectors."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def hashes(self) -> list[str]:
+        """SHA-256 of each image's content, in hexadecimal."""
+        ...
+
+    def pixels(self, shape: GridInput) -> Pixels:
+        """All images as `(images, *shape.dimensions)`, read-only, possibly mapped from disk."""
+        ...
+
+    def stream(self, shape: GridInput, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
+        """The images of these rows in order, each of 8 or 16 bits as its source has it, and none of them kept."""
+        ...
 
 
 class FileImages:
@@ -120,12 +147,45 @@ class ArrayImages:
 
     def stream(self, shape: GridInput, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
         """The images of these rows in order, in the array's type, fitted anew and kept nowhere."""
-        shape.refuse_unless_of(self.axes, f"the images, of shape {self.array.shape[1:]}, are")
+        refuse_other_axes(self.axes, shape, f"the images, of shape {self.array.shape[1:]}, are")
         return (prepare(self.array[row], shape, self.array.dtype) for row in rows)
 
     @cached_property
     def _hashes(self) -> list[str]:
         return [hashlib.sha256(np.ascontiguousarray(image).data).hexdigest() for image in self.array]
+
+
+class Vectors:
+    """Feature vectors given in place of images.
+
+    Args:
+        array: one row per image.
+    """
+
+    def __init__(self, array: Float[np.ndarray, "images features"]) -> None:
+        self.array = np.ascontiguousarray(array, dtype=np.float32)
+
+    @property
+    def axes(self) -> int:
+        """One."""
+        return 1
+
+    def __len__(self) -> int:
+        """Number of vectors."""
+        return len(self.array)
+
+    def hashes(self) -> list[str]:
+        """SHA-256 of the bytes of each vector."""
+        return [hashlib.sha256(vector.tobytes()).hexdigest() for vector in self.array]
+
+    def pixels(self, shape: GridInput) -> Pixels:
+        """Refused: InputError."""
+        raise InputError("This learner takes images, and X holds feature vectors; give image files or an image array.")
+
+    def stream(self, shape: GridInput, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
+        """Refused: InputError."""
+        self.pixels(shape)
+        return iter(())
 
 
 MISSING = -1

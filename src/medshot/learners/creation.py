@@ -97,9 +97,8 @@ def create_for(
         InputError: there is no such learner, or it must be meta-trained first.
     """
     taken = input_for(f"{name}-{preset}" if preset else name, input_spec, images)
-    if LEARNERS[name].family == CHOICE and isinstance(taken, EncodedInput) and taken.cut == WHOLE:
-        cut = None if images is None else usual_cut(images)
-        taken = EncodedInput(taken.encoder, cut) if cut else taken
+    if LEARNERS[name].family == CHOICE and images is not None and taken.encodes_whole:
+        taken = taken.with_cut(usual_cut(images) or taken.cut)
     learner = create(name, input_spec=taken, preset=preset, seed=seed)
     if learner.gradient is not None and not learner.training_images:
         raise InputError(

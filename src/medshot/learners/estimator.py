@@ -13,9 +13,10 @@ from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from medshot.encoders.embedding import MEASURES
+from medshot.encoders import reader_of
 from medshot.errors import InputError, StorageError
-from medshot.imaging import FeatureInput, ImageSource
+from medshot.imaging import ImageSource
+from medshot.imaging.intensity import MEASURES
 from medshot.learners.base import Classifier, Learner
 from medshot.learners.creation import create_for, load_learner, rebuild
 from medshot.learners.preprocessing import Standardizer, as_source, checked
@@ -89,7 +90,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         self.learner_, self.standardisation_ = learner, standardisation
         self.explanation_ = learner.explain(self.adapted_)
         self.classes_, self.counts_ = classes, np.bincount(codes)
-        self.intensity_ = _ranges(learner.input_spec.measures(source))
+        self.intensity_ = _ranges(reader_of(learner.input_spec).measures(source))
         return self
 
     def predict_proba(
@@ -130,7 +131,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         """Return for each image how it lies outside what the classifier was fitted on; empty if it does not."""
         source = self._fitted_source(X)
         found: list[list[str]] = [[] for _ in range(len(source))]
-        for name, values in self.learner_.input_spec.measures(source).items():
+        for name, values in reader_of(self.learner_.input_spec).measures(source).items():
             low, high = self.intensity_[name]
             for warning, value in zip(found, values, strict=True):
                 if not low <= value <= high:
@@ -169,7 +170,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         folder = Path(folder)
         record = read_folder(folder, "model")
         learner, model = rebuild(folder, record), record.model
-        takes_table = type(learner.input_spec) is FeatureInput
+        takes_table = learner.input_spec.is_table
         if model is None or model.intensity.keys() != (set() if takes_table else set(MEASURES)):
             raise StorageError(f"{folder}/model.json does not describe a model; it was changed, make it again.")
         classifier = FewShotClassifier(learner)
@@ -225,7 +226,7 @@ def _read(
     learner: Learner, source: ImageSource, rows: Int[np.ndarray, " samples"]
 ) -> Float[torch.Tensor, "1 samples ..."]:
     """Read some images, with a task axis, on the learner's device."""
-    return learner.input_spec.read(source, rows)[None].to(_device(learner))
+    return reader_of(learner.input_spec).read(source, rows)[None].to(_device(learner))
 
 
 def _device(learner: Learner) -> torch.device:

@@ -12,12 +12,14 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from medshot.encoders import reader_of
+from medshot.encoders.inputs import InputRecord
 from medshot.errors import InputError
 from medshot.imaging import InputSpec
 from medshot.learners.serialization import (
@@ -25,7 +27,6 @@ from medshot.learners.serialization import (
     LEARNER,
     LearnerRecord,
     TrainingRecord,
-    input_record,
     parameters_of,
     write_folder,
 )
@@ -114,7 +115,7 @@ class Trainable(nn.Module):
         return LearnerRecord(
             name=self.name,
             settings=self.settings(),
-            input=input_record(self.input_spec),
+            input=cast(InputRecord, self.input_spec.to_record()),
             training=self.training_record,
         )
 
@@ -159,7 +160,7 @@ def meta_train(
     if folder:
         check_unfinished(folder, RECORD, resume=resume)
     for task in tasks:
-        learner.input_spec.prepare(task.images)
+        reader_of(learner.input_spec).prepare(task.images)
     split = split_tasks(tasks, settings.seed)
     learner.to(place)
     batches = Batches(settings.batch, learner.input_spec, settings.seed, place, cross_validated=learner.cross_validated)
@@ -259,6 +260,6 @@ def _fingerprint(learner: Trainable, split: TaskSplit, settings: OuterSettings) 
     ]
     shapes = {name: list(value.shape) for name, value in learner.state_dict().items()}
     # Checkpoints hold the name that these classes had in version 0.1.0.
-    taken = repr(learner.input_spec).replace("Input(", "Shape(", 1)
+    taken = repr(learner.input_spec).replace("Input(", "Shape(")
     content = [type(learner).__name__, learner.settings(), taken, shapes, asdict(settings), tasks]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

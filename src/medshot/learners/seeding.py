@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from medshot.imaging import Augmentation, GridInput, InputSpec, augment
+from medshot.imaging import Augmentation, InputSpec, augment
 from medshot.tasks import Support
 
 Randomness = dict[str, Tensor]
@@ -80,7 +80,7 @@ def sample_views(support: Support, input_spec: InputSpec, count: int, generator:
     Returns:
         "views", `(support, views, *image)`.
     """
-    if not isinstance(input_spec, GridInput) or count == 1:
+    if not input_spec.is_grid or count == 1:
         return {VIEWS: support.images[:, None]}
     others = augment(torch.cat([support.images] * (count - 1)), Augmentation(), flip=False, generator=generator)
     return {VIEWS: torch.cat([support.images, others]).unflatten(0, (count, -1)).transpose(0, 1)}

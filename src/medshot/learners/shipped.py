@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medshot.encoders import ENCODERS
-from medshot.encoders.encoder import Images
+from medshot.encoders.encoder import TrainingImages
 from medshot.learners.base import Learner
 from medshot.learners.closed_form.depth_ridge import DepthRidge
 from medshot.storage import read_arrays
@@ -25,7 +25,7 @@ def with_shipped_weights(learner: AnyLearner) -> AnyLearner:
     return learner
 
 
-def give_weights(learner: DepthRidge, weights: Mapping[str, Tensor], training_images: Images) -> None:
+def give_weights(learner: DepthRidge, weights: Mapping[str, Tensor], training_images: TrainingImages) -> None:
     """Set the weights of a learner; those of an encoder's depths serve every encoder with as many depths.
 
     Args:
@@ -52,8 +52,8 @@ def shipped_weights(name: str) -> dict[str, Tensor]:
     return {key: torch.from_numpy(value.copy()) for key, value in read_arrays(weights_file(name)).items()}
 
 
-def shipped_images() -> Images:
+def shipped_images() -> TrainingImages:
     """Return the images that the weights were learned from; the encoder `medical` was trained on them and others."""
-    read = ENCODERS["medical"].seen
+    read = ENCODERS["medical"].training_images
     assert read is not None
     return read()

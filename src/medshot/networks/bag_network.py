@@ -2,32 +2,44 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from medshot.imaging import FeatureInput
+from medshot.imaging.inputs import StrictRecord
 from medshot.networks.feature_network import FeatureNetwork, Modulation
 
 
 @dataclass(frozen=True)
 class BagInput(FeatureInput):
-    """What a learner of bags declares: `(instances, 1 + features)`.
+    """Bags of feature vectors, `(instances, 1 + features)`.
 
-    The first column is how much an instance counts before anything is learned, 0 where it is missing.
+    The first column is the initial weight of an instance, 0 if it is missing.
 
     Args:
         blocks: number of features in each block of an instance.
-        kinds: for each instance what it is; equal kinds are treated alike.
+        kinds: the kind of each instance; equal kinds are treated alike.
     """
 
+    is_bag: ClassVar[bool] = True
+    is_table: ClassVar[bool] = False
     kinds: tuple[str, ...] = ("instance",)
 
     @property
     def dimensions(self) -> tuple[int, ...]:
-        """The instances, and the features of one with its presence before them."""
+        """Return the number of instances, and that of their features with the weight before them."""
         return len(self.kinds), 1 + sum(self.blocks)
+
+    def describe(self) -> str:
+        """Return "bags"."""
+        return "bags"
+
+    def to_record(self) -> StrictRecord:
+        """Raise TypeError: no folder holds a learner of bags that come from no encoder."""
+        raise TypeError(f"{type(self).__name__} cannot be recorded")
 
 
 class AttentionPooling(nn.Module):

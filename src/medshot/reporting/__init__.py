@@ -1,4 +1,4 @@
-"""Results for people: a table in the terminal, a Markdown document, one self-contained HTML report."""
+"""Reports: a table in the terminal, a Markdown document, and a self-contained HTML page."""
 
 from medshot.reporting.console import results_table
 from medshot.reporting.folder import write_evaluation

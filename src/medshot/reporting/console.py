@@ -1,4 +1,4 @@
-"""Results as a table in the terminal."""
+"""The results of an evaluation as a table in the terminal."""
 
 from rich.table import Table
 from rich.text import Text
@@ -10,7 +10,7 @@ STYLES = {"better": "green", "worse": "red", "undecided": "dim"}
 
 
 def results_table(results: Results) -> Table:
-    """All rows, then the means over tasks; the first and last number with their interval for new patients."""
+    """Return a table of all rows and the means over tasks, with intervals of accuracies and differences."""
     table = Table(
         title="Scores with 95 % intervals for new patients",
         caption=f"Difference: balanced accuracy minus that of {results.baseline}, percentage points.",
@@ -22,24 +22,24 @@ def results_table(results: Results) -> Table:
         table.add_column(column.title, justify="right", no_wrap=column is not COLUMNS[0])
     table.add_column("Difference", justify="right")
     for group in (results.rows, results.means):
-        above: tuple[str, int] | None = None
+        previous: tuple[str, int] | None = None
         for row in group:
-            place = (name_task(row), row.shots)
-            if place != above:
+            group_of_row = (name_task(row), row.shots)
+            if group_of_row != previous:
                 table.add_section()
-            table.add_row(*_cells(row, repeated=place == above))
-            above = place
+            table.add_row(*_cells(row, repeated=group_of_row == previous))
+            previous = group_of_row
     return table
 
 
 def _cells(row: Score | MeanScore, *, repeated: bool) -> list[Text]:
-    """The cells of a row; task and shots are left empty where they repeat the row above."""
-    place = ("", "") if repeated else (name_task(row), str(row.shots))
+    """Return the cells of a row; task and shots are empty if they repeat the row above."""
+    task_and_shots = ("", "") if repeated else (name_task(row), str(row.shots))
     accuracy, *others = COLUMNS
     numbers = [write_estimate(getattr(row, accuracy.field), accuracy.write)]
     numbers += [write_value(getattr(row, column.field), column.write) for column in others]
     style = STYLES[row.difference.verdict] if row.difference else "dim"
     return [
-        *(Text(text) for text in (*place, row.learner, *numbers)),
+        *(Text(text) for text in (*task_and_shots, row.learner, *numbers)),
         Text(write_difference(row.difference), style=style),
     ]

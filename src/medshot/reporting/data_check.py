@@ -1,4 +1,4 @@
-"""What a check of data found: a table in the terminal, a page with the offending pictures, JSON and CSV."""
+"""The findings of a data check as a table, a page with the images concerned, JSON and CSV; a learning curve."""
 
 import io
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from medshot.audit import Audit, Example, Finding, Pictures, Verdict
 from medshot.errors import InputError
-from medshot.reporting.examples import picture
+from medshot.reporting.examples import thumbnail
 from medshot.reporting.html import INK, PALETTE, SETTINGS, environment, tidy
 from medshot.reporting.markdown import csv_text
 from medshot.reporting.wording import DISCLAIMER
@@ -24,17 +24,17 @@ from medshot.storage import write_bytes, write_json
 STYLES = {"harmful": "bold red", "doubtful": "yellow", "note": "dim"}
 TITLES = {
     "harmful": ("Harmful", "Scores on this data would be wrong."),
-    "doubtful": ("Doubtful", "Look at it before you trust a score."),
-    "note": ("To know", "Harmless, as far as can be told."),
+    "doubtful": ("Doubtful", "Look at these findings before you trust a score."),
+    "note": ("Notes", "These findings are probably harmless."),
 }
 COLUMNS = ("harm", "finding", "task", "image", "caption", "sentence", "advice")
-NOTHING = Example("", -1, "")
-_LISTED = 200  # lines of a list on the page
+NO_EXAMPLE = Example("", -1, "")
+MAX_LISTED = 200  # images per finding on the page
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One offending image on the page; `picture` is None where there is none to show."""
+class FindingImage:
+    """One image of a finding on the page; `picture` is None if it cannot be shown."""
 
     image: str
     caption: str
@@ -42,7 +42,7 @@ class Shown:
 
 
 def findings_table(verdict: Verdict) -> Table:
-    """The findings, sorted by harm."""
+    """Return a table of the findings, sorted by harm."""
     several = len(verdict.tasks) > 1
     table = Table(title=Text(verdict.sentence), title_justify="left", show_lines=False)
     table.add_column("Harm")
@@ -69,7 +69,7 @@ def write_check(folder: Path, audit: Audit) -> None:
 
 
 def check_html(audit: Audit) -> str:
-    """The findings as one HTML document, without scripts or links to anything outside it."""
+    """Return the findings as one self-contained HTML document, without scripts or external links."""
     pictures = {name: Pictures(task) for name, task in audit.tasks.items()}
     sections = [
         (harm, *TITLES[harm], [(finding, _groups(finding, pictures)) for finding in findings])
@@ -78,12 +78,12 @@ def check_html(audit: Audit) -> str:
     return (
         environment()
         .get_template("check.html.j2")
-        .render(verdict=audit.verdict, sections=sections, disclaimer=DISCLAIMER, listed=_LISTED)
+        .render(verdict=audit.verdict, sections=sections, disclaimer=DISCLAIMER, listed=MAX_LISTED)
     )
 
 
 def _rows(verdict: Verdict) -> list[dict[str, str | float]]:
-    """One row per finding and image; a finding without images has one row."""
+    """Return one row per finding and image; a finding without images has one row."""
     return [
         {
             "harm": finding.harm,
@@ -95,36 +95,36 @@ def _rows(verdict: Verdict) -> list[dict[str, str | float]]:
             "advice": finding.advice,
         }
         for finding in verdict.findings
-        for example in (finding.examples or [NOTHING])
+        for example in (finding.examples or [NO_EXAMPLE])
     ]
 
 
-def _groups(finding: Finding, pictures: dict[str, Pictures]) -> list[list[Shown]]:
-    """What is shown of a finding, what belongs together in one list."""
+def _groups(finding: Finding, pictures: dict[str, Pictures]) -> list[list[FindingImage]]:
+    """Return the images of a finding; those that belong together, such as copies, are in one list."""
     return [
-        [_shown(example, pictures) for example in group]
-        for _, group in groupby(finding.examples[:_LISTED], lambda example: example.group)
+        [_finding_image(example, pictures) for example in group]
+        for _, group in groupby(finding.examples[:MAX_LISTED], lambda example: example.group)
     ]
 
 
-def _shown(example: Example, pictures: dict[str, Pictures]) -> Shown:
+def _finding_image(example: Example, pictures: dict[str, Pictures]) -> FindingImage:
     if example.row < 0:
-        return Shown(example.image, example.caption, None)
+        return FindingImage(example.image, example.caption, None)
     of_task = pictures[example.task]
     try:
         image = of_task.picture(int(np.searchsorted(of_task.task.rows, example.row)))
-        return Shown(example.image, example.caption, picture(image))
-    except InputError:  # it was readable when it was measured
-        return Shown(example.image, example.caption, None)
+        return FindingImage(example.image, example.caption, thumbnail(image))
+    except InputError:  # the file may have changed since it was measured
+        return FindingImage(example.image, example.caption, None)
 
 
 def learning_curve(expected: Sequence[Expected], chance: float, coverage: float) -> bytes:
-    """An SVG picture of balanced accuracy over labelled patients per class.
+    """Return an SVG plot of balanced accuracy over labelled patients per class.
 
     Args:
-        expected: by increasing number of patients.
+        expected: the expected accuracies, by increasing number of patients.
         chance: the accuracy of guessing.
-        coverage: of the intervals, from 0 to 1.
+        coverage: the coverage of the intervals, from 0 to 1.
     """
     shots = [row.shots for row in expected]
     with matplotlib.rc_context(SETTINGS):

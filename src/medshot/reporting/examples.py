@@ -1,4 +1,4 @@
-"""Pictures for a report: one example episode of a task, with what learners said about its queries."""
+"""The images of a report: one example episode of a task, with the predictions of learners for its queries."""
 
 import base64
 import io
@@ -8,22 +8,22 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
-SIDE = 144
-SHOWN = 8
+SIDE = 144  # largest side of a thumbnail in pixels
+MAX_IMAGES = 8  # images per class of a support, and queries per list
 
 
 @dataclass(frozen=True)
 class ExampleEpisode:
-    """One episode to look at.
+    """One episode to show in a report.
 
     Args:
-        task: its name.
+        task: name of the task.
         classes: names of the classes, in the order of the columns of `probabilities`.
-        support_images: grey or RGB.
+        support_images: support images, grey or RGB.
         support_labels: class of each support image.
-        query_images: grey or RGB.
+        query_images: query images, grey or RGB.
         query_labels: class of each query image.
-        probabilities: by learner, one row per query.
+        probabilities: for each learner, one row per query.
     """
 
     task: str
@@ -36,80 +36,80 @@ class ExampleEpisode:
 
 
 @dataclass(frozen=True)
-class Opinion:
-    """What one learner said about one query: the class it predicts, how surely, and whether rightly."""
+class QueryPrediction:
+    """The prediction of one learner for one query: the class, its probability, and whether it is correct."""
 
     learner: str
     predicted: str
     probability: float
-    right: bool
+    correct: bool
 
 
 @dataclass(frozen=True)
 class QueryCard:
-    """One query as the report shows it; `bars` has each class with its probability by the first learner."""
+    """One query in the report; `bars` holds the first learner's probability of each class."""
 
     picture: str
     truth: str
     bars: list[tuple[str, float]]
-    opinion: Opinion
-    others: list[Opinion]
+    prediction: QueryPrediction
+    others: list[QueryPrediction]
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """An example episode ready to show: supports by class, queries that one learner got right and wrong."""
+    """An example episode for the report: supports by class, and the correct and wrong predictions of one learner."""
 
     learner: str
     support: list[tuple[str, list[str]]]
-    right: list[QueryCard]
+    correct: list[QueryCard]
     wrong: list[QueryCard]
 
 
 def gallery(example: ExampleEpisode, baseline: str) -> Gallery:
-    """The example as seen by the first learner that is not the baseline, its most confident answers first."""
+    """Return the example for the first learner that is not the baseline, most confident predictions first."""
     names = sorted(example.probabilities, key=lambda name: name == baseline)
     cards = [_query_card(example, names, index) for index in range(len(example.query_labels))]
-    cards.sort(key=lambda card: -card.opinion.probability)
+    cards.sort(key=lambda card: -card.prediction.probability)
     support = [
-        (name, [picture(image) for image in example.support_images[example.support_labels == index][:SHOWN]])
+        (name, [thumbnail(image) for image in example.support_images[example.support_labels == index][:MAX_IMAGES]])
         for index, name in enumerate(example.classes)
     ]
     return Gallery(
         learner=names[0],
         support=support,
-        right=[card for card in cards if card.opinion.right],
-        wrong=[card for card in cards if not card.opinion.right],
+        correct=[card for card in cards if card.prediction.correct],
+        wrong=[card for card in cards if not card.prediction.correct],
     )
 
 
-def picture(image: UInt8[np.ndarray, "height width"] | UInt8[np.ndarray, "height width 3"]) -> str:
-    """The image as the data URI of a PNG, no side longer than the report shows."""
-    shown = Image.fromarray(image)
-    shown.thumbnail((SIDE, SIDE))
+def thumbnail(image: UInt8[np.ndarray, "height width"] | UInt8[np.ndarray, "height width 3"]) -> str:
+    """Return a thumbnail of the image as the data URI of a PNG."""
+    small = Image.fromarray(image)
+    small.thumbnail((SIDE, SIDE))
     content = io.BytesIO()
-    shown.save(content, format="PNG", optimize=True)
+    small.save(content, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def _query_card(example: ExampleEpisode, names: list[str], index: int) -> QueryCard:
-    opinions = [_opinion(example, name, index) for name in names]
+    predictions = [_prediction(example, name, index) for name in names]
     probabilities = example.probabilities[names[0]][index]
     return QueryCard(
-        picture=picture(example.query_images[index]),
+        picture=thumbnail(example.query_images[index]),
         truth=example.classes[example.query_labels[index]],
         bars=[(name, float(value)) for name, value in zip(example.classes, probabilities, strict=True)],
-        opinion=opinions[0],
-        others=opinions[1:],
+        prediction=predictions[0],
+        others=predictions[1:],
     )
 
 
-def _opinion(example: ExampleEpisode, learner: str, index: int) -> Opinion:
+def _prediction(example: ExampleEpisode, learner: str, index: int) -> QueryPrediction:
     probabilities = example.probabilities[learner][index]
     predicted = int(probabilities.argmax())
-    return Opinion(
+    return QueryPrediction(
         learner=learner,
         predicted=example.classes[predicted],
         probability=float(probabilities[predicted]),
-        right=predicted == int(example.query_labels[index]),
+        correct=predicted == int(example.query_labels[index]),
     )

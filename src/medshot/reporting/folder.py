@@ -1,4 +1,4 @@
-"""An evaluation as a folder: numbers for machines, a table for documents, a page for people."""
+"""The folder of an evaluation: results.json, results.md and report.html."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -23,10 +23,10 @@ def write_evaluation(
     """Write `results.json`, `results.md` and `report.html` into an existing folder.
 
     Args:
-        folder: where to.
-        results: the table.
-        cells: what the table was made from.
-        pictured: names of the tasks that get pictures of their own on the page; all where it is left out.
+        folder: the folder to write to.
+        results: the results.
+        cells: the cells that the results were computed from.
+        pictured: names of the tasks with plots and example images on the page. Default: all.
     """
     write_json(folder / "results.json", results.to_json())
     write_bytes(folder / "results.md", results_markdown(results).encode())
@@ -35,10 +35,10 @@ def write_evaluation(
     reliability = {
         (cell.task.name, cell.shots): {
             name: reliability_curve(
-                np.concatenate([episode.probabilities for episode in said]),
-                np.concatenate([episode.labels for episode in said]),
+                np.concatenate([episode.probabilities for episode in predictions]),
+                np.concatenate([episode.labels for episode in predictions]),
             )
-            for name, said in cell.predictions.items()
+            for name, predictions in cell.predictions.items()
         }
         for cell in cells
     }
@@ -46,7 +46,7 @@ def write_evaluation(
 
 
 def _one_per_task(cells: Sequence[Cell]) -> list[Cell]:
-    """Of each task's cells the one with the middle number of shots."""
+    """Return one cell per task, the one with the middle number of shots."""
     by_task: dict[str, list[Cell]] = {}
     for cell in cells:
         by_task.setdefault(cell.task.name, []).append(cell)
@@ -54,7 +54,7 @@ def _one_per_task(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _example(cell: Cell) -> ExampleEpisode:
-    """The first episode of a cell, with its pictures."""
+    """Return the first episode of a cell, with its images."""
     episode = cell.episodes[0]
     order = np.argsort(episode.classes)
     rank = np.argsort(order)
@@ -65,20 +65,20 @@ def _example(cell: Cell) -> ExampleEpisode:
         support_labels=rank[episode.support_labels],
         query_images=_pictures(cell, episode.query),
         query_labels=rank[episode.query_labels],
-        probabilities={name: said[0].probabilities for name, said in cell.predictions.items()},
+        probabilities={name: predictions[0].probabilities for name, predictions in cell.predictions.items()},
     )
 
 
 def _pictures(cell: Cell, samples: np.ndarray) -> np.ndarray:
-    """What is shown of each sample."""
+    """Return one picture per sample."""
     return np.stack([_picture(cell.task.images, row) for row in cell.task.rows[samples].tolist()])
 
 
 def _picture(images: ImageSource, row: int) -> np.ndarray:
-    """A picture as it is, of a volume the slice in the middle of its depth, and of several images the first."""
+    """Return the picture itself, the middle slice of a volume, or the first of several images."""
     if isinstance(images, SeveralImages):
-        place = int(np.argmax(images.rows[row] != MISSING))
-        return _picture(images.sources[images.names[place]], int(images.rows[row, place]))
+        first = int(np.argmax(images.rows[row] != MISSING))
+        return _picture(images.sources[images.names[first]], int(images.rows[row, first]))
     (image,) = images.stream(VOLUME if images.axes == 3 else PICTURE, np.array([row]))
     pixels = image[0, VOLUME.size // 2] if images.axes == 3 else image.transpose(1, 2, 0)
     return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels

@@ -1,4 +1,4 @@
-"""The report: one HTML file with everything in it, for reading in any browser, offline."""
+"""The report of an evaluation: one self-contained HTML file that any browser shows offline."""
 
 import base64
 import io
@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 
 from medshot.evaluation.metrics import BINS, ReliabilityCurve
 from medshot.evaluation.results import MeanScore, Results, Score
-from medshot.reporting.examples import SHOWN, ExampleEpisode, Gallery, gallery
+from medshot.reporting.examples import MAX_IMAGES, ExampleEpisode, Gallery, gallery
 from medshot.reporting.wording import (
     COLUMNS,
     DISCLAIMER,
+    GLOSSARY,
     MARKS,
-    READING,
     decimal,
     findings,
     headline,
@@ -32,26 +32,26 @@ from medshot.reporting.wording import (
 )
 from medshot.storage import write_bytes
 
-# Okabe and Ito's palette, told apart by colour-blind readers; the baseline is grey
+# Okabe and Ito's palette, which colour-blind readers can distinguish; the baseline is grey
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#7d8790"
 SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: small, sharp, and in the reader's fonts
+    "svg.fonttype": "none",  # text remains text, so files are small and letters are sharp
     "svg.hashsalt": "medshot",
-    "text.parse_math": False,  # a dollar in a task's name is a dollar
+    "text.parse_math": False,  # a dollar sign in the name of a task is no formula
     "font.size": 9,
     "font.family": "sans-serif",
 }
 
 
-# letters and lines, and what they become on a dark page; lower case, as matplotlib writes colours
+# colours of text and grid on light and dark pages; lower case, because matplotlib writes colours in lower case
 INK, INK_ON_DARK = "#26323b", "#d7dee4"
 FAINT, FAINT_ON_DARK = "#d5dbe0", "#3d474f"
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One plot for both kinds of page, and what it shows for those who cannot see it."""
+class Plot:
+    """A plot for light pages, the same for dark pages, and a description for those who cannot see it."""
 
     light: str
     dark: str
@@ -59,20 +59,20 @@ class Picture:
 
 
 def learner_colours(learners: Sequence[str], baseline: str) -> dict[str, str]:
-    """A colour for each learner, the same in every plot."""
+    """Return a colour for each learner, the same in every plot."""
     others = [name for name in learners if name != baseline]
     return {baseline: GREY} | {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(others)}
 
 
-def forest_plot(rows: Sequence[Score | MeanScore], colours: Mapping[str, str]) -> Picture:
-    """Balanced accuracy of each learner at each number of shots, with both intervals and chance."""
+def forest_plot(rows: Sequence[Score | MeanScore], colours: Mapping[str, str]) -> Plot:
+    """Plot the balanced accuracy of each learner at each number of shots, with both intervals and chance."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        heights, shots_above, height = [], None, 0.0
+        heights, previous_shots, height = [], None, 0.0
         for row in rows:
-            height += 1.6 if shots_above not in (None, row.shots) else 1.0
-            shots_above = row.shots
+            height += 1.6 if previous_shots not in (None, row.shots) else 1.0
+            previous_shots = row.shots
             heights.append(height)
             _forest_row(axes, row, height, colours[row.learner])
         chances = {1 / row.ways for row in rows if isinstance(row, Score)}
@@ -85,15 +85,15 @@ def forest_plot(rows: Sequence[Score | MeanScore], colours: Mapping[str, str]) -
         axes.tick_params(axis="y", length=0)
 
     groups = len({row.shots for row in rows})
-    return _picture(
+    return _plot(
         draw,
         size=(7.2, 0.75 + 0.26 * len(rows) + 0.16 * groups),
         description="Balanced accuracy with 95 % intervals: thin for new patients, thick over episodes.",
     )
 
 
-def reliability_plot(curve: ReliabilityCurve, colour: str) -> Picture:
-    """How often answers were right at each confidence, above how many queries had that confidence."""
+def reliability_plot(curve: ReliabilityCurve, colour: str) -> Plot:
+    """Plot the accuracy at each confidence, above the number of queries with that confidence."""
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -101,7 +101,7 @@ def reliability_plot(curve: ReliabilityCurve, colour: str) -> Picture:
         upper.plot(100 * curve.confidence, 100 * curve.accuracy, "o-", color=colour, markersize=4, linewidth=1.4)
         upper.set_xlim(0, 100)
         upper.set_ylim(0, 100)
-        upper.set_ylabel("right, %")
+        upper.set_ylabel("correct, %")
         width = 100 / BINS
         lower.bar([(index + 0.5) * width for index in range(BINS)], curve.counts, 0.86 * width, color=colour)
         lower.set_xlabel("confidence, %")
@@ -110,7 +110,7 @@ def reliability_plot(curve: ReliabilityCurve, colour: str) -> Picture:
         for axes in (upper, lower):
             tidy(axes, grid="y")
 
-    return _picture(
+    return _plot(
         draw,
         size=(3.3, 3.5),
         description=f"Reliability over {curve.counts.sum()} queries; calibration error {curve.error:.3f}.",
@@ -128,7 +128,7 @@ def _forest_row(axes: Axes, row: Score | MeanScore, height: float, colour: str) 
 
 
 def tidy(axes: Axes, *, grid: str) -> None:
-    """Quiet axes: no frame, faint grid, everything in ink."""
+    """Style the axes: no frame, a faint grid, text in one colour."""
     axes.spines[:].set_visible(False)
     axes.set_axisbelow(True)
     axes.grid(axis="x" if grid == "x" else "y", color=FAINT, linewidth=0.7)
@@ -137,41 +137,41 @@ def tidy(axes: Axes, *, grid: str) -> None:
     axes.yaxis.label.set_color(INK)
 
 
-def _picture(draw: Callable[[Figure], None], *, size: tuple[float, float], description: str) -> Picture:
+def _plot(draw: Callable[[Figure], None], *, size: tuple[float, float], description: str) -> Plot:
     content = io.BytesIO()
     with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
-        # names in scripts that matplotlib's font lacks: the reader's browser has them
+        # the font of matplotlib lacks some scripts; the reader's browser has them
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     light = content.getvalue().decode()
     dark = light.replace(INK, INK_ON_DARK).replace(FAINT, FAINT_ON_DARK)
-    return Picture(_data_uri(light), _data_uri(dark), description)
+    return Plot(_data_uri(light), _data_uri(dark), description)
 
 
 def _data_uri(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
-# by task and shots, then by learner
+# for each task and number of shots, the curve of each learner
 Reliability = Mapping[tuple[str, int], Mapping[str, ReliabilityCurve]]
 
 
 @dataclass(frozen=True)
 class ReliabilityPanel:
-    """Reliability on one task at one number of shots: each learner, its calibration error, its plot."""
+    """The reliability on one task at one number of shots: for each learner, its calibration error and plot."""
 
     shots: int
-    plots: list[tuple[str, float, Picture]]
+    plots: list[tuple[str, float, Plot]]
 
 
 @dataclass(frozen=True)
 class TaskSection:
-    """What the report shows of one task."""
+    """The section of one task."""
 
     name: str
-    forest: Picture
+    forest: Plot
     reliability: list[ReliabilityPanel]
     galleries: list[Gallery]
 
@@ -181,9 +181,9 @@ def write_report(path: Path, results: Results, examples: Sequence[ExampleEpisode
 
     Args:
         path: the HTML file.
-        results: what was found.
-        examples: episodes to show, each under its task.
-        reliability: by (task, shots), the curve of each learner.
+        results: the results.
+        examples: episodes to show, each in the section of its task.
+        reliability: for each task and number of shots, the curve of each learner.
 
     Raises:
         StorageError: the file cannot be written.
@@ -192,7 +192,7 @@ def write_report(path: Path, results: Results, examples: Sequence[ExampleEpisode
 
 
 def report_html(results: Results, examples: Sequence[ExampleEpisode], reliability: Reliability) -> str:
-    """The report as one HTML document, without scripts or links to anything outside it."""
+    """Return the report as one self-contained HTML document, without scripts or external links."""
     learners = list(dict.fromkeys(row.learner for row in results.rows))
     colours = learner_colours(learners, results.baseline)
     return (
@@ -205,11 +205,11 @@ def report_html(results: Results, examples: Sequence[ExampleEpisode], reliabilit
             disclaimer=DISCLAIMER,
             columns=COLUMNS,
             marks=MARKS,
-            reading=READING,
+            glossary=GLOSSARY,
             learners=learners,
             tasks=len({row.task for row in results.rows}),
             colours=colours,
-            shown=SHOWN,
+            max_cards=MAX_IMAGES,
             points=points,
             means=forest_plot(results.means, colours) if results.means else None,
             sections=_sections(results, examples, reliability, colours),
@@ -242,7 +242,7 @@ def _sections(
 
 
 def environment() -> Environment:
-    """The templates, which escape whatever is put into them."""
+    """Return the environment of the templates, which escape all values."""
     environment = Environment(
         loader=PackageLoader("medshot.reporting"),
         autoescape=True,

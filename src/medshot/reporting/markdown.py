@@ -1,4 +1,4 @@
-"""Results as a Markdown document that can be published as it is."""
+"""The results of an evaluation as a Markdown document, and rows as CSV."""
 
 import csv
 import io
@@ -10,8 +10,8 @@ from medshot.evaluation.results import MeanScore, Results, Score
 from medshot.reporting.wording import (
     COLUMNS,
     DISCLAIMER,
+    GLOSSARY,
     MARKS,
-    READING,
     Column,
     findings,
     headline,
@@ -22,7 +22,7 @@ from medshot.reporting.wording import (
 
 
 def results_markdown(results: Results) -> str:
-    """A document with findings in words, the table with both intervals, and where the numbers come from."""
+    """Return a document with findings in words, tables with both intervals, and the origin of the numbers."""
     parts = [
         "# Few-shot evaluation",
         _escape(headline(results)),
@@ -31,10 +31,10 @@ def results_markdown(results: Results) -> str:
         *_list(findings(results)),
         *(["## Means over tasks", _table(results.means)] if results.means else []),
         "## Scores",
-        "Each number is followed by its two 95 % intervals: for new patients, then over episodes.",
+        "Each number is followed by two 95 % intervals: for new patients, then over episodes.",
         _table(results.rows),
         "## How to read it",
-        "\n".join(f"- **{term}**: {meaning}" for term, meaning in READING),
+        "\n".join(f"- **{term}**: {meaning}" for term, meaning in GLOSSARY),
         "## How it was made",
         *_provenance(results),
     ]
@@ -87,7 +87,7 @@ def _line(cells: list[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text that Markdown shows as it is: on one line, without markup, without HTML."""
+    """Return text on one line in which Markdown and HTML have no effect."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*\[\]|])", r"\\\1", text)
 
@@ -96,14 +96,14 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_text(rows: Sequence[Mapping[str, str | int | float]], columns: Sequence[str]) -> str:
-    """The rows under a header of the columns, which are the names that every row has."""
+    """Return the rows as CSV under a header of the columns; every row has a value for each column."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writerow({name: _harmless(name) for name in columns})
-    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
+    writer.writerow({name: _without_formula(name) for name in columns})
+    writer.writerows({name: _without_formula(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def _harmless(value: str | int | float) -> str | int | float:
-    """A file or class name that a spreadsheet would run as a formula becomes plain text."""
+def _without_formula(value: str | int | float) -> str | int | float:
+    """Turn a value that a spreadsheet would run as a formula into plain text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

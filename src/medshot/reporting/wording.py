@@ -1,4 +1,4 @@
-"""Numbers and findings in words, the same in the terminal, in Markdown and in the report."""
+"""Numbers and findings in words, shared by the terminal, Markdown and HTML."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ DISCLAIMER = "For research, not a medical device."
 CLAIMS = {"better": "beats", "worse": "does worse than", "undecided": "is not shown to beat"}
 MARKS = {"better": "▲ better", "worse": "▼ worse", "undecided": "undecided"}
 
-READING = (
+GLOSSARY = (
     (
         "Balanced accuracy",
-        "the mean over classes of the share of their images recognised, in %. Chance is 100 divided by the "
-        "number of classes.",
+        "the mean over classes of the share of images that are classified correctly, in %. Chance is 100 divided "
+        "by the number of classes.",
     ),
     (
         "AUROC",
-        "how often an image of a class gets a higher probability for it than an image of another class; mean "
-        "over classes, 0.5 is chance, 1 is best.",
+        "how often an image of a class gets a higher probability of that class than an image of another class, as "
+        "a mean over classes; 0.5 is chance, 1 is best.",
     ),
     ("Brier", "squared distance of the probabilities from the truth; 0 is best, 2 is worst."),
     (
         "ECE",
-        "expected calibration error: the gap between the probability promised and how often it was right, "
-        "over the queries of all episodes together; 0 is best, 1 is worst.",
+        "expected calibration error: the mean gap between the predicted probability and the share of correct "
+        "predictions, over the queries of all episodes; 0 is best, 1 is worst.",
     ),
     (
         "Interval for new patients",
         "where the number would lie with other patients: 95 % bootstrap of patients, crossed with episodes. "
-        "“Better” and “worse” are read from this one. In a mean over tasks the tasks are resampled too, so "
-        "it speaks of new tasks and new patients.",
+        "“Better” and “worse” are based on this interval. For a mean over tasks, the tasks are resampled, too, so "
+        "the interval covers new tasks and new patients.",
     ),
     (
         "Interval over episodes",
@@ -39,15 +39,16 @@ READING = (
     ),
     (
         "Difference",
-        "in balanced accuracy to the baseline on the same episodes, in percentage points. Intervals are not "
-        "corrected for how many there are: of twenty true ties, about one will look decided.",
+        "in balanced accuracy from the baseline on the same episodes, in percentage points. Intervals are not "
+        "corrected for multiple comparisons: of twenty comparisons without a true difference, about one will look "
+        "decided.",
     ),
 )
 
 
 @dataclass(frozen=True)
 class Column:
-    """One number of the table: its title, the field of a row it is read from, and how it is written."""
+    """A column of the table: its title, the field of a row, and the function that formats the value."""
 
     title: str
     field: str
@@ -55,17 +56,17 @@ class Column:
 
 
 def percent(value: float) -> str:
-    """A share in per cent, one decimal."""
+    """Format a share in per cent with one decimal."""
     return f"{100 * value:z.1f}"
 
 
 def points(value: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
+    """Format a difference of shares in percentage points with its sign."""
     return f"{100 * value:+z.1f}"
 
 
 def decimal(value: float) -> str:
-    """A number with three decimals."""
+    """Format a number with three decimals."""
     return f"{value:z.3f}"
 
 
@@ -78,49 +79,49 @@ COLUMNS = (
 
 
 def write_interval(interval: tuple[float, float], write: Callable[[float], str]) -> str:
-    """An interval such as `68.1 to 80.2`."""
+    """Format an interval, for example `68.1 to 80.2`."""
     return f"{write(interval[0])} to {write(interval[1])}"
 
 
 def write_value(estimate: Estimate | None, write: Callable[[float], str]) -> str:
-    """A number without its intervals, or a dash where it is undefined."""
+    """Format a number without its intervals, or a dash if it is undefined."""
     return "–" if estimate is None else write(estimate.value)
 
 
 def write_estimate(estimate: Estimate | None, write: Callable[[float], str]) -> str:
-    """A number with its interval for new patients, or a dash where it is undefined."""
+    """Format a number with its interval for new patients, or a dash if it is undefined."""
     if estimate is None:
         return "–"
     return f"{write(estimate.value)} ({write_interval(estimate.new_patients, write)})"
 
 
 def write_difference(comparison: Comparison | None) -> str:
-    """A difference with its interval and what it shows; the baseline itself has none."""
+    """Format a difference with its interval and verdict, or "baseline" if there is none."""
     if comparison is None:
         return "baseline"
     return f"{write_estimate(comparison, points)} {MARKS[comparison.verdict]}"
 
 
 def name_task(row: Score | MeanScore) -> str:
-    """The task of a row, or over how many tasks it is a mean."""
+    """Return the task of a row, or the number of tasks of a mean."""
     return row.task if isinstance(row, Score) else f"mean over {row.tasks} tasks"
 
 
 def name_shots(*shots: int) -> str:
-    """Such as `1 shot` or `1, 5 and 10 shots`."""
+    """Format numbers of shots, for example `1 shot` or `1, 5 and 10 shots`."""
     *first, last = map(str, shots)
     numbers = f"{', '.join(first)} and {last}" if first else last
     return f"{numbers} {'shot' if shots == (1,) else 'shots'}"
 
 
 def headline(results: Results) -> str:
-    """Which learners beat the baseline or do worse, and in how many of the comparisons, task by task."""
+    """Return which learners are better or worse than the baseline, and in how many comparisons."""
     found: dict[str, list[str]] = {}
     for row in results.rows:
         if row.difference is not None:
             found.setdefault(row.learner, []).append(row.difference.verdict)
     if not found:
-        return f"Only {results.baseline} was evaluated: there is nothing to compare."
+        return f"Only {results.baseline} was evaluated, so there is nothing to compare."
     better, worse = (
         ", ".join(
             f"{learner} in {verdicts.count(verdict)} of {len(verdicts)} comparisons"
@@ -134,7 +135,7 @@ def headline(results: Results) -> str:
 
 
 def findings(results: Results) -> list[str]:
-    """What the numbers allow to say of each learner against the baseline: over tasks, then task by task."""
+    """Return sentences that compare each learner with the baseline, over tasks and then task by task."""
     learners = list(dict.fromkeys(row.learner for row in results.rows))
     cases = [(learner, verdict) for learner in learners for verdict in CLAIMS]
     over_tasks = [
@@ -143,15 +144,18 @@ def findings(results: Results) -> list[str]:
         for tasks, numbers in _mean_differences(results.means, learner, verdict).items()
     ]
     by_task = [
-        f"{learner} {CLAIMS[verdict]} {results.baseline} for new patients of {places}."
+        f"{learner} {CLAIMS[verdict]} {results.baseline} for new patients of {tasks_and_shots}."
         for learner, verdict in cases
-        if (places := _places(results.rows, learner, verdict))
+        if (tasks_and_shots := _tasks_and_shots(results.rows, learner, verdict))
     ]
     return over_tasks + by_task
 
 
 def _mean_differences(means: list[MeanScore], learner: str, verdict: str) -> dict[str, str]:
-    """By number of tasks, the differences that got `verdict`: `+3.4 points (+0.5 to +6.3) with 5 shots`."""
+    """Return the differences with this verdict for each number of tasks.
+
+    Example: `{"2 tasks": "+3.4 points (+0.5 to +6.3) with 5 shots"}`.
+    """
     numbers: dict[str, list[str]] = {}
     for row in means:
         if row.learner == learner and row.difference is not None and row.difference.verdict == verdict:
@@ -161,8 +165,8 @@ def _mean_differences(means: list[MeanScore], learner: str, verdict: str) -> dic
     return {tasks: "; ".join(written) for tasks, written in numbers.items()}
 
 
-def _places(rows: list[Score], learner: str, verdict: str) -> str:
-    """The tasks and shots where a learner got `verdict`, such as `chest (1 and 5 shots), skin (5 shots)`."""
+def _tasks_and_shots(rows: list[Score], learner: str, verdict: str) -> str:
+    """Return the tasks and shots with this verdict, for example `chest (1 and 5 shots), skin (5 shots)`."""
     shots: dict[str, list[int]] = {}
     for row in rows:
         if row.learner == learner and row.difference is not None and row.difference.verdict == verdict:

@@ -1,4 +1,4 @@
-"""Between what `auto` chooses: learners, each on the features of one encoder or on those of all."""
+"""The learners that `auto` chooses between, each on the features of one encoder or on those of all."""
 
 from dataclasses import dataclass, replace
 
@@ -7,12 +7,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from medshot.encoders import EncodedBagInput, EncodedInput, called, encoders_of
 from medshot.imaging import FeatureInput, InputSpec
 from medshot.learners import Adapted, Learner, create
 from medshot.learners.seeding import Randomness
 from medshot.learners.shipped import with_shipped_weights
-from medshot.networks.bag_network import BagInput
 from medshot.tasks import Support
 
 SENTENCES = {
@@ -26,13 +24,13 @@ LAST = "the last features of "
 
 @dataclass(frozen=True)
 class View:
-    """Some of the features that `auto` is given, or images whole.
+    """Some of the features that `auto` takes, or whole images.
 
     Args:
-        name: the encoders that features come from, joined by "+"; otherwise what is taken of images.
+        name: the encoders of the features, joined by "+", or a description of other inputs.
         input_spec: what a learner of them takes.
-        columns: which features they are; all where it is left out.
-        scale: what they are multiplied by, so that one encoder alone has the norm that it has by itself.
+        columns: the columns of these features; empty for all.
+        scale: the factor that gives the features of one encoder the norm that they have without the others.
     """
 
     name: str
@@ -41,21 +39,21 @@ class View:
     scale: float = 1.0
 
     def of(self, images: Tensor) -> Tensor:
-        """The view's part of images as `auto` gets them, `(images, ...)`."""
+        """Return the view's part of images as `auto` takes them, `(images, ...)`."""
         return self.scale * images[:, list(self.columns)] if self.columns else images
 
     def support(self, support: Support) -> Support:
-        """The same support with the view's part of its images."""
+        """Return the support with the view's part of its images."""
         return replace(support, images=self.of(support.images))
 
 
 class Candidate(Learner):
-    """One learner on one view: a learner of all that `auto` is given.
+    """One learner on one view, as a learner that takes the same input as `auto`.
 
     Args:
         input_spec: what `auto` takes of each image.
-        view: what the learner sees of that.
-        learner: needs no more meta-training.
+        view: the part of it that the learner takes.
+        learner: needs no further meta-training.
     """
 
     name = "candidate"
@@ -70,30 +68,30 @@ class Candidate(Learner):
 
     @property
     def key(self) -> tuple[str, str]:
-        """The learner's name and the view's, by which outcomes know it."""
+        """Return the learner's name and the view's, as in the outcomes."""
         return self.learner.name, self.view.name
 
     def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
-        """What the learner draws."""
+        """Sample what is random in the learner."""
         return self.learner.sample_randomness(self.view.support(support), generator)
 
     def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
-        """The learner, adapted to what it sees."""
+        """Adapt the learner to its view."""
         viewed = self.view.support(support)
         return self.learner.adapt_one(replace(viewed, images=self.learner.embed(viewed.images)), randomness)
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
-        """The learner's logits."""
+        """Return the learner's logits."""
         return self.learner.predict_one(adapted, self.learner.embed(self.view.of(images)))
 
 
 def candidates_of(input_spec: InputSpec) -> list[Candidate]:
-    """Every candidate for what `auto` takes of images.
+    """Return every candidate for what `auto` takes of images.
 
-    Of features each view by depth-ridge; all of them by even-ridge too, and the last features of every encoder by
-    logistic regression. Of anything else logistic regression and a linear support vector machine.
+    For features: depth-ridge on each view, even-ridge on all of them, and logistic regression on the last features of
+    every encoder. For other inputs: logistic regression and a linear support vector machine.
     """
-    if not isinstance(input_spec, FeatureInput) or isinstance(input_spec, BagInput):
+    if input_spec.is_grid or input_spec.is_bag:
         (view,) = views_of(input_spec)
         return [Candidate(input_spec, view, create(name, input_spec=view.input_spec)) for name in ("logistic", "svm")]
     views = views_of(input_spec)
@@ -106,46 +104,39 @@ def candidates_of(input_spec: InputSpec) -> list[Candidate]:
 
 
 def views_of(input_spec: InputSpec) -> list[View]:
-    """Each encoder alone, then all together; one view where there is one encoder or none."""
-    match input_spec:
-        case EncodedInput(encoder=encoder, blocks=blocks):
-            names = called(encoder)
-            whole = View("+".join(names), FeatureInput(blocks))
-            if len(names) == 1:
-                return [whole]
-            owners, _ = _origins(input_spec)
-            return [*(_part(input_spec, name, owners == number) for number, name in enumerate(names)), whole]
-        case EncodedBagInput(encoder=encoder):
-            return [View(f"bags of {'+'.join(called(encoder))}", input_spec)]
-        case BagInput():
-            return [View("bags", input_spec)]
-        case FeatureInput(blocks=blocks):
-            return [View("features", FeatureInput(blocks))]
-        case _:
-            return [View("voxels" if len(input_spec.dimensions) == 4 else "pixels", input_spec)]
+    """Return a view of each encoder, then one of all together; a single view for one encoder or none."""
+    names = input_spec.encoder_names()
+    if input_spec.is_grid or input_spec.is_bag:
+        return [View(input_spec.describe(), input_spec)]
+    whole = View("+".join(names) or input_spec.describe(), FeatureInput(input_spec.blocks))
+    if len(names) < 2:
+        return [whole]
+    owners, _ = _origins(input_spec)
+    return [*(_part(input_spec, name, owners == number) for number, name in enumerate(names)), whole]
 
 
-def last_view(input_spec: FeatureInput) -> View:
-    """What is usually called an encoder's features: the first block, which comes last in the network, of every encoder.
+def last_view(input_spec: InputSpec) -> View:
+    """Return what is usually called an encoder's features: the first block, which is computed last, of every encoder.
 
-    All features where no encoder has several depths, or none is known.
+    All features if they come from no encoder.
     """
-    if not isinstance(input_spec, EncodedInput):
+    names = input_spec.encoder_names()
+    if not names:
         return views_of(input_spec)[-1]
     _, places = _origins(input_spec)
-    return _part(input_spec, f"{LAST}{'+'.join(called(input_spec.encoder))}", places == 0)
+    return _part(input_spec, f"{LAST}{'+'.join(names)}", places == 0)
 
 
-def _origins(input_spec: EncodedInput) -> tuple[Int[np.ndarray, " blocks"], Int[np.ndarray, " blocks"]]:
-    """Of each block the encoder and the place in it; pictures stand side by side, and of each all encoders."""
-    depths = [len(encoder.blocks) for encoder in encoders_of(input_spec.encoder)]
+def _origins(input_spec: InputSpec) -> tuple[Int[np.ndarray, " blocks"], Int[np.ndarray, " blocks"]]:
+    """Return for each block its encoder and its place in that encoder; both repeat for every picture of an image."""
+    depths = input_spec.encoder_depths()
     owners = np.repeat(np.arange(len(depths)), depths)
     places = np.concatenate([np.arange(count) for count in depths])
     return np.resize(owners, len(input_spec.blocks)), np.resize(places, len(input_spec.blocks))
 
 
-def _part(input_spec: EncodedInput, name: str, chosen: Bool[np.ndarray, " blocks"]) -> View:
-    """Some blocks, as long together as all of them are."""
+def _part(input_spec: InputSpec, name: str, chosen: Bool[np.ndarray, " blocks"]) -> View:
+    """Return a view of some blocks, scaled to the norm of all."""
     sizes = np.array(input_spec.blocks)
     columns = tuple(np.flatnonzero(np.repeat(chosen, sizes)).tolist())
     blocks = tuple(sizes[chosen].tolist())

@@ -1,4 +1,4 @@
-"""What past evaluations found: one row for each learner on each task, shipped ones and the user's own."""
+"""Outcomes of past evaluations, one row per learner and task: those that medshot ships and the user's own."""
 
 import json
 import os
@@ -16,25 +16,25 @@ from medshot.tasks import MARKS, Task, marks_of
 
 MANY = 10**6
 LARGEST = 64 * 2**20
-"""Bytes of a file of outcomes: a quarter of a million rows."""
+"""Most bytes of an outcome file: a quarter of a million rows."""
 SHIPPED = Path(__file__).with_name("outcomes.jsonl")
 
 
 class Outcome(BaseModel):
-    """How well one learner did on one task with one number of labels.
+    """The result of one learner on one task with one number of labels.
 
     Attributes:
-        source: the data set.
-        task: the task.
-        learner: its name.
-        takes: what it took of the images: encoders joined by "+".
+        source: name of the data set.
+        task: name of the task.
+        learner: name of the learner.
+        takes: its input: encoders joined by "+", or pixels.
         shots: labelled patients per class.
         ways: number of classes.
-        spread: mean over the supports of `traits.spread`.
-        loss: mean cross-entropy on queries as a share of that of guessing.
+        spread: mean over the supports of `SupportFeatures.spread`.
+        loss: mean cross-entropy on queries, as a share of the cross-entropy of guessing.
         accuracy: mean balanced accuracy.
         episodes: how many supports were drawn.
-        images: marks of the task's images, by which it is known under another name.
+        images: marks of the task's images, which identify it under another name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,7 +53,7 @@ class Outcome(BaseModel):
 
 
 def known_outcomes() -> tuple[Outcome, ...]:
-    """Those that come with medshot, and then the user's own.
+    """Return the outcomes that medshot ships, followed by the user's own.
 
     Raises:
         StorageError: the user's file is damaged.
@@ -62,14 +62,14 @@ def known_outcomes() -> tuple[Outcome, ...]:
 
 
 def without(outcomes: Sequence[Outcome], tasks: Sequence[Task]) -> tuple[Outcome, ...]:
-    """Those of other data sets than the tasks', whatever these are called."""
+    """Remove the outcomes of the tasks' data sets, which are recognised by name or by their images."""
     sources = {task.source for task in tasks}
     marks = {mark for task in tasks for mark in marks_of(task)}
     return tuple(each for each in outcomes if each.source not in sources and not marks.intersection(each.images))
 
 
 def users_outcomes() -> tuple[Outcome, ...]:
-    """Those of the user's own evaluations.
+    """Return the outcomes of the user's own evaluations.
 
     Raises:
         StorageError: the file is damaged.
@@ -78,8 +78,8 @@ def users_outcomes() -> tuple[Outcome, ...]:
     return _read(path, path.stat().st_mtime_ns) if path.is_file() else ()
 
 
-def remember(outcomes: Sequence[Outcome]) -> None:
-    """Add to the user's own.
+def record_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Append outcomes to the user's file.
 
     Raises:
         StorageError: the file is damaged or cannot be written.
@@ -99,7 +99,7 @@ def remember(outcomes: Sequence[Outcome]) -> None:
 
 
 def users_file() -> Path:
-    """$MEDSHOT_OUTCOMES, or a file in the user's data folder of this operating system."""
+    """Return $MEDSHOT_OUTCOMES, or a file in the user's data folder of this operating system."""
     chosen = os.environ.get("MEDSHOT_OUTCOMES")
     return Path(chosen) if chosen else platformdirs.user_data_path("medshot", appauthor=False) / "outcomes.jsonl"
 
@@ -111,4 +111,4 @@ def _read(path: Path, changed: int) -> tuple[Outcome, ...]:
             raise ValueError(f"more than {LARGEST} bytes")
         return tuple(Outcome(**json.loads(line)) for line in read_bytes(path).splitlines())
     except (ValueError, TypeError, RecursionError, OSError) as error:
-        raise StorageError(f"{path} is damaged; delete it to begin anew.") from error
+        raise StorageError(f"{path} is damaged; delete it to start a new one.") from error

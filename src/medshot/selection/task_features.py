@@ -1,4 +1,4 @@
-"""What few labelled images show of a task by themselves: how well a learner does on those that it was not shown."""
+"""Features of a task: how well a learner does in cross-validation on the few labelled images that there are."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from medshot.learners.run import evaluating
 from medshot.tasks import Episode, Task, collate, draw_folds
 
 SCORED, MOST_REPEATS = 24, 4
-"""Cross-validation is repeated until that many patients per class were scored, at most that often."""
+"""Cross-validation is repeated until `SCORED` patients per class were scored, at most `MOST_REPEATS` times."""
 FEWEST = 2
 SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
-class Signs:
-    """What a support shows.
+class TaskFeatures:
+    """What cross-validation on a labelled support measures.
 
     Args:
         ways: number of classes.
-        shots: labelled patients per class, those of the rarest class.
+        shots: labelled patients of the rarest class.
         accuracy: balanced accuracy in cross-validation over the patients.
-        loss: cross-entropy there in units of that of guessing, log(ways), every class counting alike.
-        accuracy_of_half: the same, adapting on half as many patients per class.
-        loss_of_half: likewise.
+        loss: cross-entropy there, as a share of that of guessing, log(ways); classes weigh equally.
+        accuracy_of_half: balanced accuracy if the learner adapts to half as many patients per class.
+        loss_of_half: the loss if the learner adapts to half as many patients per class.
     """
 
     ways: int
@@ -41,11 +41,11 @@ class Signs:
     loss_of_half: float
 
 
-def signs_of(task: Task, learner: Learner, rng: np.random.Generator) -> Signs:
-    """Cross-validate the learner on a labelled task, several times over.
+def task_features(task: Task, learner: Learner, rng: np.random.Generator) -> TaskFeatures:
+    """Cross-validate the learner on a labelled task, repeatedly.
 
-    As many patients of each class as the rarest has are drawn each time, one image each, so that the number of shots
-    means the same here as in past learning curves.
+    Each repeat draws as many patients of every class as the rarest class has, and one image of each, so that the number
+    of shots has the same meaning as in past learning curves.
 
     Raises:
         TooFewPatients: a class has fewer than two patients.
@@ -60,39 +60,39 @@ def signs_of(task: Task, learner: Learner, rng: np.random.Generator) -> Signs:
     accuracy, loss = cross_validated(task, learner, shots - 1, 1, rng)
     half = max(shots // 2, 1)
     accuracy_of_half, loss_of_half = cross_validated(task, learner, half, shots - half, rng)
-    return Signs(len(task.classes), shots, accuracy, loss, accuracy_of_half, loss_of_half)
+    return TaskFeatures(len(task.classes), shots, accuracy, loss, accuracy_of_half, loss_of_half)
 
 
 def cross_validated(
     task: Task, learner: Learner, shots: int, queries: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Balanced accuracy and relative cross-entropy over the folds of `draw_folds`, mean over repeats."""
+    """Return balanced accuracy and relative cross-entropy over the folds of `draw_folds`, averaged over repeats."""
     found = []
     for _ in range(min(max(SCORED // (shots + queries), 1), MOST_REPEATS)):
-        probabilities, labels = pooled(learner, draw_folds(task, shots=shots, queries=queries, rng=rng))
+        probabilities, labels = pooled_predictions(learner, draw_folds(task, shots=shots, queries=queries, rng=rng))
         found.append((_balanced_accuracy(probabilities, labels), _relative_loss(probabilities, labels)))
     accuracy, loss = np.mean(found, axis=0).tolist()
     return accuracy, loss
 
 
-def pooled(
+def pooled_predictions(
     learner: Learner, episodes: Sequence[Episode]
 ) -> tuple[Float[np.ndarray, "queries classes"], Int[np.ndarray, " queries"]]:
-    """What the learner says of the queries of all episodes, and the truth; columns in the order of the task."""
+    """Return the probabilities of the queries of all episodes, in the order of the task's classes, and the labels."""
     batch = collate(episodes, learner.input_spec)
     with evaluating(learner), torch.no_grad():
-        said = learner.adapt(batch.support).probabilities(batch.query.images, batch.query.weights)
+        predictions = learner.adapt(batch.support).probabilities(batch.query.images, batch.query.weights)
     order = [np.argsort(episode.classes) for episode in episodes]
     probabilities = [
-        of_one[: len(episode.query)].double().numpy()[:, columns]
-        for of_one, episode, columns in zip(said.cpu(), episodes, order, strict=True)
+        of_episode[: len(episode.query)].double().numpy()[:, columns]
+        for of_episode, episode, columns in zip(predictions.cpu(), episodes, order, strict=True)
     ]
     labels = [np.argsort(columns)[episode.query_labels] for columns, episode in zip(order, episodes, strict=True)]
     return np.concatenate(probabilities), np.concatenate(labels)
 
 
 def _balanced_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    with warnings.catch_warnings():  # patients of several classes may leave a class without a query
+    with warnings.catch_warnings():  # a class may have no query if patients have several classes
         warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
         return float(balanced_accuracy_score(labels, probabilities.argmax(1)))
 

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from pydantic import BaseModel, ConfigDict
 
+from medshot.encoders import reader_of
 from medshot.imaging import InputSpec
 from medshot.tasks.task import Task
 
@@ -44,7 +45,8 @@ def training_images(tasks: Sequence[Task], shape: InputSpec) -> dict[str, UInt8[
     perceptual fingerprint that `shape` takes of it.
     """
     hashes = [bytes.fromhex(digest) for task in tasks for of_one in task.hashes_of_each() for digest in of_one]
-    prints = [shape.fingerprints(task.images)[task.rows] for task in tasks]
+    reader = reader_of(shape)
+    prints = [reader.fingerprints(task.images)[task.rows] for task in tasks]
     return {
         "hashes": np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1),
         "fingerprints": np.concatenate(prints),

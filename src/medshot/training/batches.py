@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from medshot.encoders import EncodedBagInput
 from medshot.errors import InputError, TooFewPatients
-from medshot.imaging import Augmentation, GridInput, InputSpec, augment
+from medshot.imaging import Augmentation, InputSpec, augment
 from medshot.tasks import Episode, Episodes, Task, collate, draw_episode, draw_folds, random_variant
 
 ATTEMPTS = 50
@@ -140,10 +139,10 @@ def to_tensors(
     """
     batch = collate(episodes, input_spec, device)
     generator = torch.Generator(device).manual_seed(seed)
-    if augmentation is not None and isinstance(input_spec, EncodedBagInput):
-        return replace(batch, images=input_spec.dropped(batch.images, generator))
-    if augmentation is None or not isinstance(input_spec, GridInput):
+    if augmentation is None:
         return batch
+    if not input_spec.is_grid:
+        return replace(batch, images=input_spec.drop_images(batch.images, generator))
     mirrored = torch.zeros(len(batch.images), dtype=torch.bool)
     for side in (batch.support_side, batch.query_side):
         for rows, weights, episode in zip(side.rows.cpu(), side.weights.cpu(), episodes, strict=True):

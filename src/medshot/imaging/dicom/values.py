@@ -11,7 +11,7 @@ from medshot.imaging.dicom.header import Unsuitable, first_item, number
 
 Pixels = Num[np.ndarray, "frames rows columns *colours"]
 
-QUANTITIES = ("CT", "PT", "NM", "RTDOSE")  # whose numbers mean something, whichever way they are shown
+FEATURES = ("CT", "PT", "NM", "RTDOSE")  # whose numbers mean something, whichever way they are shown
 
 
 def rescale(dataset: Dataset, modality: str, assumed: list[str]) -> tuple[float, float]:
@@ -143,7 +143,7 @@ def to_values(stored: Pixels, dataset: Dataset, modality: str, assumed: list[str
         raise Unsuitable("holds values that are not finite numbers; replace the file")
     if dataset.get("PhotometricInterpretation") != "MONOCHROME1":
         return values, None
-    if modality in QUANTITIES:
+    if modality in FEATURES:
         assumed.append(f"MONOCHROME1 was not applied: in {modality} the values themselves count.")
         return values, None
     assumed.append("MONOCHROME1 was inverted, so that greater is brighter.")

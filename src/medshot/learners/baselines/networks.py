@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from medshot.imaging import GridInput, InputSpec
+from medshot.imaging import InputSpec
 from medshot.learners.base import Adapted
 from medshot.learners.features import mean_feature, new_head
 from medshot.learners.gradient.base import CENTRE, Adam, GradientLearner, Parameters, inner_loop
@@ -89,7 +89,7 @@ class FinetuneLast(Finetune):
     def adapting(self) -> Parameters:
         """Return the parameters of the network's last block."""
         named = super().adapting()
-        last = list(named)[-1].rsplit(".", 2 if isinstance(self.input_spec, GridInput) else 1)[0]
+        last = list(named)[-1].rsplit(".", 2 if self.input_spec.is_grid else 1)[0]
         return {name: value for name, value in named.items() if name.startswith(f"{last}.")}
 
 

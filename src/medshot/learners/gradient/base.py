@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
 from medshot.errors import InputError
-from medshot.imaging import GridInput, InputSpec
+from medshot.imaging import InputSpec
 from medshot.learners.base import Adapted
 from medshot.learners.features import (
     BIAS,
@@ -174,7 +174,7 @@ def first_rates(adapting: Iterable[str], input_spec: InputSpec, learning_rate: f
     """
     if not 0 < learning_rate < math.inf:
         raise InputError(f"learning_rate is {learning_rate}; give a finite number above 0.")
-    factor = ON_PIXELS if isinstance(input_spec, GridInput) else ON_FEATURES
+    factor = ON_PIXELS if input_spec.is_grid else ON_FEATURES
     return dict.fromkeys(adapting, learning_rate) | dict.fromkeys(HEAD, factor * learning_rate)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import grad, vjp
 
 from medshot.errors import InputError
-from medshot.imaging import GridInput, InputSpec
+from medshot.imaging import InputSpec
 from medshot.learners.base import Adapted
 from medshot.learners.gradient.base import HEAD, GradientLearner, Parameters, inner_loop, key, learned_logarithms
 from medshot.learners.seeding import Randomness
@@ -169,7 +169,7 @@ class Imaml(GradientLearner):
                 "number above 0."
             )
         self.solver_steps, self.regularisation = solver_steps, regularisation
-        of_network, of_head = ON_PIXELS if isinstance(input_spec, GridInput) else ON_FEATURES
+        of_network, of_head = ON_PIXELS if input_spec.is_grid else ON_FEATURES
         strengths = dict.fromkeys(self.adapting(), of_network) | dict.fromkeys(HEAD, of_head)
         self.log_strengths = learned_logarithms({name: regularisation * value for name, value in strengths.items()})
 

@@ -1,4 +1,4 @@
-"""Images without labels as strategies see them: one of each patient, in an order that file names do not decide."""
+"""The pool of unlabelled candidates, one image per patient, and their acquisition features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
+from medshot.encoders import reader_of
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages, FileImages, SeveralImages
 from medshot.learners import FewShotClassifier
@@ -14,7 +15,7 @@ from medshot.learners.features import flatten_features
 from medshot.tasks.sampler import unnamed_patients
 
 CANDIDATES = 5000
-"""Patients that are looked at; of more, so many are drawn, since similarities take memory by their square."""
+"""Most patients in a pool; a random sample is drawn from more, because similarities need quadratic memory."""
 BATCH = 256
 PIXELS = 16
 
@@ -26,8 +27,8 @@ class Pool:
     """Candidates for labelling.
 
     Args:
-        features: of each image, of norm 1 about the mean of the pool; see `standardised`.
-        probabilities: of each class, as the model gives them.
+        features: of each image, minus the mean of the pool and scaled to norm 1; see `standardised`.
+        probabilities: the model's class probabilities.
     """
 
     features: Float[np.ndarray, "images features"]
@@ -38,30 +39,30 @@ class Pool:
 
 
 def standardised(vectors: Float[np.ndarray, "images features"]) -> Float[np.ndarray, "images features"]:
-    """Vectors about their mean and brought to norm 1, so that an inner product says how alike two images are here."""
+    """Subtract the mean of the vectors and scale each to norm 1, so that an inner product is a similarity."""
     centred = vectors - vectors.mean(0)
     return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
 
 
 def pool_of(
-    classifier: FewShotClassifier, images: Images, patients: Sequence[str] | None, seed: int
+    classifier: FewShotClassifier, images: Images, patients: Sequence[str] | np.ndarray | None, seed: int
 ) -> tuple[Pool, Int[np.ndarray, " candidates"]]:
-    """The candidates among these images, and the row of each.
+    """Return the candidates among these images, and the row of each.
 
-    Of a patient's images the one nearest to their mean is the candidate. Copies of one image are one image. Neither the
-    order of the images nor their names change which images are candidates, or in which order they stand.
+    The candidate of a patient is the image nearest to the mean of the patient's images. Copies of an image count once.
+    The order and the names of the images change neither the candidates nor their order.
 
     Args:
         classifier: the model.
-        images: without labels.
-        patients: the patient of each image; `unnamed_patients` where they are left out.
-        seed: decides the draw from more than `CANDIDATES` patients.
+        images: unlabelled images.
+        patients: the patient of each image; `unnamed_patients` by default.
+        seed: of the draw if there are more than `CANDIDATES` patients.
 
     Raises:
         InputError: an image cannot be read, the model does not take such images, or the lengths differ.
     """
     rows = np.unique(images.hashes(), return_index=True)[1]
-    who = np.asarray(patients or unnamed_patients(images))
+    who = np.asarray(unnamed_patients(images) if patients is None else patients)
     if len(who) != len(images):
         raise InputError(f"patients has {len(who)} entries for {len(images)} images; give one for each.")
     rows = rows[_of_some(who[rows], seed)]
@@ -72,23 +73,23 @@ def pool_of(
 
 
 def _of_some(who: np.ndarray, seed: int) -> Int[np.ndarray, " kept"]:
-    """The places of all images, or of those of `CANDIDATES` patients drawn at random."""
+    """Return the positions of all images, or of the images of `CANDIDATES` random patients."""
     _, first, codes = np.unique(who, return_index=True, return_inverse=True)
     if len(first) <= CANDIDATES:
         return np.arange(len(who))
-    by_content = np.argsort(first)  # names of patients that medshot gives depend on the order of files
+    by_content = np.argsort(first)  # generated patient names depend on the order of files
     drawn = np.random.default_rng(seed).choice(by_content, CANDIDATES, replace=False)
     return np.flatnonzero(np.isin(codes, drawn))
 
 
 def _vectors(classifier: FewShotClassifier, images: Images) -> Float[np.ndarray, "images features"]:
-    input_spec = classifier.learner_.input_spec
+    reader = reader_of(classifier.learner_.input_spec)
     batches = np.split(np.arange(len(images)), range(BATCH, len(images), BATCH))
-    return np.concatenate([flatten_features(input_spec.read(images, rows), PIXELS).numpy() for rows in batches])
+    return np.concatenate([flatten_features(reader.read(images, rows), PIXELS).numpy() for rows in batches])
 
 
 def _nearest_to_mean(vectors: Float[np.ndarray, "images features"], who: np.ndarray) -> Int[np.ndarray, " patients"]:
-    """The place of one image of each patient, in the order of the images."""
+    """Return the position of one image of each patient, in the order of the images."""
     codes = np.unique(who, return_inverse=True)[1]
     by_patient = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
     return np.sort([of_one[_nearest(vectors[of_one])] for of_one in by_patient])
@@ -98,23 +99,23 @@ def _nearest(vectors: Float[np.ndarray, "images features"]) -> int:
     return int(np.linalg.norm(vectors - vectors.mean(0), axis=1).round(6).argmin())
 
 
-QUANTITIES = ("uncertainty", "typicality", "rarity", "coverage", "distance", "unchosen")
+FEATURES = ("uncertainty", "typicality", "rarity", "coverage", "distance", "unchosen")
 NEIGHBOURS = 20
 
 
-class Quantities:
-    """Each quantity of each candidate, as the share of the pool that has less of it, 0 to 1.
+class AcquisitionFeatures:
+    """Acquisition features of every candidate, each as its rank in the pool from 0 to 1.
 
     ===========  ====================================================================================================
-    uncertainty  how small the gap is between the two most probable classes
+    uncertainty  how small the gap between the two most probable classes is
     typicality   mean similarity to the 20 most similar images of the pool
-    rarity       how rare the class that the model gives is among those that it gives to the pool
-    coverage     how much nearer the pool comes to the chosen ones if it is chosen (MaxHerding's objective)
-    distance     how unlike the nearest chosen one it is; 0.5 while none is chosen
-    unchosen     how rare the class that the model gives is among those that it gives to the chosen; 0.5 at first
+    rarity       how rare the predicted class is among the predictions for the pool
+    coverage     how much nearer the pool comes to the chosen images if it is chosen (the objective of MaxHerding)
+    distance     dissimilarity to the nearest chosen image; 0.5 while none is chosen
+    unchosen     how rare the predicted class is among the predictions for the chosen; 0.5 while none is chosen
     ===========  ====================================================================================================
 
-    Shares make data sets alike whose probabilities and distances are not.
+    Ranks make data sets comparable whose probabilities and distances have other scales.
 
     Args:
         pool: the candidates.
@@ -133,8 +134,8 @@ class Quantities:
             ]
         )
 
-    def __call__(self, chosen: Sequence[int] | Int[np.ndarray, " chosen"]) -> Float[np.ndarray, "images quantities"]:
-        """The quantities in the order of `QUANTITIES`, given what was chosen before; those chosen have some too."""
+    def __call__(self, chosen: Sequence[int] | Int[np.ndarray, " chosen"]) -> Float[np.ndarray, "images features"]:
+        """Return the features in the order of `FEATURES`, given the chosen candidates; these have features too."""
         if len(chosen) == 0:
             even = np.full(len(self.pool), 0.5)
             return np.stack([*self._alone, shares(self.similarities.mean(1)), even, even], axis=1)
@@ -145,15 +146,15 @@ class Quantities:
 
 
 def margins(probabilities: Float[np.ndarray, "images classes"]) -> Float[np.ndarray, " images"]:
-    """The gap between the two most probable classes."""
+    """Return the gap between the two most probable classes."""
     ordered = np.sort(probabilities, axis=1)
     return ordered[:, -1] - ordered[:, -2]
 
 
 def shares(values: Float[np.ndarray, " images"]) -> Float[np.ndarray, " images"]:
-    """The share of the others that have less, ties counted by half; 0.5 where there are no others.
+    """Return the share of the others that have less, ties counted by half; 0.5 if there are no others.
 
-    Differences that are nothing but rounding are none.
+    Values are rounded first, so that rounding errors count as ties.
     """
     rounded = values.round(9)
     return (rankdata(rounded) - 1) / (len(values) - 1) if len(values) > 1 else np.full(1, 0.5)

@@ -1,4 +1,4 @@
-"""From a model and images without labels to a ranking with reasons."""
+"""Suggest which images to label next, with a reason for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,47 +8,47 @@ from jaxtyping import Float, Int
 
 from medshot.errors import InputError
 from medshot.learners import FewShotClassifier
-from medshot.selection.active_learning.pool import QUANTITIES, Images, Pool, Quantities, pool_of
+from medshot.selection.active_learning.pool import FEATURES, AcquisitionFeatures, Images, Pool, pool_of
 from medshot.selection.active_learning.strategies import DEFAULT, STRATEGIES, shipped
 
 PLAIN = {
-    "clue": "stands for a group of alike images on which the model is unsure: {first} or {second}",
-    "typical": "the most typical of a group of alike images",
-    "coverage": "stands for many images of the folder that none above it stands for",
+    "clue": "represents a group of similar images of which the model is unsure: {first} or {second}",
+    "typical": "the most typical of a group of similar images",
+    "coverage": "represents many images of the folder that none above it represents",
     "random": "drawn at random",
 }
-UNSURE = "the model hardly tells {first} ({p:.0%}) from {second} ({q:.0%}) here"
+UNSURE = "the model is unsure between {first} ({p:.0%}) and {second} ({q:.0%})"
 MORE = {
     "uncertainty": UNSURE,
     "typicality": "typical of many images of the folder",
     "rarity": "probably {first}, which is rare in the folder",
-    "coverage": "stands for many images of the folder that none above it stands for",
+    "coverage": "represents many images of the folder that none above it represents",
     "distance": "unlike every image above it",
-    "unchosen": "probably {first}, of which few stand above it",
+    "unchosen": "probably {first}, of which few are above it",
 }
 LESS = {
-    "uncertainty": "a clear case of {first} to the model",
+    "uncertainty": "a clear case of {first} for the model",
     "typicality": "unlike most images of the folder",
     "rarity": "probably {first}, which is common in the folder",
-    "coverage": "one of a kind that few images of the folder are of",
+    "coverage": "few images of the folder resemble it",
     "distance": "resembles an image above it",
-    "unchosen": "probably {first}, as several above it",
+    "unchosen": "probably {first}, like several above it",
 }
-"""Where a quantity speaks for an image by being great, and by being small."""
+"""The reason if a high (`MORE`) or a low (`LESS`) value of a feature raises the expected gain."""
 
 
 def reasons(strategy: str, pool: Pool, classes: Sequence[str], chosen: Int[np.ndarray, " count"]) -> list[str]:
-    """One clause for each chosen image.
+    """Return one clause for each chosen image.
 
     Args:
-        strategy: that chose.
-        pool: it chose from.
-        classes: their names.
-        chosen: their places in the pool, the first first.
+        strategy: the strategy that chose them.
+        pool: the pool.
+        classes: names of the classes.
+        chosen: positions in the pool, best first.
     """
     if strategy == "learned":
-        quantities, gains = Quantities(pool), shipped().vector
-        clauses = [_of_learned(quantities(chosen[:rank])[place] - 0.5, gains) for rank, place in enumerate(chosen)]
+        features, gains = AcquisitionFeatures(pool), shipped().vector
+        clauses = [_learned_reason(features(chosen[:rank])[place] - 0.5, gains) for rank, place in enumerate(chosen)]
     else:
         clauses = [PLAIN.get(strategy, UNSURE)] * len(chosen)
     return [
@@ -57,13 +57,13 @@ def reasons(strategy: str, pool: Pool, classes: Sequence[str], chosen: Int[np.nd
     ]
 
 
-def _of_learned(above_even: Float[np.ndarray, " quantities"], gains: Float[np.ndarray, " quantities"]) -> str:
-    """The clause of the quantity that adds most to the expected gain."""
+def _learned_reason(above_even: Float[np.ndarray, " features"], gains: Float[np.ndarray, " features"]) -> str:
+    """Return the clause of the feature that adds most to the expected gain."""
     added = above_even * gains
     best = int(added.argmax())
     if added[best] <= 0:
-        return "the best of those that are left"
-    return (MORE if above_even[best] > 0 else LESS)[QUANTITIES[best]]
+        return "the best of the remaining images"
+    return (MORE if above_even[best] > 0 else LESS)[FEATURES[best]]
 
 
 def _most_probable(probabilities: Float[np.ndarray, " classes"], classes: Sequence[str]) -> dict[str, str | float]:
@@ -81,8 +81,8 @@ class Suggestion:
     """An image to label.
 
     Args:
-        row: which of the images it is.
-        score: how much the strategy is for it; comparable within one strategy and pool only.
+        row: its row among the images.
+        score: of the strategy; comparable within one strategy and pool only.
         reason: one clause for people.
     """
 
@@ -94,26 +94,26 @@ class Suggestion:
 def suggest(
     classifier: FewShotClassifier,
     images: Images,
-    patients: Sequence[str] | None = None,
+    patients: Sequence[str] | np.ndarray | None = None,
     *,
     strategy: str = DEFAULT,
     count: int = 10,
     seed: int = 0,
 ) -> list[Suggestion]:
-    """The images to label next, the first first: at most one of each patient, and all patients where they are fewer.
+    """Return the images to label next, best first, at most one of each patient.
 
     Args:
         classifier: the model.
-        images: without labels.
-        patients: the patient of each image; copies and images with one DICOM PatientID are of one patient where they
-            are left out, and every other image is its own.
+        images: unlabelled images.
+        patients: the patient of each image. By default, copies and images with the same DICOM PatientID have the same
+            patient, and every other image has a patient of its own.
         strategy: a key of `STRATEGIES`.
-        count: how many, 1 or more.
-        seed: decides what the strategy draws at random.
+        count: how many, 1 or more; all patients if there are fewer.
+        seed: of the random draws of the strategy.
 
     Raises:
-        InputError: there is no such strategy, `count` is below 1, an image cannot be read, or the model does not take
-            such images.
+        InputError: the strategy does not exist, `count` is below 1, an image cannot be read, or the model does not
+            accept such images.
     """
     if strategy not in STRATEGIES:
         raise InputError(f"strategy is '{strategy}', but must be one of: {', '.join(STRATEGIES)}.")
@@ -121,8 +121,8 @@ def suggest(
         raise InputError(f"count is {count}, but must be 1 or more.")
     pool, rows = pool_of(classifier, images, patients, seed)
     chosen, scores = STRATEGIES[strategy].choose(pool, min(count, len(pool)), seed)
-    said = reasons(strategy, pool, [str(name) for name in classifier.classes_], chosen)
+    clauses = reasons(strategy, pool, [str(name) for name in classifier.classes_], chosen)
     return [
         Suggestion(int(rows[place]), float(score), reason)
-        for place, score, reason in zip(chosen, scores, said, strict=True)
+        for place, score, reason in zip(chosen, scores, clauses, strict=True)
     ]

@@ -87,7 +87,7 @@ def train_encoder_into(
     where = resolve_device(device)
     for task in tasks:
         ImageInput(channels=3, size=settings.size).prepare(task.images)
-    seen = training_images(tasks, ARCHITECTURE.shape)
+    seen = training_images(tasks, ARCHITECTURE.input_spec)
     start = imagenet_weights()
     network = Lite0(start)
     with torch.random.fork_rng(devices=[]):

@@ -17,9 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from medshot.encoders import ENCODERS, EncodedInput, embedding
-from medshot.encoders.embedding import Embeddings, EmbeddingStore
+from medshot.encoders.embedding import Embeddings, EmbeddingStore, normalised
 from medshot.encoders.encoder import Encoder
-from medshot.encoders.inputs import normalised
 from medshot.errors import InputError, StorageError
 from medshot.imaging import ArrayImages, FileImages, ImageInput, Vectors, cache
 
@@ -33,7 +32,7 @@ class Corners(nn.Module):
         return torch.cat([pixels.mean((2, 3)), pixels[:, 0, 8, 4:6]], dim=1) - 127
 
 
-CORNERS = Encoder(shape=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
+CORNERS = Encoder(input_spec=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
 
 
 @pytest.fixture(autouse=True)

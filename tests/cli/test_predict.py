@@ -1,4 +1,4 @@
-"""What `medshot predict` does with the files it is given."""
+"""`medshot predict`: how its files are read."""
 
 from command import medshot
 

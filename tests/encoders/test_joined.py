@@ -8,14 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from medshot.cli.making import input_shape
+from medshot.cli.loading import input_spec
 from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
 from medshot.encoders.encoder import Encoder
 from medshot.errors import InputError
 from medshot.evaluation import refuse_overlap
 from medshot.imaging import MISSING, ArrayImages, ImageInput, SeveralImages
 from medshot.learners import create
-from medshot.learners.serialization import input_record
 from medshot.simulated import simulate
 from medshot.tasks import Task, training_images
 
@@ -35,7 +34,7 @@ def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two quick encoders, of which the second was trained on medical images, and a store of this test's own."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
     monkeypatch.setitem(ENCODERS, "corners", Encoder(SMALL, (3, 2), "c0" * 32, Corners))
-    trained = Encoder(LARGE, (3, 1, 1), "c1" * 32, Corners, seen=lambda: training_images([SEEN], LARGE))
+    trained = Encoder(LARGE, (3, 1, 1), "c1" * 32, Corners, training_images=lambda: training_images([SEEN], LARGE))
     monkeypatch.setitem(ENCODERS, "trained", trained)
 
 
@@ -91,11 +90,11 @@ def test_nothing_is_embedded_twice(tmp_path: Path):
 def test_the_hash_is_of_all_in_their_order_and_is_recorded():
     names = ("corners", "trained", "corners+trained", "trained+corners")
     assert len({EncodedInput(name).sha256 for name in names}) == 4
-    shape = input_shape("corners+trained")
+    shape = input_spec("corners+trained")
     assert shape == EncodedInput("corners+trained")
     record = create("logistic", input_spec=shape).record()
     assert record.input_spec == shape
-    assert input_record(shape).sha256 == shape.sha256
+    assert shape.to_record().sha256 == shape.sha256
     bags = EncodedBagInput("corners+trained", images=2)
     assert create("logistic", input_spec=bags).record().input_spec == bags
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from medshot.cli.making import input_shape
+from medshot.cli.loading import input_spec
 from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
+from medshot.encoders.embedding import normalised
 from medshot.encoders.encoder import load_encoder
-from medshot.encoders.inputs import identity, normalised
+from medshot.encoders.inputs import identity
 from medshot.errors import InputError
 from medshot.imaging import CUTS, ArrayImages, CutImages, ImageInput
 from medshot.imaging.ecg import PAGE_PICTURES
@@ -34,8 +35,9 @@ def test_a_page_becomes_its_leads_row_by_row():
 
 
 def test_the_hash_follows_the_cut():
-    assert identity("lite0", "whole") == ENCODERS["lite0"].sha256
-    assert len({identity("lite0", cut) for cut in ("whole", *CUTS)}) == 1 + len(CUTS)
+    lite0 = (ENCODERS["lite0"],)
+    assert identity(lite0, None) == lite0[0].sha256
+    assert len({identity(lite0, cut) for cut in (None, *CUTS.values())}) == 1 + len(CUTS)
     assert EncodedBagInput(cut="slices").sha256 != EncodedBagInput().sha256 == EncodedInput().sha256
 
 
@@ -44,11 +46,12 @@ def test_what_is_pooled_and_what_stands_side_by_side_are_not_taken_for_each_othe
         EncodedInput(cut="slices")
     with pytest.raises(InputError, match="cut is 'leads', but must be one of: whole, slices, patches"):
         EncodedBagInput(cut="leads")
-    assert input_shape(cut="leads") == EncodedInput(cut="leads")
-    assert input_shape(cut="slices") == EncodedBagInput(cut="slices")
-    assert input_shape(cut="whole") == input_shape() == EncodedInput()
+    assert input_spec(cut="leads") == EncodedInput(cut="leads")
+    assert input_spec(cut="slices") == EncodedBagInput(cut="slices")
+    assert input_spec(cut="whole") == EncodedInput()
+    assert input_spec() is None
     with pytest.raises(InputError, match="cut is 'leads'"):
-        input_shape(cut="leads", images=2)
+        input_spec(cut="leads", images=2)
 
 
 @pytest.mark.slow
@@ -59,7 +62,7 @@ def test_pages_are_encoded_lead_by_lead(tmp_path: Path, monkeypatch: pytest.Monk
     assert read.shape == (2, 14 * sum(ENCODERS["lite0"].blocks))
     np.testing.assert_allclose(np.linalg.norm(read, axis=1), 4, atol=1e-3)
     encode = load_encoder(ENCODERS["lite0"], torch.device("cpu"))
-    leads = CutImages(images, CUTS["leads"]).pixels(ENCODERS["lite0"].shape).astype(np.float32)
+    leads = CutImages(images, CUTS["leads"]).pixels(ENCODERS["lite0"].input_spec).astype(np.float32)
     expected = normalised(encode(leads[28:]).reshape(1, -1), shape.blocks).reshape(14, -1)
     expected *= np.sqrt([14 / 26] * 13 + [14 / 2])[:, None]  # the beats count as much as all leads together
     np.testing.assert_allclose(read[0], expected.ravel(), atol=1e-5)

@@ -28,18 +28,18 @@ def test_exit_codes(clean, tmp_path, capsys):
         [clean, "--label", "x"],
     ):
         assert medshot("check", *arguments) == 2
-        said = capsys.readouterr()
-        assert said.out == ""
-        assert said.err.startswith("error: ")
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("error: ")
 
 
 def test_json_names_the_findings(clean, capsys):
     (clean / "0001.png").unlink()
     assert medshot("check", clean, *PIXELS, "--json") == 1
-    said = json.loads(capsys.readouterr().out)
-    assert said["verdict"] == "harmful"
-    assert said["findings"][0]["name"] == "unreadable"
-    assert said["tasks"][0]["unreadable"] == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["verdict"] == "harmful"
+    assert printed["findings"][0]["name"] == "unreadable"
+    assert printed["tasks"][0]["unreadable"] == 1
 
 
 def test_the_encoder_suspects_labels(tmp_path, capsys):

@@ -1,19 +1,22 @@
-"""What an evaluation leaves for `auto`, and what `auto` is not to know while it is scored."""
+"""The outcomes that an evaluation records for `auto`, and those that are hidden from `auto` while it is scored."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from command import PIXELS, medshot
 
-from medshot.cli.evaluating import load_learners, remember_for_auto
+from medshot.cli.loading import make_and_load
 from medshot.evaluation import Cell, EpisodePredictions, Protocol, draw_episodes, evaluate
-from medshot.evaluation.outcome_log import _device_of, takes_of
+from medshot.evaluation.outcome_log import outcomes_of, takes_of
+from medshot.evaluation.protocol import device_of
 from medshot.imaging import FeatureInput, Vectors
 from medshot.learners import create
 from medshot.selection.auto import Auto
-from medshot.selection.outcomes import Outcome, remember, users_file, users_outcomes
+from medshot.selection.outcomes import Outcome, record_outcomes, users_file, users_outcomes
 from medshot.tasks import Task, marks_of
 
 
@@ -30,18 +33,19 @@ def task_of(name: str, *, seed: int = 0) -> Task:
 
 def cell_of(task: Task, probability: float, *, name: str = "logistic") -> Cell:
     episodes = draw_episodes(task, 2, Protocol(episodes=2, shots=(2,)))
-    said = []
+    predictions = []
     for episode in episodes:
         truth = np.eye(2)[episode.query_labels]
         probabilities = probability * truth + (1 - probability) * (1 - truth)
-        said.append(EpisodePredictions(probabilities, episode.query_labels, episode.query, episode.query))
-    return Cell(task, 2, episodes, {name: said})
+        predictions.append(EpisodePredictions(probabilities, episode.query_labels, episode.query, episode.query))
+    return Cell(task, 2, episodes, {name: predictions})
 
 
-def test_an_evaluation_is_remembered(own: Path):
+def test_an_evaluation_is_recorded(own: Path):
     cell = cell_of(task_of("here"), 0.75)
-    remember_for_auto([cell], {"logistic": create("logistic", input_spec=FeatureInput((5,)))})
-    (row,) = users_outcomes()
+    (row,) = outcomes_of([cell], {"logistic": create("logistic", input_spec=FeatureInput((5,)))})
+    record_outcomes([row])
+    assert users_outcomes() == (row,)
     assert (row.source, row.learner, row.takes, row.shots, row.ways) == ("here", "logistic", "features", 2, 2)
     assert row.loss == pytest.approx(np.log(0.75) / np.log(0.5))
     assert row.accuracy == 1
@@ -50,21 +54,23 @@ def test_an_evaluation_is_remembered(own: Path):
 
 def test_an_evaluation_of_auto_is_one_of_its_candidates_too(own: Path):
     auto = Auto(FeatureInput((5,)))
-    remember_for_auto([cell_of(task_of("here"), 0.75, name="auto")], {"auto": auto})
-    first, *rows = users_outcomes()
+    first, *rows = outcomes_of([cell_of(task_of("here"), 0.75, name="auto")], {"auto": auto})
     assert first.learner == "auto"
     assert [(row.learner, row.takes) for row in rows] == auto.keys
     assert len({row.loss for row in rows}) == len(rows)
 
 
-def test_a_damaged_file_costs_a_line_and_not_the_evaluation(own: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_damaged_file_costs_a_line_and_not_the_evaluation(own: Path, ward: Path, capsys: pytest.CaptureFixture[str]):
     own.mkdir()
-    remember_for_auto([cell_of(task_of("here"), 0.75)], {"logistic": create("logistic", input_spec=FeatureInput((5,)))})
-    assert "not remembered for auto" in capsys.readouterr().err
+    options = ("--learners", "logistic", *PIXELS, "--shots", "1", "--episodes", "2", "--json")
+    assert medshot("evaluate", ward, *options) == 0
+    printed = capsys.readouterr()
+    assert "not recorded for auto" in printed.err
+    assert json.loads(printed.out)["rows"][0]["learner"] == "logistic"
 
 
-@pytest.mark.parametrize("called", ["here", "under another name"])
-def test_auto_knows_nothing_of_what_it_is_scored_on(own: Path, called: str, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("name", ["here", "under another name"])
+def test_outcomes_on_the_scored_data_set_are_hidden_from_auto(own: Path, name: str, monkeypatch: pytest.MonkeyPatch):
     here = task_of("here")
     row = Outcome(
         source="here",
@@ -79,15 +85,15 @@ def test_auto_knows_nothing_of_what_it_is_scored_on(own: Path, called: str, monk
         episodes=2,
         images=marks_of(here),
     )
-    remember([row, row.model_copy(update={"source": "there", "images": marks_of(task_of("there", seed=1))})])
+    record_outcomes([row, row.model_copy(update={"source": "there", "images": marks_of(task_of("there", seed=1))})])
     auto = Auto(FeatureInput((5,)))
-    known = []
-    scored = replace(here, name=called, source=called)
-    monkeypatch.setattr(auto, "draw", lambda *_: known.append(auto.outcomes) or {"seed": torch.tensor([0])})
+    visible = []
+    scored = replace(here, name=name, source=name)
+    monkeypatch.setattr(auto, "draw", lambda *_: visible.append(auto.outcomes) or {"seed": torch.tensor([0])})
     protocol = Protocol(episodes=1, shots=(2,), baseline="auto")
     evaluate({"auto": auto}, [scored], protocol)
-    assert {outcome.source for outcome in known[0]} >= {"there"}
-    assert "here" not in {outcome.source for outcome in known[0]}
+    assert {outcome.source for outcome in visible[0]} >= {"there"}
+    assert "here" not in {outcome.source for outcome in visible[0]}
     assert auto.outcomes is None
 
 
@@ -101,10 +107,10 @@ def test_a_run_of_ones_own_is_not_taken_for_what_comes_with_medshot(own: Path, t
 def test_a_run_and_the_learner_of_its_name_are_both_evaluated(tmp_path: Path):
     shape = FeatureInput((5,))
     create("logistic", input_spec=shape).save(tmp_path / "run")
-    assert list(load_learners([tmp_path / "run"], ["logistic"], shape)) == ["logistic", "logistic (as it comes)"]
+    assert list(make_and_load([tmp_path / "run"], ["logistic"], shape)) == ["logistic", "logistic (as it comes)"]
 
 
-def test_candidates_run_where_auto_is():
+def test_a_learner_is_on_the_device_of_its_parameters():
     auto = Auto(FeatureInput((5,))).to("meta")
-    assert _device_of(auto).type == "meta"
-    assert _device_of(create("logistic", input_spec=FeatureInput((5,)))).type == "cpu"
+    assert device_of(auto).type == "meta"
+    assert device_of(create("logistic", input_spec=FeatureInput((5,)))).type == "cpu"

@@ -1,4 +1,4 @@
-"""`medshot next`: what is printed, written and refused."""
+"""`medshot next`: output and refusals."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ def test_the_default_strategy_is_that_of_the_library(model, ward, capsys):
     assert json.loads(capsys.readouterr().out)["strategy"] == DEFAULT
 
 
-def test_more_than_there_are_lists_all_and_says_so(model, ward, capsys):
+def test_more_than_there_are_lists_all_with_a_note(model, ward, capsys):
     assert medshot("next", model, ward, "--count", 50) == 0
     printed = capsys.readouterr()
     assert len(rows_of(printed.out)) == len(list(ward.glob("*/*.png")))

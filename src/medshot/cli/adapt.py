@@ -1,0 +1,91 @@
+"""`medshot adapt`: adapt a learner to one task and write a model folder."""
+
+from typing import Annotated
+
+import typer
+
+from medshot.cli.options import (
+    EPISODES,
+    LEARNER,
+    Channels,
+    Cut,
+    Dimensions,
+    Encoder,
+    Images,
+    Json,
+    Keep,
+    Label,
+    OneTask,
+    Out,
+    Run,
+    Seed,
+    Size,
+    note,
+    parse_keep,
+    print_json,
+)
+
+
+def adapt(
+    data: OneTask,
+    out: Out,
+    run: Run = None,
+    learner: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of a learner that needs no meta-training, instead of --from; see medshot learners.",
+            rich_help_panel=LEARNER,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="reference: METAL as published (with --learner metal).", rich_help_panel=LEARNER),
+    ] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option(help="Labelled patients per class, chosen at random. Default: all.", rich_help_panel=EPISODES),
+    ] = None,
+    encoder: Encoder = None,
+    size: Size = None,
+    channels: Channels = None,
+    dimensions: Dimensions = None,
+    cut: Cut = None,
+    images: Images = None,
+    label: Label = "label",
+    keep: Keep = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Adapt a learner to a new task from a few labelled images and write a model folder.
+
+    With --from, the learner takes the input that it was trained on; options under Images have no effect.
+
+    Example: medshot adapt new_task/ --from run --shots 5 --out model
+    """
+    import numpy as np
+
+    from medshot.cli.loading import images_of, input_spec, load_one, make_or_load
+    from medshot.learners import FewShotClassifier
+    from medshot.storage import read_json, refuse_existing
+    from medshot.tasks import draw_episode
+
+    spec = input_spec(encoder, size, channels, dimensions, cut, images)
+    kept = parse_keep(keep)
+    refuse_existing(out)
+    task = load_one(data, label, kept, "adapt")
+    made = make_or_load(run, learner, spec, task.images, preset=preset, seed=seed)
+    samples = np.arange(len(task))
+    if shots is not None:
+        samples = np.sort(draw_episode(task, shots=shots, rng=np.random.default_rng(seed)).support)
+    classifier = FewShotClassifier(made).fit(
+        images_of(task, samples),
+        [task.classes[label] for label in task.labels[samples]],
+        groups=task.patients[samples].tolist(),
+    )
+    classifier.save(out)
+    if classifier.explanation_:
+        note(classifier.explanation_)
+    if as_json:
+        print_json(read_json(out / "model.json"))
+    else:
+        print(f"The model is in {out}. Next: medshot predict {out} IMAGES --out predictions.csv")

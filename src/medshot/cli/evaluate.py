@@ -1,0 +1,114 @@
+"""`medshot evaluate`: score learners on held-out tasks, print a table and write a report."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medshot.cli.options import (
+    EPISODES,
+    LEARNER,
+    OUTPUT,
+    Channels,
+    Cut,
+    Device,
+    Dimensions,
+    Encoder,
+    Images,
+    Json,
+    Keep,
+    Label,
+    Seed,
+    Size,
+    note,
+    parse_keep,
+    parse_numbers,
+    print_json,
+)
+
+
+def evaluate(
+    tasks: Annotated[list[Path], typer.Argument(help="Held-out tasks: folders, CSV manifests or MedMNIST files.")],
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="Run folder of a meta-trained learner; may be repeated.", rich_help_panel=LEARNER),
+    ] = None,
+    learners: Annotated[
+        str,
+        typer.Option(
+            help="Names of learners that need no meta-training, separated by commas.", rich_help_panel=LEARNER
+        ),
+    ] = "scratch,logistic",
+    baseline: Annotated[
+        str, typer.Option(help="Learner that all others are compared with.", rich_help_panel=LEARNER)
+    ] = "logistic",
+    shots: Annotated[
+        str,
+        typer.Option(help="Labelled patients per class; each number is evaluated.", rich_help_panel=EPISODES),
+    ] = "1,5,10",
+    episodes: Annotated[
+        int, typer.Option(help="Episodes per task and number of shots.", rich_help_panel=EPISODES)
+    ] = 100,
+    queries: Annotated[
+        int, typer.Option(help="Maximum number of query patients per class and episode.", rich_help_panel=EPISODES)
+    ] = 25,
+    encoder: Encoder = None,
+    size: Size = None,
+    channels: Channels = None,
+    dimensions: Dimensions = None,
+    cut: Cut = None,
+    images: Images = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="New folder for results.json, results.md and report.html.", rich_help_panel=OUTPUT),
+    ] = None,
+    label: Label = "label",
+    keep: Keep = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Score learners on tasks that they were not trained on: the same episodes for all, with 95 % intervals.
+
+    With --from, all learners take the input of the first run; options under Images have no effect.
+
+    Example: medshot evaluate held_out/ --from run --learners scratch,logistic --shots 1,5,10 --out evaluation
+    """
+    from rich.console import Console
+
+    from medshot import evaluation
+    from medshot.cli.loading import input_spec, load_all, make_and_load, note_cuts
+    from medshot.errors import StorageError
+    from medshot.evaluation.outcome_log import outcomes_of
+    from medshot.reporting import results_table, write_evaluation
+    from medshot.selection.outcomes import record_outcomes
+    from medshot.storage import new_folder, refuse_existing, shown
+    from medshot.training import resolve_device
+
+    protocol = evaluation.Protocol(
+        shots=parse_numbers(shots, "--shots"), episodes=episodes, queries=queries, seed=seed, baseline=baseline
+    )
+    spec, kept = input_spec(encoder, size, channels, dimensions, cut, images), parse_keep(keep)
+    if out is not None:
+        refuse_existing(out)
+    place = resolve_device(device)
+    scored = make_and_load(runs or [], [name for name in learners.split(",") if name], spec)
+    loaded = load_all(tasks, label, kept)
+    note_cuts(scored.values(), loaded)
+    command = shown(shlex.join(["medshot", *sys.argv[1:]]))
+    results, cells = evaluation.evaluate(scored, loaded, protocol, device=place, command=command)
+    if out is not None:
+        with new_folder(out) as folder:
+            write_evaluation(folder, results, cells)
+    if as_json:
+        print_json(results.to_json())
+    else:
+        Console().print(results_table(results))
+    if out is not None:
+        note(f"The report is {out / 'report.html'}; open it in a browser.")
+    try:
+        record_outcomes(outcomes_of(cells, scored))
+    except StorageError as error:  # the results are complete without it
+        note(f"The outcomes were not recorded for auto: {error}")

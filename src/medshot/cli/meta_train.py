@@ -1,0 +1,93 @@
+"""`medshot meta-train`: meta-train a learner on many tasks and write a run folder."""
+
+from typing import Annotated
+
+import typer
+
+from medshot.cli.options import (
+    COMPUTING,
+    EPISODES,
+    LEARNER,
+    TRAINING,
+    Channels,
+    Cut,
+    Device,
+    Dimensions,
+    Encoder,
+    Images,
+    Json,
+    Keep,
+    Label,
+    Out,
+    Seed,
+    Size,
+    Tasks,
+    parse_keep,
+    parse_numbers,
+    print_json,
+)
+
+
+def meta_train(
+    tasks: Tasks,
+    out: Out,
+    learner: Annotated[str, typer.Option(help="Name of the learner.", rich_help_panel=LEARNER)] = "metal",
+    steps: Annotated[int, typer.Option(help="Maximum number of outer steps.", rich_help_panel=TRAINING)] = 1000,
+    shots: Annotated[
+        str,
+        typer.Option(
+            help="Labelled patients per class; each batch uses one of these numbers.", rich_help_panel=EPISODES
+        ),
+    ] = "1,3,5,10",
+    queries: Annotated[int, typer.Option(help="Query patients per class.", rich_help_panel=EPISODES)] = 10,
+    ways: Annotated[
+        int,
+        typer.Option(
+            help="Maximum number of classes; each batch uses a number from 2 to this.", rich_help_panel=EPISODES
+        ),
+    ] = 4,
+    batch: Annotated[int, typer.Option(help="Tasks per batch.", rich_help_panel=EPISODES)] = 4,
+    encoder: Encoder = None,
+    size: Size = None,
+    channels: Channels = None,
+    dimensions: Dimensions = None,
+    cut: Cut = None,
+    images: Images = None,
+    learning_rate: Annotated[
+        float, typer.Option(help="Learning rate of the outer loop.", rich_help_panel=TRAINING)
+    ] = 0.001,
+    label: Label = "label",
+    keep: Keep = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    engine: Annotated[
+        str | None,
+        typer.Option(help="loop, vmap or chunk:N. Default: the fastest, by a trial.", rich_help_panel=COMPUTING),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the unfinished run in --out.", rich_help_panel=TRAINING)
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Meta-train a learner on many tasks and write a run folder.
+
+    Example: medshot meta-train tasks/ --learner metal --out run
+    """
+    from medshot.cli.loading import input_spec, load_all
+    from medshot.learners import create, input_for
+    from medshot.training import BatchSettings, OuterSettings
+
+    settings = OuterSettings(
+        steps=steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        batch=BatchSettings(tasks=batch, ways=ways, shots=parse_numbers(shots, "--shots"), queries=queries),
+    )
+    spec = input_for(learner, input_spec(encoder, size, channels, dimensions, cut, images))
+    made = create(learner, input_spec=spec, seed=seed, pretrained=False)
+    loaded = load_all(tasks, label, parse_keep(keep))
+    made.meta_fit(loaded, settings=settings, folder=out, resume=resume, device=device, engine=engine)
+    if as_json:
+        print_json(made.record().model_dump())
+    else:
+        print(f"The run is in {out}. Next: medshot adapt DATA --from {out} --shots 5 --out model")

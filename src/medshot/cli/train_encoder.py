@@ -1,0 +1,56 @@
+"""`medshot train-encoder`: train an encoder across tasks and write its folder."""
+
+from typing import Annotated
+
+import typer
+
+from medshot.cli.options import (
+    TRAINING,
+    Device,
+    Json,
+    Keep,
+    Label,
+    Out,
+    Seed,
+    Tasks,
+    parse_keep,
+    print_json,
+)
+
+
+def train_encoder(
+    tasks: Tasks,
+    out: Out,
+    objective: Annotated[
+        str, typer.Option(help="supervised, episodic or self-supervised.", rich_help_panel=TRAINING)
+    ] = "supervised",
+    parameters: Annotated[
+        str, typer.Option(help="Parameters to train: all, modulation or low-rank.", rich_help_panel=TRAINING)
+    ] = "all",
+    steps: Annotated[int, typer.Option(help="Number of training steps.", rich_help_panel=TRAINING)] = 600,
+    label: Label = "label",
+    keep: Keep = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the unfinished encoder in --out.", rich_help_panel=TRAINING)
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train your own encoder across tasks, starting from lite0, and write a folder that --encoder takes.
+
+    With this encoder, evaluate refuses tasks that share an image with these.
+
+    Example: medshot train-encoder tasks/ --out encoder
+    """
+    from medshot.cli.loading import load_all
+    from medshot.encoders.folder import read_record
+    from medshot.training.pretraining import EncoderSettings, train_encoder_into
+
+    settings = EncoderSettings(objective=objective, parameters=parameters, steps=steps, seed=seed)
+    loaded = load_all(tasks, label, parse_keep(keep))
+    train_encoder_into(out, loaded, settings, resume=resume, device=device)
+    if as_json:
+        print_json(read_record(out).model_dump())
+    else:
+        print(f"The encoder is in {out}. Next: medshot evaluate HELD_OUT --encoder {out} --learners logistic")
