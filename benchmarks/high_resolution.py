@@ -20,7 +20,7 @@ from large_films import SIZE, film, films_of
 from medshot.encoders import EncodedBagInput
 from medshot.evaluation import Protocol, Results, compare, evaluate
 from medshot.imaging import ImageSource
-from medshot.imaging.cuts import places
+from medshot.imaging.cuts import patch_regions
 from medshot.learners import Learner, create
 from medshot.storage import write_bytes
 from medshot.tasks import Task
@@ -115,7 +115,7 @@ def picture() -> bytes:
     """A film, its nodule circled and its patches outlined; beside it the first patch, in the overview and itself."""
     drawn = film(0, 1, ill=True)
     left = cv2.cvtColor(cv2.resize(drawn.pixels, (SHOWN, SHOWN), interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
-    found, scale = places(drawn.pixels), SHOWN / len(drawn.pixels)
+    found, scale = patch_regions(drawn.pixels), SHOWN / len(drawn.pixels)
     for rank, (rows, columns) in enumerate(found, 1):
         first, last = (
             [int(at * scale) for at in ends] for ends in ((columns.start, rows.start), (columns.stop, rows.stop))

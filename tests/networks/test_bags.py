@@ -35,7 +35,7 @@ def halves(image: np.ndarray) -> list[np.ndarray]:
 HALVES = Cut(
     name="halves",
     version=1,
-    shape=ImageInput(1, 16),
+    input_spec=ImageInput(1, 16),
     kinds=("half", "half"),
     weights=(1.0, 1.0),
     pooled=True,

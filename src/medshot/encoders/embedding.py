@@ -1,4 +1,4 @@
-"""From images to rows of an encoder's store: each image is decoded and embedded once, however often it is asked for."""
+"""Embedding images: each is decoded and embedded once, and its features are read from a store afterwards."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a learner of an encoder's features declares, and what any learner's input becomes in a record and back."""
+"""Inputs that are features of encoders, and the way from the record of any input back to it."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -40,11 +40,11 @@ InputRecord = PixelRecord | VolumeRecord | BagRecord | EncoderRecord | VectorRec
 
 
 class _OfEncoders(InputSpec):
-    """What inputs that come from encoders have in common.
+    """The common part of inputs that come from encoders.
 
     Attributes:
         encoder: the name, with absolute paths.
-        encoders: what the name stood for when this was made. Copies look the name up again.
+        encoders: those that the name denoted when this was made. Copies look the name up again.
     """
 
     encoder: str
@@ -71,7 +71,7 @@ class _OfEncoders(InputSpec):
 
     @abstractmethod
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what copies and pickles are made from: encoders hold functions, which cannot be pickled."""
+        """Return class and arguments for copies and pickles, since the functions of encoders cannot be pickled."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class EncodedInput(_OfEncoders, FeatureInput):
             are then concatenated, each with its weight's share of the squared norm.
 
     Raises:
-        InputError: there is no such encoder, or no such cut.
+        InputError: the encoder or the cut does not exist.
     """
 
     is_table: ClassVar[bool] = False
@@ -138,7 +138,7 @@ class EncodedBagInput(_OfEncoders, BagInput):
         images: the largest number of images of a sample; it may have fewer, and any may be missing.
 
     Raises:
-        InputError: there is no such encoder or cut, or `images` is below 1.
+        InputError: the encoder or the cut does not exist, or `images` is below 1.
     """
 
     blocks: tuple[int, ...] = field(init=False)

@@ -1,4 +1,4 @@
-"""What a learner takes of each image: pixels, voxels or features. These descriptions open no file."""
+"""Descriptions of the input that a learner takes of each image: pixels, voxels or features. They open no file."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class VectorRecord(StrictRecord):
 
 
 class InputSpec(ABC):
-    """What a learner takes of each image; `medshot.encoders.reading.reader_of` reads images accordingly.
+    """The input that a learner takes of each image; `medshot.encoders.reading.reader_of` reads images accordingly.
 
     Attributes:
         is_grid: whether it takes pixels or voxels, which can be augmented, rather than features.
@@ -93,7 +93,7 @@ class InputSpec(ABC):
     def drop_images(
         self, images: Shaped[Tensor, "samples *dimensions"], generator: torch.Generator
     ) -> Shaped[Tensor, "samples *dimensions"]:
-        """Return what meta-training sees of samples that have several images: some of these are left out at random."""
+        """Return samples for meta-training; of those with several images some images are left out at random."""
         return images
 
     # Until every caller uses `reader_of`:
@@ -222,7 +222,7 @@ class VolumeInput(GridInput):
 
 @dataclass(frozen=True)
 class FilmInput(GridInput):
-    """Pictures as squares of their own size, grey or colour as they are; only larger ones are shrunk.
+    """Pictures as squares of their own size and colours; only larger ones are shrunk.
 
     It is how a cut takes whole images, and no input of a learner.
 
@@ -245,7 +245,7 @@ class FeatureInput(InputSpec):
         blocks: number of features in each block, for example those of one depth of an encoder, which share a scale.
 
     Raises:
-        InputError: there is no block, or one is empty.
+        InputError: `blocks` is empty, or one of the blocks is.
     """
 
     is_table: ClassVar[bool] = True
