@@ -45,21 +45,18 @@ class _OfEncoders(InputSpec):
     Attributes:
         encoder: the name, with absolute paths.
         encoders: those that the name denoted when this was made. Copies look the name up again.
+        cutting: the cut with the name `cut`; None if images stay whole.
     """
 
     encoder: str
     encoders: tuple[Encoder, ...]
+    cutting: Cut | None
     is_table: ClassVar[bool] = False
 
     @property
     def sha256(self) -> str:
         """Return a hash that changes whenever the features of an image may change."""
         return identity(self.encoders, self.cutting)
-
-    @property
-    def cutting(self) -> Cut | None:
-        """Return how images are cut into pictures, None if they stay whole."""
-        return CUTS.get(self.cut)
 
     def encoder_names(self) -> tuple[str, ...]:
         """Return the display name of every encoder."""
@@ -93,10 +90,12 @@ class EncodedInput(_OfEncoders, FeatureInput):
     encoder: str = "lite0"
     cut: str = WHOLE
     encoders: tuple[Encoder, ...] = field(init=False, repr=False, compare=False)
+    cutting: Cut | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_cut(self.cut, pooled=False)
         object.__setattr__(self, "encoders", encoders_of(self.encoder))
+        object.__setattr__(self, "cutting", CUTS.get(self.cut))
         pictures = 1 if self.cutting is None else len(self.cutting)
         object.__setattr__(self, "blocks", _blocks(self.encoders) * pictures)
         object.__setattr__(self, "encoder", absolute_name(self.encoder))
@@ -147,12 +146,14 @@ class EncodedBagInput(_OfEncoders, BagInput):
     cut: str = WHOLE
     images: int = 1
     encoders: tuple[Encoder, ...] = field(init=False, repr=False, compare=False)
+    cutting: Cut | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_cut(self.cut, pooled=True)
         if self.images < 1:
             raise InputError(f"images is {self.images}, but must be 1 or more.")
         object.__setattr__(self, "encoders", encoders_of(self.encoder))
+        object.__setattr__(self, "cutting", CUTS.get(self.cut))
         pictures = (WHOLE,) if self.cutting is None else self.cutting.kinds
         object.__setattr__(self, "blocks", _blocks(self.encoders))
         object.__setattr__(self, "encoder", absolute_name(self.encoder))
