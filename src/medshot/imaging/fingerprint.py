@@ -1,4 +1,4 @@
-"""Numbers that compare images of any size: perceptual fingerprints, by which near-duplicates are found, and measures."""
+"""Perceptual fingerprints, by which near-duplicates are found, and measures by which images differ."""
 
 import cv2
 import numpy as np
