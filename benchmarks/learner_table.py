@@ -22,13 +22,13 @@ import torch
 from cells import read_cell, write_cell
 from joblib import Parallel, delayed
 from learner_table_report import write_report
+from medshot.learners.runs import meta_train_into
 from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
 from table_plans import PLANS, Plan
 
 from medshot.encoders import reader_of
 from medshot.evaluation import Protocol, draw_episodes, refuse_overlap, run_episodes
 from medshot.learners import Learner, create, load_learner
-from medshot.learners.runs import meta_train_into
 from medshot.storage import read_json, write_json
 from medshot.tasks import Task
 from medshot.training import OuterSettings

@@ -49,8 +49,8 @@ def test_joined_features_are_those_of_the_parts_each_block_with_its_share():
     parts = [reader_of(EncodedInput(name)).read(images, rows) for name in ("corners", "trained")]
     shares = [(len(ENCODERS[name].blocks) / 5) ** 0.5 for name in ("corners", "trained")]
     expected = torch.cat([share * part for share, part in zip(shares, parts, strict=True)], dim=1)
-    torch.testing.assert_close(joined.read(images, rows), expected)
-    torch.testing.assert_close(joined.read(images, rows).norm(dim=1), torch.full((2,), 4.0))
+    torch.testing.assert_close(reader_of(joined).read(images, rows), expected)
+    torch.testing.assert_close(reader_of(joined).read(images, rows).norm(dim=1), torch.full((2,), 4.0))
     turned = reader_of(EncodedInput("trained+corners")).read(images, rows)
     torch.testing.assert_close(turned, expected[:, [5, 6, 7, 8, 9, 0, 1, 2, 3, 4]])
 
@@ -68,7 +68,7 @@ def test_joined_bags_and_parts_hold_the_features_of_whole_pictures():
 def test_a_cut_page_has_the_features_of_all_encoders_lead_after_lead():
     page = ArrayImages(np.random.default_rng(0).integers(0, 256, (2, 126, 224), dtype=np.uint8))
     joined = EncodedInput("corners+trained", cut="leads")
-    features = joined.read(page, np.arange(2)).unflatten(1, (14, 10))
+    features = reader_of(joined).read(page, np.arange(2)).unflatten(1, (14, 10))
     parts = [
         reader_of(EncodedInput(name, cut="leads")).read(page, np.arange(2)).unflatten(1, (14, 5))
         for name in ("corners", "trained")

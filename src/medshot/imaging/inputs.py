@@ -2,8 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Shaped
@@ -95,35 +94,6 @@ class InputSpec(ABC):
     ) -> Shaped[Tensor, "samples *dimensions"]:
         """Return samples for meta-training; of those with several images some images are left out at random."""
         return images
-
-    # Until every caller uses `reader_of`:
-    def prepare(self, source: Any) -> None:
-        """Call the reader or method of the new name."""
-        _reader(self).prepare(source)
-
-    def read(self, source: Any, rows: Any) -> Any:
-        """Call the reader or method of the new name."""
-        return _reader(self).read(source, rows)
-
-    def fingerprints(self, source: Any) -> Any:
-        """Call the reader or method of the new name."""
-        return _reader(self).fingerprints(source)
-
-    def measures(self, source: Any) -> Any:
-        """Call the reader or method of the new name."""
-        return _reader(self).measures(source)
-
-    def seen(self, source: Any) -> Any:
-        """Call the reader or method of the new name."""
-        return _reader(self).training_overlap(source)
-
-    def dropped(self, images: Any, generator: Any) -> Any:
-        """Call the reader or method of the new name."""
-        return self.drop_images(images, generator)
-
-
-def _reader(spec: InputSpec) -> Any:
-    return import_module("medshot.encoders.reading").reader_of(spec)
 
 
 @dataclass(frozen=True)
