@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from medshot.encoders import ENCODERS, EncodedInput, encoders_of
+from medshot.encoders import ENCODERS, EncodedInput, encoders_of, reader_of
 from medshot.encoders import encoder as running
 from medshot.encoders.encoder import load_encoder
 from medshot.encoders.external import ExternalModel, Normalised, encoder_of
@@ -224,7 +224,7 @@ def test_a_foreign_encoder_is_embedded_like_any_other(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
     monkeypatch.setitem(ENCODERS, "channels", encoder_of(ExternalModel(Channels(), SIZE, MEAN, DEVIATION, {})))
     images = ArrayImages(np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8))
-    features = EncodedInput("channels").read(images, np.arange(4))
+    features = reader_of(EncodedInput("channels")).read(images, np.arange(4))
     torch.testing.assert_close(features.norm(dim=1), torch.full((4,), 4.0))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medshot.cli.loading import input_spec
-from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
+from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, reader_of
 from medshot.encoders.embedding import normalised
 from medshot.encoders.encoder import load_encoder
 from medshot.encoders.inputs import identity
@@ -58,7 +58,7 @@ def test_what_is_pooled_and_what_stands_side_by_side_are_not_taken_for_each_othe
 def test_pages_are_encoded_lead_by_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
     images, shape = ArrayImages(np.stack([page(seed) for seed in range(3)])), EncodedInput(cut="leads")
-    read = shape.read(images, np.array([2, 0])).numpy()
+    read = reader_of(shape).read(images, np.array([2, 0])).numpy()
     assert read.shape == (2, 14 * sum(ENCODERS["lite0"].blocks))
     np.testing.assert_allclose(np.linalg.norm(read, axis=1), 4, atol=1e-3)
     encode = load_encoder(ENCODERS["lite0"], torch.device("cpu"))
@@ -66,4 +66,4 @@ def test_pages_are_encoded_lead_by_lead(tmp_path: Path, monkeypatch: pytest.Monk
     expected = normalised(encode(leads[28:]).reshape(1, -1), shape.blocks).reshape(14, -1)
     expected *= np.sqrt([14 / 26] * 13 + [14 / 2])[:, None]  # the beats count as much as all leads together
     np.testing.assert_allclose(read[0], expected.ravel(), atol=1e-5)
-    assert len(set(map(bytes, shape.fingerprints(images)))) == 3
+    assert len(set(map(bytes, reader_of(shape).fingerprints(images)))) == 3

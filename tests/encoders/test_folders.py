@@ -131,7 +131,7 @@ def test_a_run_remembers_the_folder_wherever_it_is_read_from(
     monkeypatch.chdir(tmp_path)
     create("logistic", input_spec=EncodedInput("moved+lite0")).save("run")
     monkeypatch.chdir("/")
-    shape = load_learner(tmp_path / "run").shape
+    shape = load_learner(tmp_path / "run").input_spec
     assert shape == EncodedInput(f"{moved}+lite0")
     assert shape.sha256 not in {encoder.sha256 for encoder in encoders_of(shape.encoder)}
     elsewhere = moved.rename(tmp_path / "elsewhere")
@@ -139,7 +139,7 @@ def test_a_run_remembers_the_folder_wherever_it_is_read_from(
         load_learner(tmp_path / "run")
     record = tmp_path / "run" / "run.json"
     record.write_text(record.read_text().replace(str(moved), str(elsewhere)))
-    assert load_learner(tmp_path / "run").shape == EncodedInput(f"{elsewhere}+lite0")
+    assert load_learner(tmp_path / "run").input_spec == EncodedInput(f"{elsewhere}+lite0")
     path = elsewhere / "encoder.json"
     changed = json.loads(path.read_text())
     changed["arrays"]["encoder.safetensors"] = "0" * 64

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from medshot.cli.loading import input_spec
-from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
+from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, reader_of
 from medshot.encoders.encoder import Encoder
 from medshot.errors import InputError
 from medshot.evaluation import refuse_overlap
@@ -46,31 +46,31 @@ def test_joined_features_are_those_of_the_parts_each_block_with_its_share():
     images, rows = pictures(5), np.array([3, 1])
     joined = EncodedInput("corners+trained")
     assert joined.blocks == (3, 2, 3, 1, 1)
-    parts = [EncodedInput(name).read(images, rows) for name in ("corners", "trained")]
+    parts = [reader_of(EncodedInput(name)).read(images, rows) for name in ("corners", "trained")]
     shares = [(len(ENCODERS[name].blocks) / 5) ** 0.5 for name in ("corners", "trained")]
     expected = torch.cat([share * part for share, part in zip(shares, parts, strict=True)], dim=1)
-    torch.testing.assert_close(joined.read(images, rows), expected)
-    torch.testing.assert_close(joined.read(images, rows).norm(dim=1), torch.full((2,), 4.0))
-    turned = EncodedInput("trained+corners").read(images, rows)
+    torch.testing.assert_close(reader_of(joined).read(images, rows), expected)
+    torch.testing.assert_close(reader_of(joined).read(images, rows).norm(dim=1), torch.full((2,), 4.0))
+    turned = reader_of(EncodedInput("trained+corners")).read(images, rows)
     torch.testing.assert_close(turned, expected[:, [5, 6, 7, 8, 9, 0, 1, 2, 3, 4]])
 
 
 def test_joined_bags_and_parts_hold_the_features_of_whole_pictures():
     rows = {"flair": np.array([0, 1, MISSING]), "post": np.array([2, MISSING, 0])}
     several = SeveralImages({"flair": pictures(2), "post": pictures(3, seed=1)}, rows)
-    bags = EncodedBagInput("corners+trained", images=2).read(several, np.arange(3))
+    bags = reader_of(EncodedBagInput("corners+trained", images=2)).read(several, np.arange(3))
     assert bags.shape == (3, 2, 11)
     assert bags[..., 0].tolist() == [[1, 1], [1, 0], [0, 1]]
-    whole = EncodedInput("corners+trained").read(several.sources["post"], np.array([2]))
+    whole = reader_of(EncodedInput("corners+trained")).read(several.sources["post"], np.array([2]))
     torch.testing.assert_close(bags[0, 1, 1:], whole[0])
 
 
 def test_a_cut_page_has_the_features_of_all_encoders_lead_after_lead():
     page = ArrayImages(np.random.default_rng(0).integers(0, 256, (2, 126, 224), dtype=np.uint8))
     joined = EncodedInput("corners+trained", cut="leads")
-    features = joined.read(page, np.arange(2)).unflatten(1, (14, 10))
+    features = reader_of(joined).read(page, np.arange(2)).unflatten(1, (14, 10))
     parts = [
-        EncodedInput(name, cut="leads").read(page, np.arange(2)).unflatten(1, (14, 5))
+        reader_of(EncodedInput(name, cut="leads")).read(page, np.arange(2)).unflatten(1, (14, 5))
         for name in ("corners", "trained")
     ]
     for found, part, blocks in ((features[..., :5], parts[0], 2), (features[..., 5:], parts[1], 3)):
@@ -78,9 +78,9 @@ def test_a_cut_page_has_the_features_of_all_encoders_lead_after_lead():
 
 
 def test_nothing_is_embedded_twice(tmp_path: Path):
-    EncodedInput("corners").prepare(pictures(4))
+    reader_of(EncodedInput("corners")).prepare(pictures(4))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.f32")}
-    EncodedInput("corners+trained").prepare(pictures(4))
+    reader_of(EncodedInput("corners+trained")).prepare(pictures(4))
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.f32")}
     assert len(before) == 2
     assert len(after) == 4

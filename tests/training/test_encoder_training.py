@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from making import labelled, textured
 
-from medshot.encoders import EncodedInput, encoders_of
+from medshot.encoders import EncodedInput, encoders_of, reader_of
 from medshot.encoders.folder import WEIGHTS, read_record
 from medshot.encoders.lite0 import ARCHITECTURE, Lite0, imagenet_weights
 from medshot.errors import InputError, Interrupted, MedshotError, StorageError, TooFewPatients
@@ -142,8 +142,8 @@ def test_the_folder_says_how_it_was_made_and_is_an_encoder(whole):
     weights = read_arrays(folder / "encoder.safetensors")
     assert not any(name.startswith("_fc") for name in weights)
     assert {array.dtype.name for array in weights.values()} == {"float16", "int64"}
-    features = EncodedInput(str(folder)).read(TASKS[0].images, np.arange(2))
-    assert not torch.allclose(features, EncodedInput("lite0").read(TASKS[0].images, np.arange(2)), atol=1e-4)
+    features = reader_of(EncodedInput(str(folder))).read(TASKS[0].images, np.arange(2))
+    assert not torch.allclose(features, reader_of(EncodedInput("lite0")).read(TASKS[0].images, np.arange(2)), atol=1e-4)
 
 
 def test_evaluate_refuses_what_the_encoder_was_trained_on_and_takes_what_it_was_not(tmp_path, capsys):

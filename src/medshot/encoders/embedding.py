@@ -1,4 +1,4 @@
-"""From images to rows of an encoder's store: each image is decoded and embedded once, however often it is asked for."""
+"""Embedding images: each is decoded and embedded once, and its features are read from a store afterwards."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,9 +17,9 @@ from jaxtyping import Float, Float32, Int64, UInt, UInt8
 
 from medshot.encoders.encoder import Encode, Encoder, load_encoder
 from medshot.errors import StorageError
-from medshot.imaging import Cut, CutImages, ImageSource, cache_folder, fingerprints
+from medshot.imaging import Cut, CutImages, ImageSource, cache_folder
 from medshot.imaging.cache import in_threads, progress, writing_into
-from medshot.imaging.intensity import MEASURES, measures
+from medshot.imaging.fingerprint import MEASURES, fingerprints, measures
 
 LOCK = "lock"
 
@@ -31,7 +31,7 @@ class Embeddings:
     Args:
         features: as the encoder gave them.
         fingerprints: perceptual, of the pixels that the encoder saw.
-        measures: of the same pixels, in the order of `medshot.imaging.intensity.measures`.
+        measures: of the same pixels, in the order of `MEASURES`.
     """
 
     features: Float32[np.ndarray, "rows features"]

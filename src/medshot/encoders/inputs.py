@@ -1,4 +1,4 @@
-"""What a learner of an encoder's features declares, and what any learner's input becomes in a record and back."""
+"""Inputs that are features of encoders, and the way from the record of any input back to it."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -40,26 +40,23 @@ InputRecord = PixelRecord | VolumeRecord | BagRecord | EncoderRecord | VectorRec
 
 
 class _OfEncoders(InputSpec):
-    """What inputs that come from encoders have in common.
+    """The common part of inputs that come from encoders.
 
     Attributes:
         encoder: the name, with absolute paths.
-        encoders: what the name stood for when this was made. Copies look the name up again.
+        encoders: those that the name denoted when this was made. Copies look the name up again.
+        cutting: the cut with the name `cut`; None if images stay whole.
     """
 
     encoder: str
     encoders: tuple[Encoder, ...]
+    cutting: Cut | None
     is_table: ClassVar[bool] = False
 
     @property
     def sha256(self) -> str:
         """Return a hash that changes whenever the features of an image may change."""
         return identity(self.encoders, self.cutting)
-
-    @property
-    def cutting(self) -> Cut | None:
-        """Return how images are cut into pictures, None if they stay whole."""
-        return CUTS.get(self.cut)
 
     def encoder_names(self) -> tuple[str, ...]:
         """Return the display name of every encoder."""
@@ -71,7 +68,7 @@ class _OfEncoders(InputSpec):
 
     @abstractmethod
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what copies and pickles are made from: encoders hold functions, which cannot be pickled."""
+        """Return class and arguments for copies and pickles, since the functions of encoders cannot be pickled."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class EncodedInput(_OfEncoders, FeatureInput):
             are then concatenated, each with its weight's share of the squared norm.
 
     Raises:
-        InputError: there is no such encoder, or no such cut.
+        InputError: the encoder or the cut does not exist.
     """
 
     is_table: ClassVar[bool] = False
@@ -93,10 +90,12 @@ class EncodedInput(_OfEncoders, FeatureInput):
     encoder: str = "lite0"
     cut: str = WHOLE
     encoders: tuple[Encoder, ...] = field(init=False, repr=False, compare=False)
+    cutting: Cut | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_cut(self.cut, pooled=False)
         object.__setattr__(self, "encoders", encoders_of(self.encoder))
+        object.__setattr__(self, "cutting", CUTS.get(self.cut))
         pictures = 1 if self.cutting is None else len(self.cutting)
         object.__setattr__(self, "blocks", _blocks(self.encoders) * pictures)
         object.__setattr__(self, "encoder", absolute_name(self.encoder))
@@ -138,7 +137,7 @@ class EncodedBagInput(_OfEncoders, BagInput):
         images: the largest number of images of a sample; it may have fewer, and any may be missing.
 
     Raises:
-        InputError: there is no such encoder or cut, or `images` is below 1.
+        InputError: the encoder or the cut does not exist, or `images` is below 1.
     """
 
     blocks: tuple[int, ...] = field(init=False)
@@ -147,12 +146,14 @@ class EncodedBagInput(_OfEncoders, BagInput):
     cut: str = WHOLE
     images: int = 1
     encoders: tuple[Encoder, ...] = field(init=False, repr=False, compare=False)
+    cutting: Cut | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_cut(self.cut, pooled=True)
         if self.images < 1:
             raise InputError(f"images is {self.images}, but must be 1 or more.")
         object.__setattr__(self, "encoders", encoders_of(self.encoder))
+        object.__setattr__(self, "cutting", CUTS.get(self.cut))
         pictures = (WHOLE,) if self.cutting is None else self.cutting.kinds
         object.__setattr__(self, "blocks", _blocks(self.encoders))
         object.__setattr__(self, "encoder", absolute_name(self.encoder))

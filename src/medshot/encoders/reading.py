@@ -14,8 +14,7 @@ from medshot.encoders.inputs import EncodedBagInput, EncodedInput
 from medshot.encoders.provenance import TrainingOverlap, training_overlaps
 from medshot.errors import InputError
 from medshot.imaging import MISSING, FeatureInput, GridInput, ImageSource, InputSpec, SeveralImages, Vectors
-from medshot.imaging.fingerprint import fingerprints
-from medshot.imaging.intensity import MEASURES, measures
+from medshot.imaging.fingerprint import MEASURES, fingerprints, measures
 
 Rows = Int[np.ndarray, " samples"]
 

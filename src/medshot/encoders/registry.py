@@ -32,7 +32,7 @@ def display_names(name: str) -> tuple[str, ...]:
 
 
 def absolute_name(name: str) -> str:
-    """Return the same name with every folder's path made absolute, as it is recorded in a run."""
+    """Return the same name with every folder's path made absolute, as a run records it."""
     return AND.join(_absolute(part) for part in parts_of(name))
 
 

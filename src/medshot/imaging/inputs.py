@@ -1,9 +1,8 @@
-"""What a learner takes of each image: pixels, voxels or features. These descriptions open no file."""
+"""Descriptions of the input that a learner takes of each image: pixels, voxels or features. They open no file."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Shaped
@@ -44,7 +43,7 @@ class VectorRecord(StrictRecord):
 
 
 class InputSpec(ABC):
-    """What a learner takes of each image; `medshot.encoders.reading.reader_of` reads images accordingly.
+    """The input that a learner takes of each image; `medshot.encoders.reading.reader_of` reads images accordingly.
 
     Attributes:
         is_grid: whether it takes pixels or voxels, which can be augmented, rather than features.
@@ -93,37 +92,8 @@ class InputSpec(ABC):
     def drop_images(
         self, images: Shaped[Tensor, "samples *dimensions"], generator: torch.Generator
     ) -> Shaped[Tensor, "samples *dimensions"]:
-        """Return what meta-training sees of samples that have several images: some of these are left out at random."""
+        """Return samples for meta-training; of those with several images some images are left out at random."""
         return images
-
-    # Until every caller uses `reader_of`:
-    def prepare(self, source: Any) -> None:
-        """Call the reader or method of the new name."""
-        _reader(self).prepare(source)
-
-    def read(self, source: Any, rows: Any) -> Any:
-        """Call the reader or method of the new name."""
-        return _reader(self).read(source, rows)
-
-    def fingerprints(self, source: Any) -> Any:
-        """Call the reader or method of the new name."""
-        return _reader(self).fingerprints(source)
-
-    def measures(self, source: Any) -> Any:
-        """Call the reader or method of the new name."""
-        return _reader(self).measures(source)
-
-    def seen(self, source: Any) -> Any:
-        """Call the reader or method of the new name."""
-        return _reader(self).training_overlap(source)
-
-    def dropped(self, images: Any, generator: Any) -> Any:
-        """Call the reader or method of the new name."""
-        return self.drop_images(images, generator)
-
-
-def _reader(spec: InputSpec) -> Any:
-    return import_module("medshot.encoders.reading").reader_of(spec)
 
 
 @dataclass(frozen=True)
@@ -222,7 +192,7 @@ class VolumeInput(GridInput):
 
 @dataclass(frozen=True)
 class FilmInput(GridInput):
-    """Pictures as squares of their own size, grey or colour as they are; only larger ones are shrunk.
+    """Pictures as squares of their own size and colours; only larger ones are shrunk.
 
     It is how a cut takes whole images, and no input of a learner.
 
@@ -245,7 +215,7 @@ class FeatureInput(InputSpec):
         blocks: number of features in each block, for example those of one depth of an encoder, which share a scale.
 
     Raises:
-        InputError: there is no block, or one is empty.
+        InputError: `blocks` is empty, or one of the blocks is.
     """
 
     is_table: ClassVar[bool] = True

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from medshot.encoders import reader_of
 from medshot.errors import InputError, StorageError
 from medshot.imaging import ImageSource
-from medshot.imaging.intensity import MEASURES
+from medshot.imaging.fingerprint import MEASURES
 from medshot.learners.base import Classifier, Learner
 from medshot.learners.creation import create_for, load_learner, rebuild
 from medshot.learners.preprocessing import Standardizer, as_source, checked

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from medshot.imaging import FeatureInput, InputSpec
+from medshot.imaging import InputSpec
 from medshot.learners.base import Adapted
 from medshot.learners.closed_form.ridge import (
     PENALTY,
@@ -41,7 +41,7 @@ class Context(NetworkLearner):
 
     def __init__(self, input_spec: InputSpec, *, width: int = 64) -> None:
         super().__init__(input_spec, width=width)
-        self.blocks = input_spec.blocks if isinstance(input_spec, FeatureInput) else (self.network.features,)
+        self.blocks = input_spec.blocks or (self.network.features,)
         self.transformer = InContextTransformer(len(self.blocks))
         self.log_penalty = learned_logarithm(PENALTY)
         self.log_scale = learned_logarithm(SCALE)

@@ -9,10 +9,9 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from medshot.encoders.embedding import FEATURE_NORM
 from medshot.imaging import ArrayImages, FileImages, ImageSource, Vectors
 
-NORM = 4.0
-"""The norm of a typical vector: that of encoders' features, for which the settings of learners are chosen."""
 ROUNDING = 1e-12
 
 Features = Float[np.ndarray, "samples features"]
@@ -61,7 +60,7 @@ class Standardizer:
         """Return the standardizer of a support."""
         mean, deviation = vectors.mean(0), vectors.std(0)
         varies = deviation > ROUNDING * np.abs(vectors).max(0)
-        return Standardizer(mean, NORM / np.where(varies, deviation * np.sqrt(varies.sum()), np.inf))
+        return Standardizer(mean, FEATURE_NORM / np.where(varies, deviation * np.sqrt(varies.sum()), np.inf))
 
     def __call__(self, vectors: Features) -> Features:
         """Return the vectors in standard units."""

@@ -1,4 +1,4 @@
-"""A base network over bags: several instances of one sample, pooled by attention into one vector of features."""
+"""A base network over bags: attention pools several instances of a sample into one vector of features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,12 +43,12 @@ class BagInput(FeatureInput):
 
 
 class AttentionPooling(nn.Module):
-    """The mean of the instances that are there, weighted by attention that is learned across tasks.
+    """The mean of the instances that are present, weighted by attention that is learned across tasks.
 
     z = Σ a_i x_i, a_i ∝ c_i exp(wᵀ tanh(V x_i) + b_kind(i)) (Ilse, Tomczak & Welling, Attention-based Deep Multiple
-    Instance Learning, ICML 2018, equations 7 and 8, with a bias for each kind, and c_i, how much the instance counts
-    from the start). w and b start at zero, so that meta-training begins at the mean under c. An instance that is
-    missing counts for nothing, and the weights of the others still sum to 1: what stays has the scale that it had.
+    Instance Learning, ICML 2018, equations 7 and 8, with a bias for each kind, and the initial weight c_i of the
+    instance). w and b start at zero, so that meta-training begins at the mean under c. A missing instance has weight 0,
+    and the weights of the others still sum to 1, so that the scale of z does not change.
 
     Args:
         input_spec: the bags it takes.
@@ -65,7 +65,7 @@ class AttentionPooling(nn.Module):
         nn.init.zeros_(self.output.weight)
 
     def forward(self, bags: Float[Tensor, "batch instances entries"]) -> Float[Tensor, "batch features"]:
-        """The pooled features of each bag."""
+        """Return the pooled features of each bag."""
         there, instances = bags[..., 0], bags[..., 1:]
         scores = self.output(torch.tanh(self.hidden(instances)))[..., 0] + self.bias[self.kinds]
         return (weights(scores, there)[..., None] * instances).sum(-2)
@@ -74,14 +74,14 @@ class AttentionPooling(nn.Module):
 def weights(
     scores: Float[Tensor, "batch instances"], there: Float[Tensor, "batch instances"]
 ) -> Float[Tensor, "batch instances"]:
-    """The softmax over the instances, each times how much it counts; all zero where none is there, as in padding."""
+    """Return the softmax over the instances times their initial weights; all zero for padding, which has none."""
     scores = scores.masked_fill(there == 0, torch.finfo(scores.dtype).min)
     powers = (scores - scores.amax(-1, keepdim=True)).exp() * there
     return powers / powers.sum(-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
 
 
 class BagNetwork(nn.Module):
-    """Bags pooled by attention, then what `FeatureNetwork` makes of features.
+    """Attention pooling of bags, then a `FeatureNetwork`.
 
     Args:
         input_spec: the bags it takes.
@@ -98,18 +98,18 @@ class BagNetwork(nn.Module):
     def forward(
         self, bags: Float[Tensor, "batch instances entries"], modulation: Modulation | None = None
     ) -> Float[Tensor, "batch features"]:
-        """The weighted features of each bag, moved by the bottleneck."""
+        """Return the pooled features of each bag, changed by the bottleneck."""
         return self.network(self.pooling(bags), modulation)
 
 
 def mean_of_present(bags: Float[Tensor, "batch instances entries"]) -> Float[Tensor, "batch features"]:
-    """The mean of the instances that are there under their first column, for learners that have no network."""
+    """Return the mean of the present instances, weighted by their first column, for learners without a network."""
     there, instances = bags[..., 0], bags[..., 1:]
     return (weights(torch.zeros_like(there), there)[..., None] * instances).sum(-2)
 
 
 class SetEncoder(nn.Module):
-    """One hidden layer, then γ and δ of every layer that is modulated (Requeima et al., 2019).
+    """A network of one hidden layer that computes γ and δ of every layer that is modulated (Requeima et al., 2019).
 
     The last layer starts at zero, so that it begins by modulating nothing.
 

@@ -5,14 +5,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medshot.imaging import FeatureInput, InputSpec
+from medshot.imaging import InputSpec
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.closed_form.ridge import balanced, block_products, block_sums, solve
 from medshot.learners.features import SMALLEST, log_frequencies, memberships, one_hot
 from medshot.learners.gradient.base import Parameters, inner_loop
 from medshot.learners.seeding import Randomness
 from medshot.networks import base_network
-from medshot.networks.bag_network import BagInput
 from medshot.tasks import Support
 
 USUAL_SHOTS = 5.0
@@ -62,7 +61,7 @@ class DepthRidge(Learner):
         super().__init__(input_spec)
         self.width, self.steps = width, steps
         self.network: nn.Module = nn.Identity()
-        if isinstance(input_spec, FeatureInput) and not isinstance(input_spec, BagInput):
+        if input_spec.blocks and not input_spec.is_bag:
             self.sizes = input_spec.blocks
         else:
             self.network = base_network(input_spec, width)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from medshot.imaging import FeatureInput, InputSpec
+from medshot.imaging import InputSpec
 from medshot.learners.base import Adapted
 from medshot.learners.features import SMALLEST, learned_logarithm, log_frequencies, memberships
 from medshot.learners.kinds import NetworkLearner
@@ -83,7 +83,7 @@ def solve(
 
 def block_sizes(network: BaseNetwork) -> tuple[int, ...]:
     """Return how many of the network's features each block has."""
-    return network.input_spec.blocks if isinstance(network.input_spec, FeatureInput) else (1,) * network.features
+    return network.input_spec.blocks or (1,) * network.features
 
 
 def block_sums(values: Float[Tensor, "*rows features"], sizes: tuple[int, ...]) -> Float[Tensor, "*rows blocks"]:

@@ -10,7 +10,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import BaseDecisionTree
 from torch import Tensor
 
-from medshot.imaging import FeatureInput, InputSpec
+from medshot.imaging import InputSpec
 
 CHILDREN, FEATURES, THRESHOLDS, VALUES = "trees.children", "trees.features", "trees.thresholds", "trees.values"
 
@@ -199,7 +199,7 @@ def _resampled(shares: Float[Tensor, " values"], count: int, offset: Tensor | fl
 def blocks_of(input_spec: InputSpec) -> dict[str, slice]:
     """Return the columns of all features, of the first block, and of up to three runs of the other blocks."""
     every = {"all": slice(None)}
-    if not isinstance(input_spec, FeatureInput) or len(input_spec.blocks) == 1:
+    if len(input_spec.blocks) < 2:
         return every
     ends = np.cumsum([0, *input_spec.blocks]).tolist()
     others = np.arange(1, len(input_spec.blocks))

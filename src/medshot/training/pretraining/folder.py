@@ -86,7 +86,7 @@ def train_encoder_into(
     check_unfinished(folder, RECORD, resume=resume)
     where = resolve_device(device)
     for task in tasks:
-        ImageInput(channels=3, size=settings.size).prepare(task.images)
+        task.images.pixels(ImageInput(channels=3, size=settings.size))
     seen = training_images(tasks, ARCHITECTURE.input_spec)
     start = imagenet_weights()
     network = Lite0(start)
