@@ -89,7 +89,9 @@ def test_outcomes_on_the_scored_data_set_are_hidden_from_auto(own: Path, name: s
     auto = Auto(FeatureInput((5,)))
     visible = []
     scored = replace(here, name=name, source=name)
-    monkeypatch.setattr(auto, "draw", lambda *_: visible.append(auto.outcomes) or {"seed": torch.tensor([0])})
+    monkeypatch.setattr(
+        auto, "sample_randomness", lambda *_: visible.append(auto.outcomes) or {"seed": torch.tensor([0])}
+    )
     protocol = Protocol(episodes=1, shots=(2,), baseline="auto")
     evaluate({"auto": auto}, [scored], protocol)
     assert {outcome.source for outcome in visible[0]} >= {"there"}

@@ -9,7 +9,7 @@ import pytest
 from command import medshot
 from making import textured, write_manifest, write_volumes
 
-from medshot import FewShotClassifier
+from medshot import FewShotClassifier, VolumeInput, load
 
 SMALL = ("--dimensions", "3", "--size", "12")
 

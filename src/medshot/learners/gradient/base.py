@@ -64,7 +64,7 @@ def inner_loop(
         stepped = {name: value - updates[name] for name, value in free.items()}
         if step >= steps:
             if step > steps:
-                parameters = _better(previous, parameters, active & ~(loss <= before))
+                parameters = step_back(previous, parameters, active & ~(loss <= before))
                 free = parameters
             active = active & (before - loss > CONVERGED * loss)
             stepped = {name: torch.where(active, value, free[name]) for name, value in stepped.items()}
@@ -72,12 +72,12 @@ def inner_loop(
     if max_steps is not None and max_steps > steps:
         with torch.no_grad():
             rose = active & ~(task_loss(parameters, max_steps) <= before)
-        parameters = _better(previous, parameters, rose)
+        parameters = step_back(previous, parameters, rose)
     return parameters
 
 
-def _better(previous: Parameters, parameters: Parameters, rose: Bool[Tensor, ""]) -> Parameters:
-    """Return the previous parameters if the loss rose, and these otherwise."""
+def step_back(previous: Parameters, parameters: Parameters, rose: Bool[Tensor, ""]) -> Parameters:
+    """Return the previous parameters if the loss rose after the last step, and these otherwise."""
     return {name: torch.where(rose, previous[name], value) for name, value in parameters.items()}
 
 
