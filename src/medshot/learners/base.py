@@ -84,7 +84,7 @@ class Learner(Trainable, ABC):
         return self.predict_one(adapted, images)
 
     def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
-        """Sample what is random in `adapt_one`, from `generator` alone, for one task without padding.
+        """Sample what is random in `adapt_one`, only from `generator`, for one task without padding.
 
         Returns:
             Named tensors, each with one row per sample or of the same length for every support.

@@ -59,7 +59,7 @@ class Context(NetworkLearner):
             "support": scaled,
             "weights": support.weights,
             "prior": log_frequencies(support),
-            "memory": self.transformer.remember(likeness, members),
+            "memory": self.transformer.keys_and_values(likeness, members),
         }
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:

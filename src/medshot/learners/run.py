@@ -79,7 +79,7 @@ class Trainable(nn.Module):
 
     @property
     def engine(self) -> Engine:
-        """How tasks are run: one that is not batchable runs them in a loop."""
+        """Return how tasks are run: in a loop if the learner is not batchable."""
         return self._engine if self.batchable else Engine("loop")
 
     @engine.setter

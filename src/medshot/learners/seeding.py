@@ -1,4 +1,4 @@
-"""Randomness that depends on a support's images alone: not on their order, their labels, or the rest of the batch."""
+"""Randomness that depends only on a support's images, not on their order, their labels, or the rest of the batch."""
 
 import hashlib
 from collections.abc import Callable, Sequence

@@ -129,6 +129,6 @@ class SetEncoder(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, description: Float[Tensor, " inputs"]) -> Modulation:
-        """γ and δ of each layer."""
+        """Return γ and δ of each layer."""
         parts = self.output(self.activation(self.hidden(description))).split(self.sizes)
         return list(zip(parts[::2], parts[1::2], strict=True))

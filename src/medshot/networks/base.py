@@ -14,7 +14,7 @@ BaseNetwork = ConvolutionalNetwork | FeatureNetwork | BagNetwork
 
 
 def base_network(input_spec: InputSpec, width: int) -> BaseNetwork:
-    """A new base network.
+    """Make a base network.
 
     All kinds have `features`, the number of features they give, and `modulated`, the channels of each layer that
     `forward(inputs, modulation)` may modulate.
@@ -63,7 +63,7 @@ class ReferenceNetwork(nn.Module):
         )
 
     def forward(self, images: Float[Tensor, "batch 3 224 224"]) -> Float[Tensor, " batch"]:
-        """One logit for each RGB image with values in [0, 1]; its sigmoid is the probability of class 1."""
+        """Return one logit for each RGB image with values in [0, 1]; its sigmoid is the probability of class 1."""
         return self.layers(images)[:, 0]
 
 

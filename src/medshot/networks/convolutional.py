@@ -20,7 +20,7 @@ DEPTH = {2: 4, 3: 3}
 class ConvolutionalNetwork(nn.Module):
     """Blocks of strided convolution, GroupNorm and ReLU, then the mean over all positions, on pictures or volumes.
 
-    The first block strides by 2, or by 4 from 48 pixels or 24 voxels on, where it would otherwise take most of the
+    The first block strides by 2, or by 4 from 48 pixels or 24 voxels on, since it would otherwise take most of the
     time; the others are 3×3 or 3×3×3 with stride 2.
 
     Each image is first brought to mean 0 and standard deviation 1. Neither that nor GroupNorm looks beyond
@@ -60,7 +60,7 @@ class ConvolutionalNetwork(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch channels *sides"], modulation: Modulation | None = None
     ) -> Float[Tensor, "batch features"]:
-        """The features of each image; its values lie in [0, 1]."""
+        """Return the features of each image; its values lie in [0, 1]."""
         maps = functional.group_norm(images, num_groups=1, eps=1e-6)
         for number, block in enumerate(self.blocks):
             convolution, normalisation, activation = block.children()

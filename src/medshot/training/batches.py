@@ -50,13 +50,13 @@ def draw_batch(
     *,
     cross_validated: bool,
 ) -> list[Episode]:
-    """Episodes of one way and one shot; with `cross_validated` every fold of a task's L_cv is an episode.
+    """Draw episodes of one way and one shot; with `cross_validated` every fold of a task's L_cv is an episode.
 
-    Tasks with too few patients for a draw are passed over; those with more classes than the drawn way are made smaller
-    by leaving out or merging classes.
+    Tasks with too few patients for a draw are skipped; in those with more classes than the drawn way, classes are left
+    out or merged.
 
     Raises:
-        TooFewPatients: no task has patients enough.
+        TooFewPatients: no task has enough patients.
     """
     ways = int(rng.integers(2, min(settings.ways, max(len(task.classes) for task in tasks)) + 1))
     shots = int(rng.choice(settings.shots))
@@ -86,7 +86,7 @@ VALIDATION = 2**40
 
 @dataclass(frozen=True)
 class Batches:
-    """The batches of meta-training; each depends on the seed and its number alone.
+    """The batches of meta-training; each depends only on the seed and its number.
 
     Args:
         settings: what a batch looks like.
@@ -121,7 +121,7 @@ class Batches:
 
 
 def task_shares(episodes: Sequence[Episode]) -> Float[Tensor, " episodes"]:
-    """What each episode counts in a mean over tasks that is first a mean over the folds of each task."""
+    """Return each episode's share in a mean over tasks that is first a mean over the folds of each task."""
     folds = Counter(id(episode.task) for episode in episodes)
     return torch.tensor([1 / (folds[id(episode.task)] * len(folds)) for episode in episodes])
 
@@ -133,9 +133,10 @@ def to_tensors(
     augmentation: Augmentation | None = None,
     seed: int = 0,
 ) -> Episodes:
-    """The episodes on `device`, their pixels or voxels augmented where an `augmentation` is given.
+    """Return the episodes on `device`, their pixels or voxels augmented if an `augmentation` is given.
 
-    Mirrored only where the task allows it. Features stay as they are; of samples with several images some are dropped.
+    They are mirrored only if the task allows it. Features stay as they are; of several images of a sample some are
+    left out.
     """
     batch = collate(episodes, input_spec, device)
     generator = torch.Generator(device).manual_seed(seed)

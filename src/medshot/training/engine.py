@@ -95,13 +95,13 @@ def fastest_engine(run: Callable[[Engine], object], tasks: int) -> Engine:
 
 
 def synchronize() -> None:
-    """Wait until the accelerator, if there is one, has done what it was given, so that a clock may be read."""
+    """Wait until the accelerator, if there is one, has finished, so that a clock can be read."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """The device of that name: "cpu", "cuda" (or "cuda:1"), "mps", or "auto" for the fastest there is.
+    """Return the device of that name: "cpu", "cuda" (or "cuda:1"), "mps", or "auto" for the fastest there is.
 
     Raises:
         InputError: the name is unknown, or this machine has no such device.

@@ -84,7 +84,7 @@ class TransductivePrototypes(VectorLearner):
         return {"sums": members.T @ support.images, "masses": members.sum(0), "prior": log_frequencies(support)}
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
-        """Return the nearness to the means of the support alone."""
+        """Return the nearness to the means of the support without the queries."""
         means = adapted["sums"] / adapted["masses"][:, None]
         return adapted["prior"] - SHARPNESS * squared_distances(images, means)
 

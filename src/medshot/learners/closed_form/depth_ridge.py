@@ -135,7 +135,7 @@ class DepthRidge(Learner):
         """Return the cross-entropy with patients left out and the prior, per sample that counts."""
         losses = functional.cross_entropy(scale * fit.left_out(values), support.labels, reduction="none")
         moved = sum((values[name] - start[name]).square().sum() for name in values)
-        counts = fit.judged(support)  # balanced, so that a frequent class does not decide alone
+        counts = fit.judged(support)  # balanced, so that a frequent class does not dominate
         precision = self.log_precision.exp()
         return (counts @ losses + precision * moved / 2) / (counts.sum() + precision)
 

@@ -1,4 +1,4 @@
-"""iMAML: a regularised inner problem, solved, and differentiated at its solution alone."""
+"""iMAML: a regularised inner problem, solved, and differentiated only at its solution."""
 
 import math
 from collections.abc import Callable
