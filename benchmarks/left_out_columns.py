@@ -8,12 +8,12 @@ from pathlib import Path
 
 from encoder_sets import FREE
 from left_out_shapes import FinalShape
+from medshot.learners.runs import meta_train_into
 
 from medshot.encoders import WHOLE, EncodedInput
 from medshot.imaging import ImageInput, InputSpec, usual_cut
 from medshot.learners import Learner, create, load_learner
 from medshot.learners.closed_form.depth_ridge import DepthRidge
-from medshot.learners.runs import meta_train_into
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import LAST, Candidate, candidates_of, give_prior
 from medshot.selection.outcomes import Outcome

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from medshot.learners.runs import meta_train_into
 from several_images_report import write_report
 from several_images_tasks import NAMES, glioma, training_tasks
 
@@ -21,7 +22,6 @@ from medshot.encoders import EncodedBagInput, EncodedInput
 from medshot.evaluation import EpisodePredictions, Protocol, draw_episodes, refuse_overlap, run_episodes
 from medshot.imaging import MISSING, SeveralImages
 from medshot.learners import Learner, create, load_learner
-from medshot.learners.runs import meta_train_into
 from medshot.networks.bag_network import BagNetwork
 from medshot.storage import read_arrays, read_json, write_arrays, write_json
 from medshot.tasks import Episode, Task

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from medshot.encoders import reader_of
 from medshot.errors import InputError
 from medshot.imaging import ImageSource, InputSpec, hashes_of_each
 
@@ -82,8 +83,8 @@ class Task:
         return [{patient: np.array(of_one) for patient, of_one in of_class.items()} for of_class in members]
 
     def batch(self, samples: Int[np.ndarray, " samples"], shape: InputSpec) -> Float[Tensor, "samples *dimensions"]:
-        """Return the images of `samples` as a learner of that shape takes them, float32."""
-        return shape.read(self.images, self.rows[samples])
+        """Return the images of `samples` as a learner with this input takes them, float32."""
+        return reader_of(shape).read(self.images, self.rows[samples])
 
     def hashes(self) -> list[str]:
         """Return the content hash of each sample's image."""
