@@ -63,10 +63,9 @@ def main() -> None:
         write_report(arguments.places)
         return
     if arguments.quick:
-        arguments.hospitals, arguments.films, arguments.episodes, arguments.steps = 2, 12, 2, 2
+        arguments.episodes, arguments.steps = 2, 2
     tasks = [films_of(hospital, arguments.films) for hospital in range(arguments.hospitals)]
-    shots, queries = ((2, 4), 1) if arguments.quick else ((5, 10), 10)
-    protocol = Protocol(shots=shots, episodes=arguments.episodes, queries=queries, baseline="overview")
+    protocol = Protocol(shots=(5, 10), episodes=arguments.episodes, queries=10, baseline="overview")
     cells = []
     for held_out in tasks:
         learners: dict[str, Learner] = {
@@ -88,8 +87,9 @@ def write_report(places: Places) -> None:
     """Write the table and the picture of docs/high-resolution.md."""
     found = load(places, "films")
     text = f"{found['about']} a cell; written by `python -m benchmarks.films`.\n\n{markdown(found['means'])}"
-    write_bytes(places.docs / "images" / "patches.png", picture())
     replace_part(places.docs / "high-resolution.md", "films", text)
+    (places.docs / "images").mkdir(exist_ok=True)
+    write_bytes(places.docs / "images" / "patches.png", picture())
 
 
 def trained(tasks: Sequence[Task], steps: int) -> Learner:

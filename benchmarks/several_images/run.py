@@ -152,7 +152,7 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     episodes, steps = (2, 4) if arguments.quick else (arguments.episodes, arguments.steps)
-    hospitals = 2 if arguments.quick else HOSPITALS
+    hospitals = 7 if arguments.quick else HOSPITALS
     asked = {"episodes": episodes, "steps": steps}
     note = arguments.out / "asked.json"
     if not note.exists():
