@@ -51,12 +51,12 @@ def make_parser(
         parser.add_argument("--report", action="store_true", help="only write the page, from results that are there")
     if work:
         parser.add_argument("--resume", action="store_true", help="continue with what the --out folder holds")
-    parser.set_defaults(name=name, resume=not work, report=False)
+    parser.set_defaults(name=name, work=work, resume=not work, report=False)
     return parser
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Return the arguments with `places`, and with the folder `out`, which is empty unless --resume is given."""
+    """Return the arguments with `places`; the folder `out` is empty unless --resume is given."""
     arguments = parser.parse_args()
     name = folder_of(arguments.name) + ("-quick" if arguments.quick else "")
     arguments.out = out = arguments.out or Path("runs") / name
@@ -65,7 +65,8 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
         return arguments
     if not arguments.resume and out.exists() and any(out.iterdir()):
         parser.error(f"{out} holds earlier work; give --resume to continue it, or another --out.")
-    out.mkdir(parents=True, exist_ok=True)
+    if arguments.work:
+        out.mkdir(parents=True, exist_ok=True)
     return arguments
 
 

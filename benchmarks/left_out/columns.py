@@ -19,7 +19,7 @@ from medshot.selection.outcomes import Outcome
 from medshot.tasks import Task
 from medshot.training import BatchSettings, OuterSettings
 
-QUICK_FOLDS = {"one": ["cxr_jsrt_nodule_lungmask"], "two": ["skin_ham10000_subset"]}
+QUICK_FOLDS = {"one": ["head_ct_hemorrhage"], "two": ["cxr_jsrt_nodule_lungmask", "mammo_mias_lesion"]}
 """Data sets that the shipped encoder was not trained on."""
 OUTCOMES = "outcomes.jsonl"
 ECG = "ecg_12lead_images"
