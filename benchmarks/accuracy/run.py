@@ -116,7 +116,7 @@ def trained(unit: Unit) -> Learner:
 
 def made(unit: Unit) -> Learner:
     """Return the unit's learner before meta-training."""
-    return create(unit.learner, input_spec=unit.plan.kinds[unit.kind].shape)
+    return create(unit.learner, input_spec=unit.plan.kinds[unit.kind].shape, pretrained=False)
 
 
 def settings_for(unit: Unit, tasks: list[Task]) -> OuterSettings:

@@ -12,6 +12,7 @@ from medshot.encoders import WHOLE, EncodedInput
 from medshot.imaging import ImageInput, InputSpec, usual_cut
 from medshot.learners import Learner, create, load_learner
 from medshot.learners.closed_form.depth_ridge import DepthRidge
+from medshot.learners.run import meta_train
 from medshot.learners.shipped import give_weights
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import LAST, Candidate, candidates_of
@@ -84,7 +85,7 @@ class Setting:
 
 def fixed(learner: str, encoder: str) -> Make:
     """Return a learner that is the same on every task, on an encoder's features."""
-    return lambda setting, fold, task: create(learner, input_spec=setting.shape(encoder, fold))
+    return lambda setting, fold, task: create(learner, input_spec=setting.shape(encoder, fold), pretrained=False)
 
 
 def candidate(*key: str) -> Make:
@@ -198,6 +199,6 @@ def meta_trained(setting: Setting, name: str, fold: str, shape: InputSpec, setti
         tasks = [setting.task(name) for name in others if fold != "free" or name in FREE or setting.quick]
         if setting.quick:
             settings = replace(settings, steps=4, validate_every=4, validation_batches=1)
-        learner = create(name, input_spec=shape)
+        learner = create(name, input_spec=shape, pretrained=False)
         meta_train(learner, tasks, settings=settings, folder=folder, resume=folder.exists(), report=lambda event: None)
     return load_learner(folder)

@@ -18,7 +18,7 @@ from benchmarks.common.arguments import make_parser, parse
 from benchmarks.common.tables import table
 from benchmarks.common.timing import take_turns
 from benchmarks.speed.report import finish
-from medshot.encoders import ENCODERS, EncodedInput
+from medshot.encoders import ENCODERS, EncodedInput, reader_of
 from medshot.encoders.encoder import load_encoder
 from medshot.imaging import FileImages
 from medshot.imaging.cache import in_threads
