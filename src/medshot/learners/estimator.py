@@ -14,8 +14,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medshot.encoders import reader_of
-from medshot.errors import InputError, StorageError
-from medshot.imaging import ImageSource
+from medshot.errors import InputError, StorageError, closest
+from medshot.imaging import ImageSource, hashes_of_each
 from medshot.imaging.fingerprint import MEASURES
 from medshot.learners.base import Classifier, Learner
 from medshot.learners.creation import create_for, load_learner, rebuild
@@ -43,6 +43,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         adapted_: what its adaptation returned, as named tensors.
         intensity_: the range of each measure of the images in the support.
         standardisation_: of columns of features; None for images.
+        support_: content hashes of the images in the support; none for columns of features.
         n_features_in_: number of columns, for features.
         feature_names_in_: names of the columns, for features in a data frame.
     """
@@ -90,6 +91,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         self.learner_, self.standardisation_ = learner, standardisation
         self.explanation_ = learner.explain(self.adapted_)
         self.classes_, self.counts_ = classes, np.bincount(codes)
+        self.support_ = [] if standardisation else sorted({each for one in hashes_of_each(source) for each in one})
         self.intensity_ = _ranges(reader_of(learner.input_spec).measures(source))
         return self
 
@@ -155,6 +157,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             intensity=self.intensity_,
             feature_names=list(getattr(self, "feature_names_in_", [])),
             explanation=self.explanation_,
+            support=self.support_,
             purpose="for research, not a medical device",
         )
         with new_folder(Path(folder)) as filling:
@@ -179,6 +182,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         classifier.adapted_ = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
         classifier.classes_, classifier.counts_ = np.array(model.classes), np.array(model.images_per_class)
         classifier.intensity_, classifier.explanation_ = model.intensity, model.explanation
+        classifier.support_ = model.support
         if takes_table:
             classifier.standardisation_ = Standardizer(**read_checked(folder, record, STANDARDISATION))
             classifier.n_features_in_ = len(classifier.standardisation_.mean)
@@ -218,7 +222,10 @@ def _learner(learner: str | Path | Learner, source: ImageSource) -> Learner:
     if Path(learner).is_dir():
         return load_learner(learner)
     if str(learner) not in LEARNERS:
-        raise InputError(f"learner is '{learner}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it.")
+        raise InputError(
+            f"learner is '{learner}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it."
+            f"{closest(str(learner), LEARNERS)}"
+        )
     return create_for(source, str(learner))
 
 
