@@ -11,15 +11,15 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from medshot.errors import InputError
-from medshot.evaluation.overlap import refuse_overlap
+from medshot.evaluation.feasible import draw_feasible
+from medshot.evaluation.overlap import refuse_identical, refuse_overlap
 from medshot.evaluation.predictions import EpisodePredictions
 from medshot.evaluation.results import Measurement, Metadata, Results, collect, measure
 from medshot.learners import Learner
 from medshot.learners.run import evaluating
+from medshot.progress import note, tracked
 from medshot.selection.auto import Auto
 from medshot.selection.outcomes import known_outcomes, without
 from medshot.tasks import Episode, Task, collate, draw_episode
@@ -80,12 +80,13 @@ def evaluate(
     *,
     device: torch.device | None = None,
     command: str = "",
+    notes: Sequence[str] = (),
     show: bool = True,
 ) -> tuple[Results, list[Cell]]:
     """Score every learner on the same episodes of every task.
 
-    Everything is checked before any learner runs: a task that is too small, or that a learner was trained on, is
-    refused.
+    Everything is checked before any learner runs. A task that a learner was trained on is refused. Numbers of shots
+    that a task has too few patients for are left out, which `Metadata.notes` says.
 
     Args:
         learners: learners by their names in the table; one of them is `protocol.baseline`.
@@ -93,11 +94,12 @@ def evaluate(
         protocol: the settings.
         device: the device that learners are moved to and run on; by default, each runs where it is.
         command: the command that reproduces these results, for the record.
+        notes: sentences about the tasks, for the record.
         show: whether to show progress on stderr.
 
     Raises:
         InputError: the baseline is missing, two tasks have one name, or a task shares images with a learner's training.
-        TooFewPatients: a class of a task has too few patients for the shots.
+        TooFewPatients: no task has enough patients for any episode.
     """
     if protocol.baseline not in learners:
         raise InputError(f"The baseline '{protocol.baseline}' is not among {', '.join(learners)}; add it.")
@@ -105,20 +107,18 @@ def evaluate(
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"Two tasks are named '{name}'; give each task once and under a different name.")
+    refuse_identical(learners.values(), tasks)
+    found, left_out = draw_feasible(tasks, protocol.shots, lambda task, shots: draw_episodes(task, shots, protocol))
+    cells = [Cell(task, shots, episodes) for task, shots, episodes in found]
+    for sentence in left_out if show else ():
+        note(sentence)
     for learner in learners.values():
         refuse_overlap(learner, tasks)
-    cells = [Cell(task, shots, draw_episodes(task, shots, protocol)) for task in tasks for shots in protocol.shots]
-    console = Console(stderr=True)
+    work = [(cell, name) for cell in cells for name in learners]
     with leave_task_out(learners.values(), tasks):
-        for cell, name in track(
-            [(cell, name) for cell in cells for name in learners],
-            "evaluating",
-            console=console,
-            disable=not (show and console.is_terminal),
-            transient=True,
-        ):
+        for cell, name in tracked(work, "evaluating") if show else work:
             cell.predictions[name], cell.seconds[name] = run_episodes(learners[name], cell.episodes, device)
-    return compare(cells, protocol.baseline, _metadata(learners, protocol, command)), cells
+    return compare(cells, protocol.baseline, _metadata(learners, protocol, command, [*notes, *left_out])), cells
 
 
 def compare(cells: Sequence[Cell], baseline: str, metadata: Metadata) -> Results:
@@ -207,7 +207,7 @@ def _in_class_order(episode: Episode, probabilities: np.ndarray) -> EpisodePredi
     )
 
 
-def _metadata(learners: Mapping[str, Learner], protocol: Protocol, command: str) -> Metadata:
+def _metadata(learners: Mapping[str, Learner], protocol: Protocol, command: str, left_out: Sequence[str]) -> Metadata:
     notes = [
         f"{name} was meta-trained on {', '.join(sorted({task.source for task in record.tasks}))}"
         + (" (training and validation used different patients of the same tasks)." if record.by_patients else ".")
@@ -220,5 +220,5 @@ def _metadata(learners: Mapping[str, Learner], protocol: Protocol, command: str)
         machine=f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
         command=command,
         version=version("medshot"),
-        notes=notes,
+        notes=[*notes, *left_out],
     )
