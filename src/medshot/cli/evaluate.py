@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medshot.cli.options import (
+    DATA,
     EPISODES,
     LEARNER,
     OUTPUT,
@@ -42,11 +43,18 @@ def evaluate(
         ),
     ] = "scratch,logistic",
     baseline: Annotated[
-        str, typer.Option(help="Learner that all others are compared with.", rich_help_panel=LEARNER)
+        str,
+        typer.Option(
+            help="Learner that all others are compared with; it is added if --learners leaves it out.",
+            rich_help_panel=LEARNER,
+        ),
     ] = "logistic",
     shots: Annotated[
         str,
-        typer.Option(help="Labelled patients per class; each number is evaluated.", rich_help_panel=EPISODES),
+        typer.Option(
+            help="Labelled patients per class; each number that a task has patients for is evaluated.",
+            rich_help_panel=EPISODES,
+        ),
     ] = "1,5,10",
     episodes: Annotated[
         int, typer.Option(help="Episodes per task and number of shots.", rich_help_panel=EPISODES)
@@ -60,6 +68,14 @@ def evaluate(
     dimensions: Dimensions = None,
     cut: Cut = None,
     images: Images = None,
+    without_seen: Annotated[
+        bool,
+        typer.Option(
+            "--without-seen",
+            help="Leave out patients with images that a learner or its encoder was trained on, and go on.",
+            rich_help_panel=DATA,
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="New folder for results.json, results.md and report.html.", rich_help_panel=OUTPUT),
@@ -76,6 +92,18 @@ def evaluate(
 
     Example: medshot evaluate held_out/ --from run --learners scratch,logistic --shots 1,5,10 --out evaluation
     """
+    from medshot.cli.checking import check_folder, check_images, check_new, check_paths, check_ready
+
+    numbers, kept = parse_numbers(shots, "--shots"), parse_keep(keep)
+    given = [name for name in learners.split(",") if name]
+    for name in given:
+        check_ready(name)
+    for run in runs or []:
+        check_folder(run, "run")
+    check_images(encoder, size, channels, dimensions, cut, images)
+    check_paths(tasks)
+    check_new(out)
+
     from rich.console import Console
 
     from medshot import evaluation
@@ -84,21 +112,26 @@ def evaluate(
     from medshot.evaluation.outcome_log import outcomes_of
     from medshot.reporting import results_table, write_evaluation
     from medshot.selection.outcomes import record_outcomes
-    from medshot.storage import new_folder, refuse_existing, shown
+    from medshot.storage import new_folder, shown
     from medshot.training import resolve_device
 
-    protocol = evaluation.Protocol(
-        shots=parse_numbers(shots, "--shots"), episodes=episodes, queries=queries, seed=seed, baseline=baseline
-    )
-    spec, kept = input_spec(encoder, size, channels, dimensions, cut, images), parse_keep(keep)
-    if out is not None:
-        refuse_existing(out)
+    protocol = evaluation.Protocol(shots=numbers, episodes=episodes, queries=queries, seed=seed, baseline=baseline)
+    spec = input_spec(encoder, size, channels, dimensions, cut, images)
     place = resolve_device(device)
-    scored = make_and_load(runs or [], [name for name in learners.split(",") if name], spec)
+    scored = make_and_load(runs or [], given, spec)
+    if baseline not in scored:
+        check_ready(baseline)
+        note(f"{baseline} is evaluated too, because it is the baseline.")
+        scored = make_and_load(runs or [], [*given, baseline], spec)
     loaded = load_all(tasks, label, kept)
+    left_out: list[str] = []
+    if without_seen:
+        loaded, left_out = evaluation.leave_out_training_images(list(scored.values()), loaded)
+        for sentence in left_out:
+            note(sentence)
     note_cuts(scored.values(), loaded)
     command = shown(shlex.join(["medshot", *sys.argv[1:]]))
-    results, cells = evaluation.evaluate(scored, loaded, protocol, device=place, command=command)
+    results, cells = evaluation.evaluate(scored, loaded, protocol, device=place, command=command, notes=left_out)
     if out is not None:
         with new_folder(out) as folder:
             write_evaluation(folder, results, cells)

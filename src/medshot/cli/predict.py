@@ -8,6 +8,7 @@ import typer
 
 from medshot.cli.options import (
     LEARNER,
+    SCHEMA,
     Json,
     Model,
     OutTable,
@@ -39,16 +40,18 @@ def predict(
 
     Example: medshot predict model scans/ --out predictions.csv
     """
-    from medshot.storage import refuse_existing
+    from medshot.cli.checking import check_folder, check_new, check_paths
 
-    if out is not None:
-        refuse_existing(out)
-    rows = predict_rows(model, images, parse_prevalence(prevalence))
+    shares = parse_prevalence(prevalence)
+    check_folder(model, "model")
+    check_paths(images)
+    check_new(out)
+    rows = predict_rows(model, images, shares)
     if out is not None:
         write_rows(out, rows)
         note(f"{len(rows)} predictions are in {out}; {sum(bool(row['warning']) for row in rows)} have a warning.")
     if as_json:
-        print_json({"predictions": rows})
+        print_json({"schema": SCHEMA, "predictions": rows})
     elif out is None:
         print_rows(rows)
 

@@ -18,6 +18,10 @@ def quickstart(
 
     Example: medshot quickstart --out quickstart
     """
+    from medshot.cli.checking import check_new
+
+    check_new(out)
+
     from medshot.cli.demonstration import TRAINED, UNTRAINED, demonstrate, print_results
 
     began = time.perf_counter()
