@@ -1,4 +1,4 @@
-"""Lines on stderr: one whenever a while has passed, never a number that is not known, all within 80 columns."""
+"""Lines on stderr: one whenever a while has passed, no number before it is measured, all within 80 columns."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Folders of unfinished training: every command says how to continue, also if there is no checkpoint yet."""
+"""Folders of unfinished training: every command names how to continue, also before the first checkpoint."""
 
 import json
 from pathlib import Path

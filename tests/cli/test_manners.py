@@ -1,4 +1,4 @@
-"""How commands behave at their edges: names are checked first, errors, Ctrl-C, --quiet, --verbose, --version."""
+"""Laws of all commands: names are checked first; errors, Ctrl-C, --quiet, --verbose, --version, --json."""
 
 import csv
 import io
@@ -64,6 +64,7 @@ def test_the_names_that_are_checked_first_are_those_of_the_registries():
         ("meta-train nowhere --out x", "nowhere does not exist"),
         ("meta-train . --out .", "exists already"),
         ("train-encoder . --objective supervized --out x", "Did you mean 'supervised'?"),
+        ("evaluate . --device warp", "device is 'warp', but must be auto"),
         ("check nowhere", "nowhere does not exist"),
         ("quickstart --out .", "exists already"),
     ],

@@ -33,6 +33,7 @@ ADAPTERS = ("timm", "hf", "open-clip")
 CUTS = ("whole", "slices", "patches", "leads")
 STRATEGIES = ("learned", "margin", "clue", "typical", "coverage", "random")
 OBJECTIVES = ("supervised", "episodic", "self-supervised")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 PARAMETERS = ("all", "modulation", "low-rank")
 
 
@@ -138,6 +139,12 @@ def check_paths(paths: Iterable[Path]) -> None:
     for path in paths:
         if not path.exists() and not any(above.is_file() for above in path.parents):
             raise InputError(f"{path} does not exist; check the path.")
+
+
+def check_device(name: str) -> None:
+    """Raise InputError if there is no such kind of device."""
+    if name.partition(":")[0] not in DEVICES:
+        raise InputError(f"device is '{name}', but must be auto, cpu, cuda or mps.")
 
 
 def check_folder(folder: Path, kind: str) -> None:

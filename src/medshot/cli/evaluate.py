@@ -92,7 +92,7 @@ def evaluate(
 
     Example: medshot evaluate held_out/ --from run --learners scratch,logistic --shots 1,5,10 --out evaluation
     """
-    from medshot.cli.checking import check_folder, check_images, check_new, check_paths, check_ready
+    from medshot.cli.checking import check_device, check_folder, check_images, check_new, check_paths, check_ready
 
     numbers, kept = parse_numbers(shots, "--shots"), parse_keep(keep)
     given = [name for name in learners.split(",") if name]
@@ -101,6 +101,7 @@ def evaluate(
     for run in runs or []:
         check_folder(run, "run")
     check_images(encoder, size, channels, dimensions, cut, images)
+    check_device(device)
     check_paths(tasks)
     check_new(out)
 

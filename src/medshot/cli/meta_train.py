@@ -74,11 +74,12 @@ def meta_train(
 
     Example: medshot meta-train tasks/ --learner metal --out run
     """
-    from medshot.cli.checking import check_images, check_learner, check_paths, check_training_folder
+    from medshot.cli.checking import check_device, check_images, check_learner, check_paths, check_training_folder
 
     numbers, kept = parse_numbers(shots, "--shots"), parse_keep(keep)
     check_learner(learner)
     check_images(encoder, size, channels, dimensions, cut, images)
+    check_device(device)
     check_paths(tasks)
     check_training_folder(out, "run.json", resume=resume)
 

@@ -44,11 +44,19 @@ def train_encoder(
 
     Example: medshot train-encoder tasks/ --out encoder
     """
-    from medshot.cli.checking import OBJECTIVES, PARAMETERS, check_one_of, check_paths, check_training_folder
+    from medshot.cli.checking import (
+        OBJECTIVES,
+        PARAMETERS,
+        check_device,
+        check_one_of,
+        check_paths,
+        check_training_folder,
+    )
 
     kept = parse_keep(keep)
     check_one_of(objective, OBJECTIVES, "objective")
     check_one_of(parameters, PARAMETERS, "parameters")
+    check_device(device)
     check_paths(tasks)
     check_training_folder(out, "encoder.json", resume=resume)
 

@@ -61,7 +61,7 @@ def pool_of(
         images: unlabelled images.
         patients: the patient of each image; `unnamed_patients` by default.
         seed: of the draw if there are more than `CANDIDATES` patients.
-        labelled: content hashes of images with labels. Patients who have one of them are no candidates.
+        labelled: content hashes of images with labels. Patients who have one of them are left out.
 
     Raises:
         InputError: an image cannot be read, the model does not take such images, or the lengths differ.
