@@ -42,15 +42,18 @@ class Work:
         self.detail = ""
         self.began = time.monotonic()
         self._bar: Any = None
+        self._decided = False
 
     def __call__(self, done: int = 1, detail: str = "") -> None:
         """Count items that were done; `detail` describes the state of the work."""
         self.done += done
         self.detail = detail or self.detail
-        if self._bar is None and time.monotonic() - self.began > PATIENCE and _may_draw():
-            self._bar = _bar_of(self)
-            self._bar.start()
-            _state.bars += 1
+        if not self._decided and time.monotonic() - self.began > PATIENCE:
+            self._decided = True
+            if _may_draw():
+                self._bar = _bar_of(self)
+                self._bar.start()
+                _state.bars += 1
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=self.done, detail=self.detail)
 
@@ -63,6 +66,7 @@ class Work:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
+            self._bar = None
             _state.bars -= 1
 
     def describe(self) -> str:
@@ -159,7 +163,9 @@ def _print_signs_of_life(what: str, ended: threading.Event) -> None:
 
 def _may_draw() -> bool:
     """Whether a bar may be drawn: on a terminal, one at a time."""
-    return sys.stderr.isatty() and not (_state.quiet or _state.verbose or _state.bars)
+    from rich.console import Console
+
+    return not (_state.quiet or _state.verbose or _state.bars) and Console(stderr=True).is_terminal
 
 
 def _bar_of(work: Work) -> Any:
