@@ -119,7 +119,7 @@ def test_a_sensitivity_that_is_no_share_is_refused(sensitivity):
 
 def test_the_prevalence_of_an_unknown_class_is_refused_before_any_learner_runs(task, learner, monkeypatch):
     monkeypatch.setattr("medshot.evaluation.protocol.run_episodes", lambda *_: pytest.fail("a learner ran"))
-    with pytest.raises(InputError, match="names 'Nodule', but the classes are normal, nodule"):
+    with pytest.raises(InputError, match="is of 'Nodule', but the classes are normal, nodule"):
         evaluate({"logistic": learner}, [task], Protocol(shots=(5,), prevalence={"Nodule": 0.1}), show=False)
 
 

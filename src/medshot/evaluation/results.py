@@ -30,6 +30,7 @@ from medshot.evaluation.intervals import (
     Comparison,
     Estimate,
     Replicates,
+    Resamples,
     bootstrap,
     comparison,
     difference,
@@ -176,7 +177,7 @@ def measure(
         raise InputError(f"The baseline {baseline} was not evaluated (only {', '.join(predictions)}); add it.")
     check_same_episodes(predictions)
     episodes = predictions[baseline]
-    resamples = draw_replicates(episodes, seed=zlib.crc32(f"{seed} {task}".encode()))
+    resamples = draw_resamples(episodes, task, seed)
     reference = bootstrap(episodes, resamples)
     size = {
         "ways": episodes[0].probabilities.shape[1],
@@ -209,6 +210,11 @@ def measure(
         )
         measured.append(Measurement(score, replicates, paired))
     return measured
+
+
+def draw_resamples(episodes: Sequence[EpisodePredictions], task: str, seed: int) -> Resamples:
+    """Return the bootstrap resamples of one task, the same for every number and curve of it."""
+    return draw_replicates(episodes, seed=zlib.crc32(f"{seed} {task}".encode()))
 
 
 def mean_scores(measured: Sequence[Measurement], *, seed: int = 0) -> list[MeanScore]:
