@@ -75,7 +75,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Share of a class where it is to be used, for predictive values: CLASS=SHARE. May be repeated.",
-            rich_help_panel=EPISODES,
+            rich_help_panel=LEARNER,
         ),
     ] = None,
     encoder: Encoder = None,

@@ -258,7 +258,7 @@ def _draw_dashes(axes: Axes, place: float) -> None:
     axes.axvline(place, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
 
 
-def _draw_legend(axes: Axes, place: str, title: str = "") -> None:
+def _draw_legend(axes: Axes, place: Literal["best", "lower right"], title: str = "") -> None:
     if axes.get_legend_handles_labels()[0]:
         legend = axes.legend(frameon=False, loc=place, labelcolor=INK, fontsize=8, title=title, title_fontsize=8)
         legend.get_title().set_color(INK)
