@@ -9,6 +9,8 @@ from medshot.reporting.html import Rocs, roc_panels
 from medshot.reporting.plots import Drawing, learner_colours, learning_curve_drawing, roc_drawing
 from medshot.storage import write_bytes
 
+MAX_COLUMNS = 4  # with up to four classes, each line of ROC curves is one number of shots
+
 
 def write_figures(folder: Path, results: Results, rocs: Rocs) -> None:
     """Write the learning curve and the ROC curves of each task into a new folder.
@@ -34,7 +36,8 @@ def write_figures(folder: Path, results: Results, rocs: Rocs) -> None:
         for shots in sorted({row.shots for row in rows}):
             panels |= roc_panels([row for row in rows if row.shots == shots], rocs[task, shots])
         if panels:
-            drawings[f"roc_{name}"] = roc_drawing(panels, colours)
+            classes = max(len(curves) for (name_of_task, _), curves in rocs.items() if name_of_task == task)
+            drawings[f"roc_{name}"] = roc_drawing(panels, colours, columns=min(classes, MAX_COLUMNS))
     if drawings:
         folder.mkdir()
     for name, drawing in drawings.items():

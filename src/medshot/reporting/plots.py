@@ -170,14 +170,16 @@ def learning_curve_drawing(rows: Sequence[Score | MeanScore], colours: Mapping[s
     return Drawing(draw, (5.2, 3.4), "Balanced accuracy over labelled patients per class; bands are 95 % intervals.")
 
 
-def roc_drawing(panels: Mapping[str, Mapping[str, tuple[RocCurve, str]]], colours: Mapping[str, str]) -> Drawing:
+def roc_drawing(
+    panels: Mapping[str, Mapping[str, tuple[RocCurve, str]]], colours: Mapping[str, str], *, columns: int = 1
+) -> Drawing:
     """Draw ROC curves.
 
     Args:
         panels: for each title, the curve of each learner with its area in words.
         colours: the colour of each learner.
+        columns: number of panels beside each other.
     """
-    columns = min(len(panels), 3)
     lines = -(-len(panels) // columns)
 
     def draw(figure: Figure) -> None:
