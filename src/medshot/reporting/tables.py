@@ -12,7 +12,7 @@ from medshot.reporting.markdown import csv_text, markdown_line, markdown_text
 from medshot.reporting.wording import COLUMNS, MARKS, name_task, points, write_interval
 
 Kind = Literal["csv", "latex", "markdown"]
-KINDS: tuple[Kind, ...] = ("csv", "latex", "markdown")
+
 CSV_COLUMNS = (
     "task", "shots", "learner", "class", "metric", "value", "low", "high", "low_over_episodes", "high_over_episodes",
     "prevalence", "threshold", "patients", "images", "queries", "episodes",
