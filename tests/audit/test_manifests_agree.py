@@ -28,12 +28,14 @@ HEADERS = (
     ["image", "label", "label"],
     ["picture", "label"],
     ["image", "patient"],
-    ["Image", "label"],
+    ["Image", "Label", "Patient_ID"],
+    ["label", "IMAGE", "mrn", "PatientID"],
 )
 CELLS = {
-    "image": st.sampled_from([*NAMES, "./0.png", "", " "]),
+    "image": st.sampled_from([*NAMES, "./0.png", ".\\1.png", "", " "]),
     "label": st.sampled_from(["ill", "well", "well", ""]),
     "patient": st.sampled_from(["p1", "p2", "p3", "p4", ""]),
+    "mrn": st.sampled_from(["1", "2", "2"]),
     "site": st.sampled_from(["1", "2"]),
 }
 
@@ -45,18 +47,21 @@ def manifests(draw: st.DrawFn) -> bytes:
     sound = draw(st.booleans())
     rows = []
     for number in range(draw(st.integers(0, 4))):
-        row = [draw(CELLS.get(name.partition(":")[0], CELLS["site"])) for name in header]
+        kinds = [name.partition(":")[0].casefold().replace("_id", "").removesuffix("id") for name in header]
+        row = [draw(CELLS.get(kind, CELLS["site"])) for kind in kinds]
         if sound:
             shift = {"image": 0, "image:before": 0, "image:after": 1}
-            row = [NAMES[number + shift[name]] if name in shift else row[k] for k, name in enumerate(header)]
-            row = [row[k] or "ill" if name == "patient" else row[k] for k, name in enumerate(header)]
+            names = [name.casefold() for name in header]
+            row = [NAMES[number + shift[name]] if name in shift else row[k] for k, name in enumerate(names)]
+            row = [row[k] or "ill" if kind == "patient" else row[k] for k, kind in enumerate(kinds)]
         rows.append(row)
     delimiter = draw(st.sampled_from(",;\t|"))
     lines = [delimiter.join(row) for row in [header, *rows]]
     if not sound:
         line = draw(st.integers(0, len(lines) - 1))
         lines[line] += draw(st.sampled_from(["", "", delimiter, "\0", '"', "\n"]))
-    return (draw(st.sampled_from(["", "\ufeff"])) + draw(st.sampled_from(["\n", "\r\n"])).join(lines)).encode()
+    text = draw(st.sampled_from(["\n", "\r\n"])).join(lines)
+    return text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])))
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +112,8 @@ def test_all_three_agree_on_any_manifest(tmp_path_factory, images, content):
         assert not listed.problems
         assert listed.dropped == task.dropped
         assert [Path(image).name for image in listed.paths] == [name for of_one in samples(task) for name in of_one]
+        if listed.patients is not None and not listed.samples:
+            assert [listed.patients[row] for row in range(len(listed))] == task.patients.tolist()
     wanted, unusable = outcome(lambda: read_images(path))
     clean = folder.with_name(f"{folder.name} clean")
     done = deidentify(folder, clean)

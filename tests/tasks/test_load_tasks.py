@@ -178,8 +178,14 @@ def test_folders_without_a_task_are_refused(tmp_path, folder):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"picture,label\na.png,x\n", "no columns 'image' and 'label'"),
-        (b"image,finding\na.png,x\n", "no columns 'image' and 'label'"),
+        (
+            b"picture,label\na.png,x\n",
+            "no column 'image' in its first line, which has picture, label; choose with --image",
+        ),
+        (
+            b"image,finding\na.png,x\n",
+            "no column 'label' in its first line, which has image, finding; choose with --label",
+        ),
         (b"", "no columns 'image' and 'label'"),
         (b"image,label,label\na.png,x,y\n", "two columns of the same name"),
         (b"image,label\na.png,x\nnot there.png,y\n", "not there.png, which does not exist (1 of 2"),
@@ -193,7 +199,9 @@ def test_folders_without_a_task_are_refused(tmp_path, folder):
         (b"image,label,patient\na.png,x,1\nb.png,y,\n", "line 3 names no patient"),
         (b"image,label\na.png,x\nb.png,y\0\n", "NUL"),
         ("image,label\na.png,x\n".encode("utf-16-le"), "NUL"),
-        ("image,label\na.png,größe\n".encode("latin-1"), "not UTF-8"),
+        ("image,label\na.png,größe\n".encode("mac-roman"), "not UTF-8"),
+        ("image,label\na.png,żółty\n".encode("cp1250"), "not UTF-8"),
+        ("image,label\na.png,рак\n".encode("cp1251"), "not UTF-8"),
         (b'image,label\na.png,x\n"b.png,y\n', "not valid CSV"),
         (b"image,label," + b"x" * 200_000 + b"\n", "not valid CSV"),
         (b'image,label,"a"b\na.png,x,y\n', "not valid CSV"),
@@ -234,7 +242,7 @@ def test_every_real_manifest_loads_with_the_counts_of_its_rows(shared_data):
             assert class_counts(task) == Counter(row["label"] for row in rows if row["label"])
             assert len(set(task.patients)) == len({row["patient"] for row in rows if row["label"]})
         else:
-            assert "no columns 'image' and 'label'" in refusal(path.parent)
+            assert "no column 'label' in its first line" in refusal(path.parent)
 
 
 def test_lung_cancer_is_malignant_against_normal(shared_data):

@@ -9,6 +9,7 @@ from making import textured, write_images, write_manifest, write_volumes
 
 from medshot.errors import InputError
 from medshot.tasks import load_tasks
+from medshot.tasks.columns import DataOptions
 from medshot.tasks.searching import TaskLocation, found_tasks
 
 TASK = textured(1, patients=3)
@@ -126,7 +127,7 @@ def test_a_manifest_without_the_label_is_no_data_set(tmp_path):
     assert list(location.class_folders) == ["direction 0", "direction 1"]
     assert "'list.csv'" not in refusal(tmp_path / "ward" / "list.csv")
     with pytest.raises(InputError, match=r"beside the data set list\.csv"):
-        found_tasks(tmp_path / "ward", "grade")
+        found_tasks(tmp_path / "ward", DataOptions(label="grade"))
 
 
 def test_of_real_data_sets_side_by_side_none_becomes_a_class(shared_data):

@@ -17,12 +17,15 @@ from medshot.audit.label_noise import label_findings
 from medshot.audit.listing import Listing, UnusableImage, listings, unusable_findings
 from medshot.audit.measuring import measure_all
 from medshot.audit.odd_images import mixture_findings, odd_findings
+from medshot.audit.patients import patient_findings, spelling_findings, with_header_patients
 from medshot.audit.privacy import privacy_findings
 from medshot.audit.sample import AuditedTask
 from medshot.audit.shortcuts import shortcut_findings
 from medshot.errors import InputError
 from medshot.imaging import ImageSource
 from medshot.storage import shown
+from medshot.tasks.columns import DataOptions
+from medshot.tasks.spelling import JOIN_ADVICE
 
 ENCODED = 20_000  # most images that are given to an encoder
 
@@ -43,6 +46,10 @@ def audit(
     label: str = "label",
     split: str = "split",
     keep: Mapping[str, Sequence[str]] | None = None,
+    image: str | None = None,
+    patient: str | None = None,
+    join_labels: bool = False,
+    table: str | Path | None = None,
     embed: Embed | None = None,
     seed: int = 0,
 ) -> Audit:
@@ -53,6 +60,7 @@ def audit(
         label: the manifest column to take labels from.
         split: the manifest column to take a given split from; a MedMNIST archive has its own.
         keep: for a manifest column, the values whose rows are kept.
+        image, patient, join_labels, table: as for `load_tasks`.
         embed: features of images, by which labels are suspected; labels are not judged if left out.
         seed: of folds and permutations.
 
@@ -61,12 +69,17 @@ def audit(
         StorageError: the cache folder cannot be written to.
     """
     places = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    if table is not None and len(places) > 1:
+        raise InputError(f"--table labels the patients of one folder, but {len(places)} are given; give one.")
+    options = DataOptions(label, keep or {}, image, patient, join_labels, None if table is None else Path(table))
     named, store = ", ".join(map(shown, places)), FactStore()
-    listed = _named_apart([one for path in places for one in listings(path, label=label, split=split, keep=keep)])
+    listed = _named_apart([one for path in places for one in listings(path, options, split=split)])
     tasks, findings, counts = list[AuditedTask](), list[Finding](), list[Counts]()
     for listing in listed:
         measured = measure_all(listing, store)
+        listing = with_header_patients(listing, measured.rows, store)
         readable = np.flatnonzero(measured.rows >= 0)
+        findings += spelling_findings(listing)
         findings += unusable_findings(listing, measured.problems)
         counts.append(_counts(listing, measured.problems))
         if len(readable):
@@ -80,11 +93,14 @@ def audit(
     for task in tasks:
         findings += _of_task(task, embed if sum(map(len, tasks)) <= ENCODED else None, seed)
     left_out = list(_left_out(groups, embed, sum(map(len, tasks))))
-    verdict = Verdict(named, counts, sorted_by_harm(findings), left_out)
+    found = {JOIN_ADVICE, *(finding.sentence for finding in findings)}
+    remarks = [f"{one.name}: {remark}" for one in listed for remark in one.remarks if remark not in found]
+    verdict = Verdict(named, counts, sorted_by_harm(findings), left_out, remarks)
     return Audit(verdict, {task.name: task for task in tasks})
 
 
 def _of_task(task: AuditedTask, embed: Embed | None, seed: int) -> Iterator[Finding]:
+    yield from patient_findings(task)
     yield from split_findings(task)
     yield from balance_findings(task)
     yield from shortcut_findings(task, seed)

@@ -63,7 +63,7 @@ def _in_row(box: np.ndarray, boxes: np.ndarray) -> int:
     return together if together >= 4 else 0
 
 
-VERSION = 2  # of the facts: a change of what is measured must change it
+VERSION = 3  # of the facts: a change of what is measured must change it
 NUMBERS = (
     *("width", "height", "channels", "bits", "bytes", "type", "spacing_rows", "spacing_columns", "modality"),
     *(
@@ -85,6 +85,7 @@ FACTS = np.dtype(
     [
         ("file", np.uint8, 32),
         ("pixels", np.uint8, 32),
+        ("patient", np.uint8, 8),
         ("fingerprint", np.uint8, 32),
         ("thumbnail", np.uint8, (16, 16)),
         ("border", np.uint8, 32),
@@ -98,7 +99,7 @@ _PRINTED = ImageInput(channels=1, size=64)
 _SAMPLE = 256  # pixels per side that are enough to measure
 
 
-def measure(decoded: Decoded, name: str, content: bytes, header: Header = NO_HEADER) -> np.ndarray:
+def measure(decoded: Decoded, name: str, content: bytes, header: Header = NO_HEADER, patient: str = "") -> np.ndarray:
     """Measure the facts of one image, of the type `FACTS`.
 
     Args:
@@ -106,10 +107,12 @@ def measure(decoded: Decoded, name: str, content: bytes, header: Header = NO_HEA
         name: of its file, for the type.
         content: the bytes of its file; those of its pixels if it has none.
         header: the identifying entries of its header.
+        patient: the hashed patient of a DICOM header, 16 digits, "" if it has none.
     """
     row = np.zeros((), FACTS)
     row["file"] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
     row["pixels"] = np.frombuffer(_pixel_digest(decoded.content), np.uint8)
+    row["patient"] = np.frombuffer(bytes.fromhex(patient or "0" * 16), np.uint8)
     picture = _eight_bits(decoded.picture)
     small = _at_most(picture, _SAMPLE)
     grey = np.asarray(small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)

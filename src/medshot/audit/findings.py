@@ -72,12 +72,14 @@ class Verdict:
         tasks: what it holds.
         findings: sorted by harm.
         left_out: what was not looked for, and why.
+        remarks: how the data was read, as far as no finding is about it.
     """
 
     data: str
     tasks: Sequence[Counts]
     findings: Sequence[Finding]
     left_out: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
     @property
     def harmful(self) -> bool:

@@ -14,11 +14,12 @@ from jaxtyping import Int32
 from medshot.audit.findings import Example, Finding
 from medshot.imaging.npz import StackedImages
 from medshot.storage import shown
-from medshot.tasks.manifest import PATIENT, Manifest, read_manifest
-from medshot.tasks.reading import read_archive
+from medshot.tasks.columns import DEFAULT_OPTIONS, DataOptions, Roles
+from medshot.tasks.layouts import left_out_files
+from medshot.tasks.manifest import Manifest
+from medshot.tasks.reading import class_folder_labels, manifest_at, read_archive
 from medshot.tasks.searching import TaskLocation, found_tasks
 
-OWN_COLUMNS = ("image", "label", "patient")
 _NAMED = 3
 
 
@@ -66,6 +67,12 @@ class Listing:
         array: the images, if they are in one array.
         problems: rows that had to be left out.
         dropped: how many rows have no label.
+        samples: the sample of each image, if some have several images.
+        roles: the columns of the manifest that hold images, labels and patients; None if there is no manifest.
+        left_out: how many files of a folder of classes are left out, by what they are.
+        folder: the folder that the paths of a manifest are relative to.
+        remarks: sentences on how it was read.
+        from_headers: how many samples have their patient from a DICOM header.
     """
 
     name: str
@@ -77,6 +84,21 @@ class Listing:
     array: StackedImages | None = None
     problems: tuple[UnusableImage, ...] = ()
     dropped: int = 0
+    samples: Sequence[int] = ()
+    roles: Roles | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    folder: Path = Path()
+    remarks: tuple[str, ...] = ()
+    from_headers: int = 0
+
+    @property
+    def names_no_patients(self) -> bool:
+        """Whether the data itself names no patients, apart from headers of images."""
+        return self.patients is None or self.from_headers > 0 or (bool(self.samples) and self._no_column)
+
+    @property
+    def _no_column(self) -> bool:
+        return self.roles is None or self.roles.patient is None
 
     def __len__(self) -> int:
         return len(self.labels.codes)
@@ -86,55 +108,63 @@ class Listing:
         return shown(self.paths[row]) if self.paths else f"{self.name}[{row}]"
 
 
-def listings(
-    path: Path, *, label: str = "label", split: str = "split", keep: Mapping[str, Sequence[str]] | None = None
-) -> list[Listing]:
+def listings(path: Path, options: DataOptions = DEFAULT_OPTIONS, *, split: str = "split") -> list[Listing]:
     """List every task at `path`, with all its problems.
 
     Args:
         path: what `load_tasks` takes.
-        label: the manifest column to take labels from.
+        options: what `load_tasks` takes.
         split: the manifest column to take splits from, if there is one.
-        keep: for a manifest column, the values whose rows are kept.
 
     Raises:
         InputError: there is nothing at `path` that could be a task, or a file of it is neither a table nor an archive.
     """
-    return [_listing(location, label, split, keep) for location in found_tasks(path, label)]
+    return [_listing(location, options, split) for location in found_tasks(path, options)]
 
 
-def _listing(location: TaskLocation, label: str, split: str, keep: Mapping[str, Sequence[str]] | None) -> Listing:
+def _listing(location: TaskLocation, options: DataOptions, split: str) -> Listing:
     if location.class_folders is not None:
-        folders = location.class_folders.items()
-        classes = [shown(folder) for folder, images in folders for _ in images]
-        return Listing(location.name, [str(image) for _, images in folders for image in images], Categories.of(classes))
+        images = [image for of_class in location.class_folders.values() for image in of_class]
+        labels, _ = class_folder_labels(location.class_folders, options)
+        patients = None if location.patients is None else [location.patients[image] for image in images]
+        return Listing(
+            location.name,
+            list(map(str, images)),
+            Categories.of(labels),
+            patients=None if patients is None else Categories.of(patients),
+            left_out=left_out_files(location.path, images),
+            remarks=tuple(location.remarks),
+        )
     if location.is_archive:
         array, labels, splits = read_archive(location.path)
         several = len(set(splits)) > 1
         return Listing(
             location.name, (), Categories.of(labels), splits=Categories.of(splits) if several else None, array=array
         )
-    return _from_manifest(location, read_manifest(location.path, label=label, keep=keep), label, split)
+    return _from_manifest(location, manifest_at(location, options), split)
 
 
-def _from_manifest(location: TaskLocation, manifest: Manifest, label: str, split: str) -> Listing:
+def _from_manifest(location: TaskLocation, manifest: Manifest, split: str) -> Listing:
     """List each image of each row by itself."""
     images = [manifest.columns[name] for name in manifest.image_columns]
     cells = [(row, image) for row, of_row in enumerate(zip(*images, strict=True)) for image in of_row if image]
     columns = {name: values for name, values in manifest.columns.items() if name not in manifest.image_columns}
-    if len(cells) > len(manifest):  # the images of a row are of one patient
-        columns.setdefault(PATIENT, [f"line {line}" for line in manifest.lines])
     encoded = {name: Categories.of([values[row] for row, _ in cells]) for name, values in columns.items()}
-    where = shown(location.path)
+    roles, where = manifest.roles, shown(manifest.path)
+    assert roles.label is not None
     return Listing(
         location.name,
-        [str(location.path.parent / image) for _, image in cells],
-        encoded[label],
-        patients=encoded.get(PATIENT),
+        [str(manifest.folder / image) for _, image in cells],
+        encoded[roles.label],
+        patients=None if roles.patient is None else encoded[roles.patient],
         splits=encoded.get(split),
-        columns={name: column for name, column in encoded.items() if name not in {*OWN_COLUMNS, label, split}},
+        columns={name: column for name, column in encoded.items() if name not in {roles.label, roles.patient, split}},
         problems=tuple(UnusableImage(f"{where} line {problem.line}", problem.what) for problem in manifest.harmful),
         dropped=manifest.unlabelled,
+        samples=[row for row, _ in cells] if len(cells) > len(manifest) else (),
+        roles=roles,
+        folder=manifest.folder,
+        remarks=manifest.remarks,
     )
 
 

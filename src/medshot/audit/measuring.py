@@ -14,11 +14,12 @@ from medshot.audit.facts import FACTS, FactStore, file_identity, keys, measure
 from medshot.audit.listing import Listing, UnusableImage
 from medshot.errors import InputError
 from medshot.imaging.cache import in_threads
-from medshot.imaging.decoding import content_hash
+from medshot.imaging.decoding import content_hash, patient_of
 from medshot.imaging.npz import parted
 from medshot.imaging.reading import read_content
 from medshot.process import opencv_single_threaded
 from medshot.progress import progress
+from medshot.tasks.rows import why_missing
 
 BATCH = 256
 _WORTH_PROCESSES = 4_000  # files: starting processes takes as long as reading some thousand
@@ -73,11 +74,13 @@ def _file_keys(listing: Listing) -> tuple[np.ndarray, list[UnusableImage]]:
     for start in range(0, len(listing), 10_000):
         there, identities = [], []
         for index in range(start, min(start + 10_000, len(listing))):
+            path = listing.paths[index]
             try:
-                identities.append(file_identity(listing.paths[index]))
+                identities.append(file_identity(path))
                 there.append(index)
             except (OSError, ValueError) as error:
-                why = "does not exist" if isinstance(error, FileNotFoundError) else f"could not be read ({error})"
+                missing = isinstance(error, FileNotFoundError)
+                why = why_missing(path, listing.folder) if missing else f"could not be read ({error})"
                 problems.append(UnusableImage(listing.named(index), why))
         if there:
             found[there] = keys(identities)
@@ -103,7 +106,9 @@ def _measure_batch(job: Sequence[tuple[int, str]]) -> Batch:
     for index, path in job:
         try:
             identity, content = _content(path)
-            rows[len(done)] = measure(decode(path), path, identity, header_of(content))
+            rows[len(done)] = measure(
+                decode(path), path, identity, header_of(content), patient_of(parted(Path(path))[0])
+            )
             done.append(index)
         except InputError as error:
             failed.append((index, str(error).removeprefix(path).strip()))

@@ -35,9 +35,11 @@ def privacy_findings(task: AuditedTask) -> Iterator[Finding]:
     if task.listing.paths:
         yield from _headers(task)
         yield from _file_names(task)
-    for name, column in task.listing.columns.items():
+    roles, patients = task.listing.roles, task.listing.patients
+    used = {roles.patient: patients} if roles and roles.patient and patients else {}
+    for name, column in {**used, **task.listing.columns}.items():
         yield from _column(task, name, column)
-    if task.listing.patients is not None:
+    if task.listing.patients is not None and not task.listing.names_no_patients:
         revealing = [name for name in task.listing.patients.names if _names_a_person(name)]
         if revealing:
             yield _identifying(

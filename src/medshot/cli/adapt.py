@@ -12,12 +12,16 @@ from medshot.cli.options import (
     Cut,
     Dimensions,
     Encoder,
+    ImageColumn,
     Images,
+    JoinLabels,
     Json,
     Keep,
     Label,
+    LabelTable,
     OneTask,
     Out,
+    PatientColumn,
     Run,
     Seed,
     Size,
@@ -58,6 +62,10 @@ def adapt(
     images: Images = None,
     label: Label = "label",
     keep: Keep = None,
+    image: ImageColumn = None,
+    patient: PatientColumn = None,
+    join_labels: JoinLabels = False,
+    table: LabelTable = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -86,9 +94,11 @@ def adapt(
     from medshot.learners import FewShotClassifier
     from medshot.storage import read_json
     from medshot.tasks import draw_support
+    from medshot.tasks.columns import DataOptions
 
     spec = input_spec(encoder, size, channels, dimensions, cut, images)
-    task = load_one(data, label, kept, "adapt")
+    options = DataOptions(label, kept, image, patient, join_labels, table)
+    task = load_one(data, options, "adapt")
     made = make_or_load(run, learner, spec, task.images, preset=preset, seed=seed)
     samples = np.arange(len(task))
     if shots is not None:

@@ -6,7 +6,23 @@ from typing import Annotated, Any
 
 import typer
 
-from medshot.cli.options import DATA, IMAGES, OUTPUT, SCHEMA, Json, Keep, Label, Seed, note, parse_keep, print_json
+from medshot.cli.options import (
+    DATA,
+    IMAGES,
+    OUTPUT,
+    SCHEMA,
+    ImageColumn,
+    JoinLabels,
+    Json,
+    Keep,
+    Label,
+    LabelTable,
+    PatientColumn,
+    Seed,
+    note,
+    parse_keep,
+    print_json,
+)
 from medshot.errors import InputError
 
 
@@ -24,6 +40,10 @@ def check(
         str, typer.Option(help="Manifest column that holds the split, if there is one.", rich_help_panel=DATA)
     ] = "split",
     keep: Keep = None,
+    image: ImageColumn = None,
+    patient: PatientColumn = None,
+    join_labels: JoinLabels = False,
+    table: LabelTable = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +93,16 @@ def check(
         return reader_of(EncodedInput(encoder)).read(images, np.arange(len(images))).numpy()
 
     checked = audit(
-        data, label=label, split=split, keep=kept, embed=None if encoder == NO_ENCODER else embed, seed=seed
+        data,
+        label=label,
+        split=split,
+        keep=kept,
+        image=image,
+        patient=patient,
+        join_labels=join_labels,
+        table=table,
+        embed=None if encoder == NO_ENCODER else embed,
+        seed=seed,
     )
     copied = _deidentify(data, deidentified) if deidentified else None
     if out is not None:
@@ -83,7 +112,7 @@ def check(
         print_json({"schema": SCHEMA, **checked.verdict.to_json()} | ({"deidentified": copied} if copied else {}))
     else:
         Console().print(findings_table(checked.verdict))
-        for sentence in checked.verdict.left_out:
+        for sentence in (*checked.verdict.remarks, *checked.verdict.left_out):
             note(sentence)
     if copied:
         note(

@@ -17,10 +17,14 @@ from medshot.cli.options import (
     Device,
     Dimensions,
     Encoder,
+    ImageColumn,
     Images,
+    JoinLabels,
     Json,
     Keep,
     Label,
+    LabelTable,
+    PatientColumn,
     Seed,
     Size,
     note,
@@ -105,6 +109,10 @@ def evaluate(
     ] = None,
     label: Label = "label",
     keep: Keep = None,
+    image: ImageColumn = None,
+    patient: PatientColumn = None,
+    join_labels: JoinLabels = False,
+    table: LabelTable = None,
     seed: Seed = 0,
     device: Device = "cpu",
     as_json: Json = False,
@@ -141,6 +149,7 @@ def evaluate(
     from medshot.reporting import classes_table, results_table, write_evaluation, write_table
     from medshot.selection.outcomes import record_outcomes
     from medshot.storage import new_folder, shown
+    from medshot.tasks.columns import DataOptions
     from medshot.training import resolve_device
 
     protocol = evaluation.Protocol(
@@ -159,7 +168,8 @@ def evaluate(
         check_ready(baseline)
         note(f"{baseline} is evaluated too, because it is the baseline.")
         scored = make_and_load(runs or [], [*given, baseline], spec)
-    loaded = load_all(tasks, label, kept)
+    options = DataOptions(label, kept, image, patient, join_labels, table)
+    loaded = load_all(tasks, options)
     left_out: list[str] = []
     if without_seen:
         loaded, left_out = evaluation.leave_out_training_images(list(scored.values()), loaded)

@@ -15,11 +15,15 @@ from medshot.cli.options import (
     Cut,
     Dimensions,
     Encoder,
+    ImageColumn,
     Images,
+    JoinLabels,
     Json,
     Keep,
     Label,
+    LabelTable,
     OneTask,
+    PatientColumn,
     Run,
     Seed,
     Size,
@@ -51,6 +55,10 @@ def forecast(
     ] = None,
     label: Label = "label",
     keep: Keep = None,
+    image: ImageColumn = None,
+    patient: PatientColumn = None,
+    join_labels: JoinLabels = False,
+    table: LabelTable = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -84,9 +92,11 @@ def forecast(
     from medshot.selection.outcomes import sources_of
     from medshot.selection.task_features import task_features
     from medshot.storage import new_folder, write_bytes, write_json
+    from medshot.tasks.columns import DataOptions
 
     spec = input_spec(encoder, size, channels, dimensions, cut, images)
-    task = load_one(data, label, kept, "forecast")
+    options = DataOptions(label, kept, image, patient, join_labels, table)
+    task = load_one(data, options, "forecast")
     made = make_or_load(run, name, spec, task.images, seed=seed)
     refuse_overlap(made, [task])
     every, own = read_curves(), sources_of(task)

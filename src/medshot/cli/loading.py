@@ -1,6 +1,6 @@
 """Load the tasks, images and learners that the options of a command name."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,9 @@ from medshot.learners import Learner, create_for, load_learner
 from medshot.learners.creation import CHOICE
 from medshot.selection.auto import Auto
 from medshot.storage import shown
-from medshot.tasks import MANIFEST_SUFFIXES, Task, load_tasks, read_images, sample_images
+from medshot.tasks import MANIFEST_SUFFIXES, Task, read_images, sample_images
+from medshot.tasks.columns import DataOptions
+from medshot.tasks.reading import tasks_at
 
 PIXEL_INPUTS: dict[int, tuple[type[ImageInput | VolumeInput], int]] = {2: (ImageInput, 64), 3: (VolumeInput, 32)}
 """The input for pictures and for volumes, with its default size."""
@@ -125,21 +127,28 @@ def note_cuts(learners: Iterable[Learner], tasks: Sequence[Task]) -> None:
                 note(f"Task '{task.name}' looks like ECG pages; medshot adapt would cut them for auto: --cut {cut}.")
 
 
-def load_all(paths: Sequence[Path], label: str, keep: Mapping[str, Sequence[str]]) -> list[Task]:
-    """Load the tasks at the paths and describe each on stderr."""
-    tasks = [task for path in paths for task in load_tasks(path, label=label, keep=keep)]
+def load_all(paths: Sequence[Path], options: DataOptions) -> list[Task]:
+    """Load the tasks at the paths, describe each on stderr and say what was assumed.
+
+    Raises:
+        InputError: one cannot be loaded, or there is a table and several paths.
+    """
+    if options.table is not None and len(paths) > 1:
+        raise InputError(f"--table labels the patients of one folder, but {len(paths)} are given; give one.")
+    tasks = [task for path in paths for task in tasks_at(path, options)]
     for task in tasks:
         note(task.describe())
+        for remark in task.remarks:
+            note(f"{task.name}: {remark}")
     return tasks
 
 
-def load_one(path: Path, label: str, keep: Mapping[str, Sequence[str]], command: str) -> Task:
-    """Load the one task at the path and describe it on stderr; InputError if there are several."""
-    tasks = load_tasks(path, label=label, keep=keep)
+def load_one(path: Path, options: DataOptions, command: str) -> Task:
+    """Load the one task at the path, describe it and what was assumed; InputError if there are several."""
+    tasks = load_all([path], options)
     if len(tasks) != 1:
         names = ", ".join(task.name for task in tasks)
         raise InputError(f"{path} holds {len(tasks)} tasks ({names}), but {command} takes one; give the path of one.")
-    note(tasks[0].describe())
     return tasks[0]
 
 

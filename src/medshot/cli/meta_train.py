@@ -15,11 +15,15 @@ from medshot.cli.options import (
     Device,
     Dimensions,
     Encoder,
+    ImageColumn,
     Images,
+    JoinLabels,
     Json,
     Keep,
     Label,
+    LabelTable,
     Out,
+    PatientColumn,
     Seed,
     Size,
     Tasks,
@@ -59,6 +63,10 @@ def meta_train(
     ] = 0.001,
     label: Label = "label",
     keep: Keep = None,
+    image: ImageColumn = None,
+    patient: PatientColumn = None,
+    join_labels: JoinLabels = False,
+    table: LabelTable = None,
     seed: Seed = 0,
     device: Device = "cpu",
     engine: Annotated[
@@ -85,6 +93,7 @@ def meta_train(
 
     from medshot.cli.loading import input_spec, load_all
     from medshot.learners import create, input_for
+    from medshot.tasks.columns import DataOptions
     from medshot.training import BatchSettings, OuterSettings
 
     settings = OuterSettings(
@@ -95,7 +104,8 @@ def meta_train(
     )
     spec = input_for(learner, input_spec(encoder, size, channels, dimensions, cut, images))
     made = create(learner, input_spec=spec, seed=seed, pretrained=False)
-    loaded = load_all(tasks, label, kept)
+    options = DataOptions(label, kept, image, patient, join_labels, table)
+    loaded = load_all(tasks, options)
     made.meta_fit(loaded, settings=settings, folder=out, resume=resume, device=device, engine=engine)
     if as_json:
         print_json({"schema": SCHEMA, **made.record().model_dump(), "out": str(out)})

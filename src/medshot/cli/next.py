@@ -60,7 +60,12 @@ def next_images(
 
     classifier = FewShotClassifier.load(model)
     files, images = load_images([unlabelled])
-    patients = read_patients(unlabelled) if unlabelled.suffix.lower() in MANIFEST_SUFFIXES else None
+    named = unlabelled.suffix.lower() in MANIFEST_SUFFIXES
+    patients, remarks = read_patients(unlabelled) if named else (None, ())
+    for remark in remarks:
+        note(remark)
+    if patients is None:
+        note("No column names patients: every image without a PatientID counts as a patient of its own.")
     known = {digest for path in labelled or [] for one in hashes_of_each(load_images([path])[1]) for digest in one}
     if already := sum(not {*known, *classifier.support_}.isdisjoint(one) for one in hashes_of_each(images)):
         note(f"{already} of {len(images)} images are labelled already; they and their patients are left out.")

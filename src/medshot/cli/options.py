@@ -27,6 +27,35 @@ Keep = Annotated[
     list[str] | None,
     typer.Option(help="Keep only rows with these values: COLUMN=a,b. May be repeated.", rich_help_panel=DATA),
 ]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option("--image", help="Manifest column that names the images. Default: image.", rich_help_panel=DATA),
+]
+PatientColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--patient",
+        help="Manifest column that names the patients. Default: patient, or one with a usual name, such as patient_id.",
+        rich_help_panel=DATA,
+    ),
+]
+JoinLabels = Annotated[
+    bool,
+    typer.Option(
+        "--join-labels",
+        help="Count labels as one that differ only by capitals, blanks or .0, and leave out rows with nan or None.",
+        rich_help_panel=DATA,
+    ),
+]
+LabelTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        help="CSV with a row for each patient and its label; DATA is then the folder of their images, named by folder, "
+        "file name or PatientID.",
+        rich_help_panel=DATA,
+    ),
+]
 
 Run = Annotated[
     Path | None, typer.Option("--from", help="Run folder of a meta-trained learner.", rich_help_panel=LEARNER)

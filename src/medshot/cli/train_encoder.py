@@ -8,10 +8,14 @@ from medshot.cli.options import (
     SCHEMA,
     TRAINING,
     Device,
+    ImageColumn,
+    JoinLabels,
     Json,
     Keep,
     Label,
+    LabelTable,
     Out,
+    PatientColumn,
     Seed,
     Tasks,
     parse_keep,
@@ -31,6 +35,10 @@ def train_encoder(
     steps: Annotated[int, typer.Option(help="Number of training steps.", rich_help_panel=TRAINING)] = 600,
     label: Label = "label",
     keep: Keep = None,
+    image: ImageColumn = None,
+    patient: PatientColumn = None,
+    join_labels: JoinLabels = False,
+    table: LabelTable = None,
     seed: Seed = 0,
     device: Device = "cpu",
     resume: Annotated[
@@ -62,10 +70,12 @@ def train_encoder(
 
     from medshot.cli.loading import load_all
     from medshot.encoders.folder import read_record
+    from medshot.tasks.columns import DataOptions
     from medshot.training.pretraining import EncoderSettings, train_encoder_into
 
     settings = EncoderSettings(objective=objective, parameters=parameters, steps=steps, seed=seed)
-    loaded = load_all(tasks, label, kept)
+    options = DataOptions(label, kept, image, patient, join_labels, table)
+    loaded = load_all(tasks, options)
     train_encoder_into(out, loaded, settings, resume=resume, device=device)
     if as_json:
         print_json({"schema": SCHEMA, **read_record(out).model_dump(), "out": str(out)})

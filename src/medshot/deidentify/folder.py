@@ -113,7 +113,8 @@ def _counting(name: str) -> list[tuple[int, int, str]]:
 def _files_of(manifest: Path, root: Path, paths: list[Path]) -> list[Path]:
     """Return the manifest and the files that it names, the files of a series by their folder."""
     try:
-        cells = [cell for of_name in read_table(read_limited(manifest)).images().values() for cell in of_name if cell]
+        table = read_table(read_limited(manifest), manifest)
+        cells = [Path(cell) for name in table.image_columns for cell in table.columns[name] if cell]
     except CannotClean:
         cells = []
     named = {Path(os.path.normpath(parted(cell)[0])) for cell in cells} - {Path()}
@@ -146,7 +147,7 @@ class _Copy:
         try:
             content = read_limited(self.root / path)
             if has_name_of(path, CSV):
-                self.manifests.append((number, path, read_table(content)))
+                self.manifests.append((number, path, read_table(content, self.root / path)))
             else:
                 self._clean(path, content)
         except CannotClean as reason:

@@ -10,11 +10,12 @@ from pathlib import Path, PurePosixPath
 from medshot.deidentify.identifying import identifying_text
 from medshot.errors import InputError
 from medshot.imaging.pseudonyms import SECRET_LENGTH, CannotClean, Identifying, Pseudonyms
-from medshot.tasks.manifest import NAMED, Manifest, read_manifest
+from medshot.tasks.columns import DataOptions, image_name, patient_columns
+from medshot.tasks.manifest import Manifest, read_manifest
 
 OLDEST = 89  # years; few patients share an older age (HIPAA, 45 CFR 164.514(b)(2)(i)(C))
 _CATEGORIES = 50  # a column of text with more values than this is not one of categories
-_PATIENT = re.compile(r"(?:patient|subject|case|participant)(?:[ _-]?id)?|pid|mrn", re.IGNORECASE)
+_PATIENT = re.compile(r"case(?:[ _-]?id)?", re.IGNORECASE)  # beside the usual names of such columns
 _LABEL = re.compile(r"label|class|split|sex|gender", re.IGNORECASE)
 _AGE = re.compile(r"(?:.*[ _-])?age(?:[ _-].*)?", re.IGNORECASE)
 _TELLING = re.compile(
@@ -42,10 +43,15 @@ class CleanTable:
     columns: dict[int, str] = field(default_factory=dict)
 
 
-def read_table(content: bytes) -> Manifest:
-    """Read a manifest from its bytes; CannotClean if it is none, or has rows that other commands refuse too."""
+def read_table(content: bytes, path: Path = Path("manifest.csv")) -> Manifest:
+    """Read a manifest from its bytes; CannotClean if it is none, or has rows that other commands refuse too.
+
+    Args:
+        content: the bytes of the file.
+        path: its path, beside which its images are.
+    """
     try:
-        manifest = read_manifest(Path("manifest.csv"), label=None, content=content)
+        manifest = read_manifest(path, DataOptions(label=None), content=content)
     except InputError:  # its sentence may repeat a value
         raise CannotClean("is a table that cannot be read as a manifest with a column of images") from None
     if manifest.harmful:
@@ -62,7 +68,7 @@ def identifying_in_table(content: bytes) -> list[Identifying]:
         where = f"column {number}"
         kinds = set().union(*(identifying_text(part) for value in column for part in PurePosixPath(value).parts))
         found += [Identifying(where, kind) for kind in sorted(kinds)]
-        if not kinds and name not in manifest.image_columns and not _PATIENT.fullmatch(name):
+        if not kinds and name not in manifest.image_columns and not _names_patients(name):
             if _TELLING.search(name) and any(column):
                 found.append(Identifying(where, "identifier"))
             elif _AGE.fullmatch(name) and any(_capped(value) != value for value in column):
@@ -91,7 +97,7 @@ def clean_table(manifest: Manifest, new_path: Callable[[str], str | None], pseud
     table = CleanTable("", len(staying), len(manifest) - len(staying))
     columns: list[tuple[str, list[str]]] = []
     patients = {
-        value.casefold() for name, values in manifest.columns.items() if _PATIENT.fullmatch(name) for value in values
+        value.casefold() for name, values in manifest.columns.items() if _names_patients(name) for value in values
     }
     patients = {patient for patient in patients if len(patient) >= SECRET_LENGTH and not _is_number(patient)}
     for number, (name, old) in enumerate(manifest.columns.items(), 1):
@@ -115,10 +121,10 @@ def _column(
     name: str, of_images: bool, values: list[str], new_path: Callable[[str], str | None], pseudonyms: Pseudonyms
 ) -> tuple[str, list[str] | None]:
     """Return what is done with a column, "" for nothing, and its new values, None if it goes."""
-    plain = name.removeprefix(NAMED) if of_images else name
+    plain = (image_name(name) if of_images else name) or name
     if identifying_text(plain) or not re.fullmatch(r"[\w .()%/-]{1,60}", plain):
         return "removed: its name may identify", None
-    if _PATIENT.fullmatch(name):
+    if _names_patients(name):
         return "pseudonyms", [pseudonyms.patient(value) if value else "" for value in values]
     paths = [new_path(value) if value else "" for value in values]
     if of_images or (any(paths) and all(path is not None for path in paths)):
@@ -135,6 +141,10 @@ def _column(
     if len(set(values)) <= (_CATEGORIES if _LABEL.fullmatch(name) else min(_CATEGORIES, len(values) // 2)):
         return "", values
     return "removed: free text", None
+
+
+def _names_patients(column: str) -> bool:
+    return bool(_PATIENT.fullmatch(column) or patient_columns([column]))
 
 
 def _capped(value: str) -> str:

@@ -118,17 +118,17 @@ def is_series(folder: Path) -> bool:
     return len(files) > 1 and len(series) == 1 and "" not in series
 
 
-def patient_of(path: Path) -> str:
-    """Return the hashed patient of an image from its first DICOM header; "" if it has none."""
+def patient_of(path: Path, *, identity: bool = False) -> str:
+    """Return the patient of an image from its first DICOM header, hashed or as its PatientID; "" if it has none."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return next((_header_keys(file)["patient"] for file in files if _is_dicom(file)), "")
+    return next((_header_keys(file, identity=identity)["patient"] for file in files if _is_dicom(file)), "")
 
 
-def _header_keys(path: Path) -> dict[str, str]:
-    """Return hashed keys of patient, study and series; empty if the header cannot be read."""
+def _header_keys(path: Path, *, identity: bool = False) -> dict[str, str]:
+    """Return keys of patient, study and series, hashed or as in the file; empty if the header cannot be read."""
     try:
         with capture_warnings():
-            return keys(dcmread(path, stop_before_pixels=True), identity=False, assumed=[])
+            return keys(dcmread(path, stop_before_pixels=True), identity=identity, assumed=[])
     except Exception:  # reading the image raises what is wrong with it
         return dict.fromkeys(("patient", "study", "series"), "")
 

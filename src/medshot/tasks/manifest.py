@@ -5,39 +5,31 @@
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from sys import intern
-from typing import TextIO
 
 from medshot.errors import InputError
 from medshot.imaging import parted
 from medshot.imaging.formats import CSV
-from medshot.storage import shown
+from medshot.tasks.columns import (
+    DEFAULT_OPTIONS,
+    IMAGE,
+    PATIENT,
+    DataOptions,
+    Roles,
+    image_name,
+    patient_columns,
+    roles_of,
+    same_column,
+    without_columns,
+)
+from medshot.tasks.rows import Problem, Rows, why_missing
+from medshot.tasks.spelling import JOIN_ADVICE, joined, label_remarks, patient_remarks
+from medshot.tasks.text import HEADER_LIMIT, REMARKS, opened
 
 MANIFEST_SUFFIXES = frozenset(CSV.suffixes)
 DELIMITERS = ",;\t|"
-IMAGE, PATIENT = "image", "patient"
-NAMED = f"{IMAGE}:"
-_HEADER_LIMIT = 1 << 16  # characters of the first line
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with one row of a manifest.
-
-    Args:
-        line: its line in the file; of a row over several lines, the last.
-        what: the rest of a sentence that starts with the file and the line, and ends with what to do.
-        harmful: whether the manifest has to be corrected; otherwise the row has no label and is left out.
-    """
-
-    line: int
-    what: str
-    harmful: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,11 +37,14 @@ class Manifest:
     """The rows of a manifest that can be used, and the problems of the others.
 
     Args:
-        path: the file; the paths of images in it are relative to its folder.
+        path: the file.
         delimiter: what is between its columns.
         columns: for each column, its value in each usable row, without surrounding spaces.
         lines: the line of each usable row.
         problems: why the other rows cannot be used, in the order of their lines.
+        roles: which columns hold images, labels and patients.
+        remarks: sentences on how it was read, for the user.
+        folder: the folder that the paths of images are relative to.
     """
 
     path: Path
@@ -57,14 +52,17 @@ class Manifest:
     columns: Mapping[str, Sequence[str]]
     lines: Sequence[int]
     problems: tuple[Problem, ...]
+    roles: Roles
+    remarks: tuple[str, ...]
+    folder: Path
 
     def __len__(self) -> int:
         return len(self.lines)
 
     @property
-    def image_columns(self) -> list[str]:
+    def image_columns(self) -> Sequence[str]:
         """The columns that name images: `image`, or all `image:NAME`."""
-        return image_columns(self.columns)
+        return self.roles.images
 
     @property
     def unlabelled(self) -> int:
@@ -77,20 +75,23 @@ class Manifest:
         return [problem for problem in self.problems if problem.harmful]
 
     @property
+    def labels(self) -> Sequence[str]:
+        """The label of each row."""
+        assert self.roles.label is not None
+        return self.columns[self.roles.label]
+
+    @property
     def patients(self) -> Sequence[str] | None:
         """The patient of each row, or None if the column is missing."""
-        return self.columns.get(PATIENT)
+        return None if self.roles.patient is None else self.columns[self.roles.patient]
 
     def images(self) -> dict[str, list[Path | None]]:
         """Return, for each name of an image, its path in each row, or None if the row lacks it.
 
         The name of the only column is "". `scan.npz#flair` is the array of that name.
         """
-        folder = self.path.parent
         return {
-            column.removeprefix(IMAGE).removeprefix(":"): [
-                folder / cell if cell else None for cell in self.columns[column]
-            ]
+            image_name(column): [self.folder / cell if cell else None for cell in self.columns[column]]
             for column in self.image_columns
         }
 
@@ -103,102 +104,101 @@ class Manifest:
         missing = [image for image in images if not os.path.exists(parted(image)[0])]  # noqa: PTH110
         if missing:
             raise InputError(
-                f"{self.path} names {missing[0]}, which does not exist ({len(missing)} of {len(images)} images are "
-                "missing); correct the paths, they are relative to the manifest."
+                f"{self.path} names {missing[0]}, which {why_missing(missing[0], self.folder)} ({len(missing)} of "
+                f"{len(images)} images are missing); correct the paths, they are relative to the manifest."
             )
 
 
-def is_manifest(path: Path, label: str = "label") -> bool:
-    """Whether the file's first line is a header with the columns `image`, or `image:NAME`, and `label`."""
+def is_manifest(path: Path, options: DataOptions) -> bool:
+    """Whether the file's first line is a header with columns of images and, if it is asked for, of labels."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return _delimiter_of(file.readline(_HEADER_LIMIT), label) is not None
-    except (OSError, UnicodeDecodeError):
+        with opened(path, first_line=True) as file:
+            return _delimiter_of(file.readline(HEADER_LIMIT), options, of_patients=False) is not None
+    except (InputError, OSError, UnicodeError):
         return False
 
 
 def read_manifest(
-    path: Path,
-    *,
-    label: str | None = "label",
-    keep: Mapping[str, Sequence[str]] | None = None,
-    content: bytes | None = None,
+    path: Path, options: DataOptions = DEFAULT_OPTIONS, *, content: bytes | None = None, of_patients: bool = False
 ) -> Manifest:
     """Read a manifest with a header; any of `,;|` or tab between columns, with or without BOM, quoted or not.
 
     Args:
         path: the CSV file.
-        label: the column of labels, whose empty cells leave their rows out; None if labels are not asked for.
-        keep: for a column, the values whose rows are kept.
+        options: the columns of images, labels and patients, and which rows are kept.
         content: the bytes of the file, if they were read already.
+        of_patients: whether the table lists patients and no images.
 
     Raises:
         InputError: these columns are missing, or no row can be used.
     """
-    with _opened(path, content) as file:
-        delimiter = _delimiter_of(file.readline(_HEADER_LIMIT), label)
+    with opened(path, content) as file:
+        first = file.readline(HEADER_LIMIT)
+        delimiter = _delimiter_of(first, options, of_patients=of_patients)
         file.seek(0)
         if delimiter is None:
-            _refuse_nul(path, file.read(_HEADER_LIMIT))
-            raise _without_columns(path, label)
+            _refuse_nul(path, file.read(HEADER_LIMIT))
+            raise without_columns(path, _longest_header(first), options, of_patients=of_patients)
         reader = csv.reader((_refuse_nul(path, line) for line in file), delimiter=delimiter, strict=True)
         try:
             header = [name.strip() for name in next(reader)]
-            _judge_header(path, header, label, keep or {})
-            rows = ((reader.line_num, values) for values in reader if values)
-            columns, lines, problems = _read_rows(header, rows, label, keep or {})
+            _judge_header(path, header, options, of_patients=of_patients)
+            rows = Rows(header, roles_of(header, options), options, path.parent, of_patients=of_patients)
+            for values in reader:
+                if values:
+                    rows.add(reader.line_num, values)
         except csv.Error as error:
             raise InputError(
                 f"{path} line {reader.line_num} is not valid CSV ({error}); correct its quotes."
             ) from error
-    manifest = Manifest(path, delimiter, columns, lines, tuple(problems))
-    if not lines:
+        encoding = file.encoding
+    remarks = _remarks(path, rows, options, encoding)
+    manifest = Manifest(
+        path, delimiter, rows.columns, rows.lines, tuple(rows.problems), rows.roles, tuple(remarks), path.parent
+    )
+    if not manifest.lines:
         if manifest.harmful:
             raise InputError(f"{path} line {manifest.harmful[0].line} {manifest.harmful[0].what}.")
-        if label is None:
+        if options.label is None:
             raise InputError(f"{path} has no rows below its first line; name an image in each.")
-        raise InputError(f"{path} has no row with a label in column '{label}'; check --label and --keep.")
+        raise InputError(f"{path} has no row with a label in column '{options.label}'; check --label and --keep.")
     return manifest
 
 
-def read_images(path: Path) -> dict[str, list[Path | None]]:
+def read_images(path: Path, image: str | None = None) -> dict[str, list[Path | None]]:
     """Read the images of a manifest with or without labels: for each name of an image, its path in each sample.
+
+    Args:
+        path: the CSV file.
+        image: the column of images; `image`, or all `image:NAME`, if left out.
 
     Raises:
         InputError: there is no column of images, a row cannot be used, or an image is missing.
     """
-    manifest = read_manifest(path, label=None)
+    manifest = read_manifest(path, DataOptions(label=None, image=image))
     manifest.refuse_problems()
     return manifest.images()
 
 
-def read_patients(path: Path) -> list[str] | None:
-    """Read the patient of each sample of a manifest with or without labels; None if it has no such column.
+def read_patients(path: Path) -> tuple[list[str] | None, tuple[str, ...]]:
+    """Read the patient of each sample of a manifest, None if no column names patients, and what to say on that.
 
     Raises:
         InputError: what `read_images` refuses.
     """
-    manifest = read_manifest(path, label=None)
+    manifest = read_manifest(path, DataOptions(label=None))
     manifest.refuse_problems()
-    return None if manifest.patients is None else list(manifest.patients)
+    return None if manifest.patients is None else list(manifest.patients), manifest.remarks
 
 
-def image_columns(columns: Iterable[str]) -> list[str]:
-    """Return the columns that name images: `image`, or else all `image:NAME`."""
-    columns = list(columns)
-    return [IMAGE] if IMAGE in columns else [column for column in columns if column.startswith(NAMED)]
+def header_of(path: Path) -> list[str]:
+    """Return the names of the columns of a table; InputError if it cannot be read."""
+    with opened(path, first_line=True) as file:
+        return _longest_header(file.readline(HEADER_LIMIT))
 
 
-@contextmanager
-def _opened(path: Path, content: bytes | None) -> Iterator[TextIO]:
-    try:
-        binary = BytesIO(content) if content is not None else path.open("rb")
-        with TextIOWrapper(binary, encoding="utf-8-sig", newline="") as file:
-            yield file
-    except OSError as error:
-        raise InputError(f"{path} could not be read ({error.strerror}); check the path.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; save it as CSV in UTF-8.") from error
+def _longest_header(first: str) -> list[str]:
+    return max((_header_under(first, delimiter) for delimiter in DELIMITERS), key=len)
 
 
 def _refuse_nul(path: Path, text: str) -> str:
@@ -207,76 +207,57 @@ def _refuse_nul(path: Path, text: str) -> str:
     return text
 
 
-def _delimiter_of(header: str, label: str | None) -> str | None:
-    """Return the delimiter that makes the header have a column of images and, if one is asked for, `label`."""
+def _header_under(header: str, delimiter: str) -> list[str]:
+    """Return the names of the columns if this is between them; none if the quotes are wrong."""
+    try:
+        return [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    except csv.Error:
+        return []
+
+
+def _delimiter_of(header: str, options: DataOptions, *, of_patients: bool) -> str | None:
+    """Return the delimiter that makes the header have the columns that are asked for."""
     for delimiter in DELIMITERS:
-        try:
-            columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
-        except csv.Error:
-            continue
-        named = image_columns(columns)
+        columns = _header_under(header, delimiter)
+        roles = roles_of(columns, options)
         # under a wrong delimiter the whole header is one name that starts with `image:`
-        several = any(other in name for name in named for other in DELIMITERS)
-        if named and not several and (label is None or label in columns):
+        several = any(other in name for name in roles.images for other in DELIMITERS)
+        named = roles.patient is not None if of_patients else roles.images and not several
+        if named and (options.label is None or roles.label is not None):
             return delimiter
     return None
 
 
-def _without_columns(path: Path, label: str | None) -> InputError:
-    wanted = "column 'image'" if label is None else f"columns 'image' and '{label}'"
-    return InputError(f"{path} has no {wanted} in its first line; name them there or choose with --label.")
-
-
-def _judge_header(path: Path, header: list[str], label: str | None, keep: Mapping[str, Sequence[str]]) -> None:
-    if not image_columns(header) or (label is not None and label not in header):
-        raise _without_columns(path, label)
+def _judge_header(path: Path, header: list[str], options: DataOptions, *, of_patients: bool) -> None:
+    roles = roles_of(header, options)
+    named = roles.patient if of_patients else roles.images
+    if not named or (options.label and not roles.label) or (options.patient and not roles.patient):
+        raise without_columns(path, header, options, of_patients=of_patients)
     if len(set(header)) < len(header):
         raise InputError(f"{path} has two columns of the same name; rename one.")
-    if IMAGE in header and any(name.startswith(NAMED) for name in header):
-        raise InputError(f"{path} has a column '{IMAGE}' beside columns '{NAMED}NAME'; name all images or one.")
-    for column in keep:
-        if column not in header:
+    beside = [name for name in header if image_name(name)]
+    if options.image is None and len(roles.images) == 1 and not image_name(roles.images[0]) and beside:
+        raise InputError(f"{path} has a column '{IMAGE}' beside columns '{IMAGE}:NAME'; name all images or one.")
+    for column in options.keep:
+        if same_column(header, column) is None:
             raise InputError(f"{path} has no column '{column}' to keep by; it has {', '.join(header)}.")
 
 
-def _read_rows(
-    header: list[str], rows: Iterable[tuple[int, list[str]]], label: str | None, keep: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
-    """Return the columns and lines of the usable rows, and the problems of the others."""
-    columns: dict[str, list[str]] = {name: [] for name in header}
-    lines: list[int] = []
-    problems: list[Problem] = []
-    first_line = {name: dict[str, int]() for name in image_columns(header)}
-    for line, values in rows:
-        if len(values) != len(header):
-            what = f"has {len(values)} fields where the header has {len(header)}; quote fields that hold the delimiter"
-            problems.append(Problem(line, what))
-            continue
-        row = dict(zip(header, map(str.strip, values), strict=True))
-        if any(row[column] not in allowed for column, allowed in keep.items()):
-            continue
-        if label is not None and not row[label]:
-            problems.append(Problem(line, "has no label", harmful=False))
-        elif what := _unusable(row, first_line, line):
-            problems.append(Problem(line, what))
-        else:
-            lines.append(line)
-            for name, value in row.items():
-                columns[name].append(value if name in first_line else intern(value))
-    return columns, lines, problems
-
-
-def _unusable(row: Mapping[str, str], first_line: Mapping[str, dict[str, int]], line: int) -> str:
-    """Return why a row cannot be used, "" if it can; its images are then added to `first_line`."""
-    if not any(row[column] for column in first_line):
-        return "names no image; fill in the image column or remove the row"
-    images = {column: os.path.normpath(row[column]) for column in first_line if row[column]}
-    for column, image in images.items():
-        if image in first_line[column]:
-            first = first_line[column][image]
-            return f"names {shown(row[column])} a second time (first on line {first}); remove one of the two rows"
-    for column, image in images.items():
-        first_line[column][image] = line
-    if row.get(PATIENT) == "":
-        return "names no patient; fill in the column, or remove it if every image is a patient"
-    return ""
+def _remarks(path: Path, rows: Rows, options: DataOptions, encoding: str) -> list[str]:
+    """Join the labels if that is asked for, and return what the user has to know on how the table was read."""
+    roles, remarks = rows.roles, [f"{path.name} {REMARKS[encoding]}."] if encoding in REMARKS else []
+    if roles.patient not in (None, PATIENT, options.patient):
+        others = [name for name in patient_columns(rows.columns) if name != roles.patient]
+        instead = f", not from '{others[0]}'; --patient COLUMN chooses" if others else ""
+        remarks.append(f"Patients are taken from the column '{roles.patient}'{instead}.")
+    if roles.patient is not None:
+        remarks += patient_remarks(rows.columns[roles.patient])
+    if roles.label is not None:
+        before = rows.columns[roles.label]
+        if options.join_labels:
+            after = rows.columns[roles.label] = joined(before)
+            if count := sum(old != new for old, new in zip(before, after, strict=True)):
+                remarks.append(f"{count} labels were joined to a label that differs only in how it is written.")
+        elif found := label_remarks(before):
+            remarks += [*found, JOIN_ADVICE]
+    return remarks

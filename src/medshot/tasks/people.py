@@ -1,6 +1,7 @@
 """The persons behind samples: the same by name, by a common image or file, or by DICOM headers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
@@ -36,7 +37,51 @@ def unnamed_patients(images: ImageSource) -> list[str]:
 
     Every other sample is its own patient, which is the best guess and may be wrong.
     """
-    return [f"patient {code}" for code in _connected(_signs(images))]
+    return patients_of_files(files_of(images), len(images))[0]
+
+
+@dataclass(frozen=True)
+class SampleFile:
+    """An image of a sample, by which its patient can be known.
+
+    Args:
+        sample: the number of the sample.
+        digest: the hash of the image.
+        file: its path, "" if it is in memory; arrays of one file are of one patient.
+        patient: the hashed PatientID of its DICOM header, "" if there is none.
+    """
+
+    sample: int
+    digest: str
+    file: str = ""
+    patient: str = ""
+
+
+def patients_of_files(files: Iterable[SampleFile], samples: int) -> tuple[list[str], int]:
+    """Name the patient of each sample by the images of all, and count the samples whose DICOM header names one."""
+    signs: list[list[str]] = [[f"sample {number}"] for number in range(samples)]
+    named = set()
+    for one in files:
+        signs[one.sample] += filter(None, (one.digest, one.file, one.patient))
+        if one.patient:
+            named.add(one.sample)
+    return [f"patient {code}" for code in _connected(signs)], len(named)
+
+
+def patients_remark(samples: int, from_headers: int, missing: str) -> str:
+    """Return the sentence on whose images they are if nothing in the data names patients.
+
+    Args:
+        samples: how many samples there are.
+        from_headers: for how many of them the patient is in a DICOM header.
+        missing: what does not name the patients.
+    """
+    if samples and from_headers == samples:
+        return "Patients are taken from the PatientID of DICOM headers."
+    every = "every image counts as a patient of its own"
+    if from_headers:
+        return f"{missing} and {samples - from_headers} of {samples} images have no PatientID: of these, {every}."
+    return f"{missing}: {every}, so two images of one person may be on both sides of a split."
 
 
 def _connected(signs: Sequence[Sequence[object]]) -> Int[np.ndarray, " samples"]:
@@ -49,19 +94,21 @@ def _connected(signs: Sequence[Sequence[object]]) -> Int[np.ndarray, " samples"]
     return connected_components(graph, directed=False)[1][: len(signs)].astype(np.int64)
 
 
-def _signs(images: ImageSource) -> list[list[str]]:
-    """Return, for each sample, the signs that it shares with other samples of the same patient."""
+def files_of(images: ImageSource) -> list[SampleFile]:
+    """Return the images of each sample with what their files say of the patient."""
     match images:
         case FileImages(paths=paths):
             return [
-                list(filter(None, (digest, str(parted(path)[0]), patient_of(path))))
-                for path, digest in zip(paths, images.hashes(), strict=True)
+                SampleFile(number, digest, str(parted(path)[0]), patient_of(path))
+                for number, (path, digest) in enumerate(zip(paths, images.hashes(), strict=True))
             ]
         case SeveralImages():
-            of_names = [_signs(images.sources[name]) for name in images.names]
+            of_names = [files_of(images.sources[name]) for name in images.names]
             return [
-                [sign for signs, row in zip(of_names, rows, strict=True) if row != MISSING for sign in signs[row]]
-                for rows in images.rows.tolist()
+                replace(files[row], sample=sample)
+                for sample, rows in enumerate(images.rows.tolist())
+                for files, row in zip(of_names, rows, strict=True)
+                if row != MISSING
             ]
         case _:
-            return [[digest] for digest in images.hashes()]
+            return [SampleFile(number, digest) for number, digest in enumerate(images.hashes())]

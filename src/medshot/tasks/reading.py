@@ -1,6 +1,7 @@
 """Reading tasks from disk: class folders, CSV manifests, MedMNIST files, or a folder of any of these."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,50 +10,74 @@ from medshot.errors import InputError
 from medshot.imaging import MISSING, ArrayImages, FileImages, ImageSource, SeveralImages
 from medshot.imaging.npz import StackedImages, read_medmnist_splits
 from medshot.storage import shown
-from medshot.tasks.manifest import read_manifest
-from medshot.tasks.people import unnamed_patients
+from medshot.tasks.columns import LABEL, PATIENT, DataOptions
+from medshot.tasks.joining import joined_manifest
+from medshot.tasks.layouts import classes_are_patients, left_out_files, left_out_remark
+from medshot.tasks.likeness import patient_like_columns
+from medshot.tasks.manifest import Manifest, read_manifest
+from medshot.tasks.people import files_of, patients_of_files, patients_remark
 from medshot.tasks.searching import TaskLocation, found_tasks
+from medshot.tasks.spelling import JOIN_ADVICE, joined, label_remarks
 from medshot.tasks.task import Task
 
 
 def load_tasks(
-    path: str | Path, *, label: str = "label", keep: Mapping[str, Sequence[str]] | None = None
+    path: str | Path,
+    *,
+    label: str = LABEL,
+    keep: Mapping[str, Sequence[str]] | None = None,
+    image: str | None = None,
+    patient: str | None = None,
+    join_labels: bool = False,
+    table: str | Path | None = None,
 ) -> list[Task]:
     """Read every task at `path`.
 
     A folder that holds `task.csv` is that manifest; one whose sub-folders hold images is a task with one class per
-    sub-folder; any other is searched for tasks one by one. If nothing names the patients, identical images are one
-    patient and every other image is its own.
+    sub-folder, and with one patient per folder in these; any other is searched for tasks one by one. If nothing names
+    the patients, identical images are one patient and every other image is its own. What was assumed is in `remarks` of
+    each task.
 
     Args:
         path: a CSV manifest, a MedMNIST `.npz` file, a folder of class folders, or a folder of any of these.
         label: the manifest column to take labels from.
         keep: for a manifest column, the values whose rows are kept.
+        image: the manifest column to take images from; `image`, or all `image:NAME`, if left out.
+        patient: the manifest column to take patients from; one with a usual name, such as `patient_id`, if left out.
+        join_labels: whether labels that differ only in how they are written are one, and `nan` or `None` is no label.
+        table: a CSV with a row for each patient, if `path` is a folder of these patients' images.
 
     Raises:
         InputError: there is no task at `path`, or one of them cannot be used; the sentence names the file.
     """
-    return [_task_at(location, label, keep) for location in found_tasks(Path(path), label)]
+    chosen = None if table is None else Path(table)
+    return tasks_at(Path(path), DataOptions(label, keep or {}, image, patient, join_labels, chosen))
 
 
-def task_from_files(
-    name: str,
-    images: Sequence[Path] | Mapping[str, Sequence[Path | None]],
-    labels: Sequence[str],
-    patients: Sequence[str] | None = None,
-    dropped: int = 0,
-) -> Task:
-    """Make a task of image files, with labels and patients as text; classes are the sorted labels.
+def tasks_at(path: Path, options: DataOptions) -> list[Task]:
+    """Read every task at `path`; see `load_tasks`."""
+    return [_task_at(location, options) for location in found_tasks(path, options)]
+
+
+def manifest_at(location: TaskLocation, options: DataOptions) -> Manifest:
+    """Read the manifest of a task, or join the images of its folder with its table."""
+    if location.table is not None:
+        return joined_manifest(location.path, location.table, options)
+    return read_manifest(location.path, options)
+
+
+def class_folder_labels(class_folders: Mapping[str, list[Path]], options: DataOptions) -> tuple[list[str], list[str]]:
+    """Return the label of each image of class folders, and sentences on names that differ only in how they are written.
 
     Args:
-        name: the name of the task.
-        images: a file for each sample; or for each name of an image the file of each sample, None if it lacks it.
-        labels: the class of each sample.
-        patients: the patient of each sample; `unnamed_patients` if they are left out.
-        dropped: the number of rows that had no label.
+        class_folders: for each class folder, its images.
+        options: whether such names are one label.
     """
-    source = sample_images(images) if isinstance(images, Mapping) else FileImages(images)
-    return _task(name, source, labels, patients or unnamed_patients(source), dropped)
+    labels = [shown(name) for name, images in class_folders.items() for _ in images]
+    if options.join_labels:
+        return joined(labels), []
+    remarks = label_remarks(labels)
+    return labels, [*remarks, JOIN_ADVICE] if remarks else []
 
 
 def sample_images(images: Mapping[str, Sequence[Path | None]]) -> FileImages | SeveralImages:
@@ -84,43 +109,65 @@ def read_archive(path: Path) -> tuple[StackedImages, list[str], list[str]]:
     return images, [str(value) for value in labels], of_splits.tolist()
 
 
-def _task_at(location: TaskLocation, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
+def _task_at(location: TaskLocation, options: DataOptions) -> Task:
     if location.class_folders is not None:
-        return _from_class_folders(location, location.class_folders)
+        return _from_class_folders(location, location.class_folders, options)
     if location.is_archive:
         images, labels, _ = read_archive(location.path)
-        return _task(location.name, ArrayImages(images), labels)
-    return _from_manifest(location, label, keep)
+        array = ArrayImages(images)
+        task = _task(location.name, array, labels, array.hashes(), "")
+        return replace(task, remarks=(patients_remark(len(labels), 0, "The archive names no patients"),))
+    return _from_manifest(location, options)
 
 
-def _from_manifest(location: TaskLocation, label: str, keep: Mapping[str, Sequence[str]] | None) -> Task:
-    manifest = read_manifest(location.path, label=label, keep=keep)
+def _from_manifest(location: TaskLocation, options: DataOptions) -> Task:
+    manifest = manifest_at(location, options)
     manifest.refuse_problems()
-    labels = manifest.columns[label]
-    if len(set(labels)) < 2:
+    if len(set(manifest.labels)) < 2:
         raise InputError(
-            f"{location.path} has the single label '{labels[0]}'; a task needs images of two or more classes."
+            f"{manifest.path} has the single label '{manifest.labels[0]}'; a task needs images of two or more classes."
         )
-    return task_from_files(location.name, manifest.images(), labels, manifest.patients, manifest.unlabelled)
+    remarks = list(manifest.remarks)
+    if alike := patient_like_columns(manifest.columns, manifest.roles):
+        remarks.append(f"The column '{alike[0]}' looks like patients but is not used; choose with --patient COLUMN.")
+    task = _task(
+        location.name,
+        sample_images(manifest.images()),
+        manifest.labels,
+        manifest.patients,
+        f"{manifest.path.name} has no column '{PATIENT}'",
+    )
+    return replace(task, dropped=manifest.unlabelled, remarks=(*remarks, *task.remarks))
 
 
-def _from_class_folders(location: TaskLocation, folders: Mapping[str, list[Path]]) -> Task:
-    if len(folders) < 2:
+def _from_class_folders(location: TaskLocation, folders: Mapping[str, list[Path]], options: DataOptions) -> Task:
+    labels, remarks = class_folder_labels(folders, options)
+    if len(set(labels)) < 2:
         raise InputError(
             f"{location.path} has images only in the class folder '{next(iter(folders))}'; a task needs two or more "
             "classes."
         )
-    labels = [shown(name) for name, images in folders.items() for _ in images]
-    return task_from_files(location.name, [image for images in folders.values() for image in images], labels)
+    images = [image for of_class in folders.values() for image in of_class]
+    patients = None if location.patients is None else [location.patients[image] for image in images]
+    remarks += location.remarks
+    if counts := left_out_files(location.path, images):
+        remarks.append(left_out_remark(counts))
+    task = _task(location.name, FileImages(images), labels, patients, "Class folders name no patients")
+    return replace(task, remarks=(*remarks, *task.remarks, *filter(None, [_classes_remark(task)])))
+
+
+def _classes_remark(task: Task) -> str:
+    return classes_are_patients(task.classes, list(map(len, task.members)), len(task))
 
 
 def _task(
-    name: str,
-    images: ImageSource,
-    labels: Sequence[str],
-    patients: Sequence[str] | None = None,
-    dropped: int = 0,
+    name: str, images: ImageSource, labels: Sequence[str], patients: Sequence[str] | None, without_patients: str
 ) -> Task:
+    """Make a task; if there are no patients, they are guessed, and a remark starts with the sentence on that."""
+    remarks: tuple[str, ...] = ()
+    if patients is None:
+        patients, from_headers = patients_of_files(files_of(images), len(images))
+        remarks = (patients_remark(len(images), from_headers, without_patients),)
     classes = sorted(set(labels))
     index = {name: number for number, name in enumerate(classes)}
     return Task(
@@ -128,6 +175,6 @@ def _task(
         images=images,
         labels=np.array([index[value] for value in labels], dtype=np.int64),
         classes=tuple(classes),
-        patients=np.array(patients or images.hashes()),
-        dropped=dropped,
+        patients=np.array(patients),
+        remarks=remarks,
     )

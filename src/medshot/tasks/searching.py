@@ -1,67 +1,127 @@
 """Finding the data sets in a folder: manifests, MedMNIST archives and class folders, and none mistaken for another."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medshot.errors import InputError
-from medshot.imaging import image_paths
+from medshot.imaging import all_image_paths, image_paths
 from medshot.imaging.decoding import is_series
 from medshot.imaging.formats import CSV, NPZ, has_name_of
 from medshot.imaging.npz import is_medmnist
 from medshot.storage import shown
-from medshot.tasks.manifest import is_manifest
+from medshot.tasks.columns import DEFAULT_OPTIONS, IMAGE, DataOptions
+from medshot.tasks.joining import find_table, patients_column_of
+from medshot.tasks.layouts import are_patients
+from medshot.tasks.manifest import header_of, is_manifest
 
 FOLDER_MANIFEST = "task.csv"
 
 
 @dataclass(frozen=True)
 class TaskLocation:
-    """The place of one task: a manifest, an archive, or a folder with the images of each of its class folders."""
+    """The place of one task: a manifest, an archive, a folder with class folders, or a folder beside a table.
+
+    Args:
+        path: the manifest, the archive or the folder.
+        class_folders: for each class folder of the folder, its images.
+        patients: the patient of each of these images, if there is a folder for each within the class folders.
+        table: the table that labels the patients of the folder.
+        levels: how many folders it is below the one that was searched.
+    """
 
     path: Path
     class_folders: Mapping[str, list[Path]] | None = None
+    patients: Mapping[Path, str] | None = None
+    table: Path | None = None
+    levels: int = 0
 
     @property
     def name(self) -> str:
         """The name of the task."""
         path = self.path.resolve()
-        if self.class_folders is not None:
+        if self.class_folders is not None or self.table is not None:
             return shown(path.name)
         return shown(path.parent.name if self.path.name == FOLDER_MANIFEST else self.path.stem)
 
     @property
+    def remarks(self) -> list[str]:
+        """Sentences on what its folders were taken for."""
+        remarks = []
+        if self.class_folders is not None and self.levels:
+            some = ", ".join(f"'{shown(name)}'" for name in [*self.class_folders][:3])
+            remarks.append(
+                f"This folder is a task of its own, and its {len(self.class_folders)} folders ({some}) classes."
+            )
+        if self.patients is not None:
+            remarks.append(f"The {len({*self.patients.values()})} folders within the class folders are its patients.")
+        return remarks
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether it is a manifest."""
+        return self.class_folders is None and self.table is None and not self.is_archive
+
+    @property
     def is_archive(self) -> bool:
         """Whether it is an `.npz` file."""
-        return self.class_folders is None and has_name_of(self.path, NPZ)
+        return self.class_folders is None and self.table is None and has_name_of(self.path, NPZ)
 
 
-def found_tasks(path: Path, label: str = "label") -> list[TaskLocation]:
+def found_tasks(path: Path, options: DataOptions = DEFAULT_OPTIONS) -> list[TaskLocation]:
     """Find every task at `path`, one or more; none of them is read.
 
     Args:
         path: a manifest, a MedMNIST archive, or a folder.
-        label: the column of labels that a manifest must have.
+        options: the columns that a manifest must have, and a table that labels the patients of the folder.
 
     Raises:
-        InputError: there is none, or class folders are mixed with data sets of their own.
+        InputError: there is none, class folders are mixed with data sets of their own, or a table beside the folders
+            names them as patients.
     """
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path.")
+    if options.table is not None:
+        return [TaskLocation(path, table=find_table(path, options.table))]
     if path.is_file():
         if not has_name_of(path, CSV, NPZ):
             raise InputError(f"{path} is not a task; give a folder, a .csv manifest or a MedMNIST .npz file.")
         return [TaskLocation(path)]
     try:
-        found = _search(path, label)
+        found = _search(path, options)
     except OSError as error:
         raise InputError(f"{path} could not be searched ({error}); check that you may read it.") from error
     if not found:
+        refuse_table_of_patients(path, [child.name for child in path.iterdir() if child.is_dir()])
         raise InputError(
-            f"{path} holds no task; expected class folders of images, a CSV with the columns 'image' and '{label}', "
-            "or a MedMNIST .npz file."
+            f"{path} holds no task; expected class folders of images, a CSV with the columns "
+            f"'{options.image or IMAGE}' and '{options.label}', or a MedMNIST .npz file{_other_tables(path)}."
         )
-    return found
+    for location in found:
+        if location.class_folders is not None:
+            refuse_table_of_patients(location.path, location.class_folders)
+    return [replace(location, levels=len(location.path.relative_to(path).parts)) for location in found]
+
+
+def _other_tables(folder: Path) -> str:
+    """Return what the tables in the folder have instead, as an end of a sentence."""
+    tables = [child for child in sorted(folder.iterdir()) if child.is_file() and has_name_of(child, CSV)]
+    if not tables:
+        return ""
+    return f"; {tables[0].name} has {', '.join(header_of(tables[0]))}: choose with --image and --label, or give --table"
+
+
+def refuse_table_of_patients(folder: Path, class_folders: Collection[str]) -> None:
+    """Raise InputError if a table in the folder lists its sub-folders as patients, which are then no classes."""
+    for table in sorted(child for child in folder.iterdir() if child.is_file() and has_name_of(child, CSV)):
+        column = patients_column_of(table, class_folders)
+        if column:
+            others = [name for name in header_of(table) if name != column]
+            raise InputError(
+                f"{shown(folder)} holds {len(class_folders)} folders that {table.name} lists in its column '{column}', "
+                f"so they are patients and no classes; give --table {shown(table)} --label "
+                f"{others[0] if len(others) == 1 else 'COLUMN'} (one of {', '.join(others) or 'none'})."
+            )
 
 
 @dataclass
@@ -79,20 +139,20 @@ class _Children:
     found: list[TaskLocation] = field(default_factory=list)
 
 
-def _search(folder: Path, label: str) -> list[TaskLocation]:
+def _search(folder: Path, options: DataOptions) -> list[TaskLocation]:
     """Find the data sets of a folder: the one that it is, or those in it."""
     if (folder / FOLDER_MANIFEST).is_file():
         return [TaskLocation(folder / FOLDER_MANIFEST)]
     children = _Children()
     for child in sorted(child for child in folder.iterdir() if not child.name.startswith(".")):
         if child.is_dir():
-            _add_folder(children, child, label)
-        elif has_name_of(child, NPZ) or (has_name_of(child, CSV) and is_manifest(child, label)):
+            _add_folder(children, child, options)
+        elif has_name_of(child, NPZ) or (has_name_of(child, CSV) and is_manifest(child, options)):
             children.found.append(TaskLocation(child))
     if not children.classes:
-        return children.found
-    others = [location for location in children.found if _is_data_set(location, label)]
-    manifests = [location for location in others if location.path.parent == folder and not location.is_archive]
+        return _by_patients(folder, children)
+    others = [location for location in children.found if _is_data_set(location, options)]
+    manifests = [location for location in others if location.path.parent == folder and location.is_manifest]
     if len(children.classes) == 1 and manifests == others and manifests and not children.series:
         return manifests  # and the one folder holds their images
     if others or children.series:
@@ -100,10 +160,32 @@ def _search(folder: Path, label: str) -> list[TaskLocation]:
     return [TaskLocation(folder, children.classes)]
 
 
-def _add_folder(children: _Children, child: Path, label: str) -> None:
+def _by_patients(folder: Path, children: _Children) -> list[TaskLocation]:
+    """Return the data sets that were found, or the one task whose class folders hold a folder for each patient."""
+    within: dict[str, set[str]] = {}
+    for location in children.found:
+        if location.class_folders is None or location.patients is not None:
+            return children.found
+        first, *below = location.path.relative_to(folder).parts
+        within.setdefault(first, set()).update(below[:1] or location.class_folders)
+    if children.series or not are_patients({name: sorted(inside) for name, inside in within.items()}):
+        return children.found
+    patients = {
+        image: patient
+        for name, inside in within.items()
+        for patient in sorted(inside)
+        for image in all_image_paths(folder / name / patient)
+    }
+    classes: dict[str, list[Path]] = {name: [] for name in within}
+    for image in patients:
+        classes[image.relative_to(folder).parts[0]].append(image)
+    return [TaskLocation(folder, classes, patients)]
+
+
+def _add_folder(children: _Children, child: Path, options: DataOptions) -> None:
     """Add a sub-folder: a data set, or a folder of them; an image; or a class."""
-    inside = _search(child, label)
-    sets = [location for location in inside if _is_data_set(location, label)]
+    inside = _search(child, options)
+    sets = [location for location in inside if _is_data_set(location, options)]
     if any(location.path.parent == child and location.class_folders is None for location in sets):
         children.found += inside
     elif is_series(child):
@@ -116,13 +198,13 @@ def _add_folder(children: _Children, child: Path, label: str) -> None:
         children.found += inside
 
 
-def _is_data_set(location: TaskLocation, label: str) -> bool:
+def _is_data_set(location: TaskLocation, options: DataOptions) -> bool:
     """Whether this can only be a data set of its own, and no volume and no folder of masks."""
     if location.class_folders is not None:
         return len(location.class_folders) > 1
     if location.is_archive:
         return is_medmnist(location.path)
-    return location.path.name == FOLDER_MANIFEST or is_manifest(location.path, label)
+    return location.path.name == FOLDER_MANIFEST or is_manifest(location.path, options)
 
 
 def _mixture(folder: Path, classes: Mapping[str, list[Path]], others: list[Path]) -> InputError:
@@ -132,6 +214,8 @@ def _mixture(folder: Path, classes: Mapping[str, list[Path]], others: list[Path]
         advice = f"give {first.name} by itself, or rename it to {FOLDER_MANIFEST} if it lists these images"
     else:
         advice = "give each data set by itself"
+        if first.is_dir() and not is_series(first):
+            advice += ", or, if the folders in it are patients, sort the images of all classes into such folders"
     kind = "DICOM series" if first.is_dir() and is_series(first) else "data set"
     return InputError(
         f"{shown(folder)} holds class folders of images ({names}) beside the {kind} {shown(first.relative_to(folder))}"

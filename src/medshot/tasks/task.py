@@ -27,6 +27,7 @@ class Task:
         source: the data set that it is from; tasks of one source may share images and are left out together.
         flip: whether a left-right mirror image keeps its label.
         dropped: how many rows of the manifest had no label and were left out.
+        remarks: sentences for the user on how it was read: whose images they are, what was left out.
 
     Raises:
         InputError: the lengths differ, a label lies outside the classes, or fewer than two classes have samples.
@@ -41,6 +42,7 @@ class Task:
     source: str = ""
     flip: bool = False
     dropped: int = 0
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.rows.size == 0:

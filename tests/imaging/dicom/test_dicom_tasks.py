@@ -9,6 +9,7 @@ import pytest
 from command import medshot
 from dicom_making import film, magnetic, write
 
+from medshot.audit import audit
 from medshot.errors import InputError
 from medshot.imaging import FileImages, ImageInput, VolumeInput
 from medshot.imaging.decoding import all_image_paths, content_hash, is_series
@@ -147,3 +148,68 @@ def test_the_hash_of_a_detached_header_is_of_its_data_too(tmp_path):
     before = content_hash(header)
     data.write_bytes(b"two")
     assert content_hash(header) != before
+
+
+def mixed_patients(folder: Path) -> Path:
+    """Write films of four patients, one of each class of each."""
+    for label in ("down", "across"):
+        (folder / label).mkdir(parents=True)
+    for number in range(8):
+        uid = f"1.{number}"
+        made = film(striped(number, number < 4), PatientID=f"P{number % 4}", SOPInstanceUID=uid, SeriesInstanceUID=uid)
+        write(folder / ("down" if number < 4 else "across") / f"IM{number:04d}", made)
+    return folder
+
+
+def patients_by_image(path: Path) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the names of the images of each patient, as tasks are loaded and as they are checked."""
+    (task,) = load_tasks(path)
+    checked = audit(path)
+    (audited,) = checked.tasks.values()
+    loaded = zip(task.images.paths, task.patient_codes, strict=True)
+    listed = zip(map(Path, audited.listing.paths), audited.patients, strict=True)
+    grouped: list[list[list[str]]] = []
+    for pairs in (loaded, listed):
+        of_patient: dict[int, list[str]] = {}
+        for image, patient in pairs:
+            of_patient.setdefault(int(patient), []).append(image.name)
+        grouped.append(sorted(map(sorted, of_patient.values())))
+    return grouped[0], grouped[1]
+
+
+@pytest.mark.parametrize("form", ["class folders", "manifest", "manifest of several images"])
+def test_a_check_counts_the_patients_of_headers_as_loading_does(tmp_path, form):
+    folder = mixed_patients(tmp_path / "ward")
+    path, images = folder, sorted(image.relative_to(folder) for image in folder.rglob("IM*"))
+    if form == "manifest":
+        path = folder / "task.csv"
+        path.write_text("image,label\n" + "".join(f"{image},{image.parts[0]}\n" for image in images))
+    if form == "manifest of several images":
+        loaded, listed = patients_by_image(folder)
+        assert loaded == listed
+        path = folder / "task.csv"
+        pairs = zip(images[:4], images[4:], "xxyy", strict=True)
+        path.write_text("image:a,image:b,label\n" + "".join(f"{one},{two},{label}\n" for one, two, label in pairs))
+        verdict = audit(path).verdict
+        assert verdict.tasks[0].patients == len(set(load_tasks(path)[0].patients)) == 4
+        return
+    loaded, listed = patients_by_image(path)
+    assert loaded == listed
+    assert len(loaded) == 4
+    verdict = audit(path).verdict
+    assert verdict.tasks[0].patients == 4
+    findings = {finding.name: finding for finding in verdict.findings}
+    assert "4 of 4 patients have images of several classes" in findings["patients-in-several-classes"].sentence
+    assert findings["patients-unnamed"].sentence == "Patients are taken from the PatientID of DICOM headers."
+
+
+def test_images_are_joined_with_a_table_by_their_patient_id(tmp_path):
+    folder = mixed_patients(tmp_path / "ward")
+    (tmp_path / "labels.csv").write_text("mrn,grade\nP0,low\nP1,low\nP2,high\nP3,high\n")
+    (task,) = load_tasks(folder, table=tmp_path / "labels.csv", label="grade")
+    assert task.classes == ("high", "low")
+    assert [len(members) for members in task.members] == [2, 2]
+    assert len(task) == 8
+    (counts,) = audit(folder, table=tmp_path / "labels.csv", label="grade").verdict.tasks
+    assert counts.patients == 4
+    assert counts.classes == {"high": 4, "low": 4}
