@@ -74,6 +74,12 @@ def test_a_path_on_a_drive_of_windows_is_explained(tmp_path):
     )
 
 
+def test_a_split_is_found_in_any_capitals(tmp_path):
+    splits = {"Split": ["train", "test"] * 20}
+    data = write_data(tmp_path / "set", smooth(8, 40), two(40), Patient=PATIENTS, **splits)
+    assert "patients-across-splits" in harms(found(data))
+
+
 def test_one_table_is_for_one_folder(tmp_path):
     with pytest.raises(InputError, match="--table labels the patients of one folder"):
         audit([tmp_path, tmp_path], table="labels.csv")

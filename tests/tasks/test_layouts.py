@@ -109,6 +109,17 @@ def test_folders_of_patients_are_no_classes_if_a_table_lists_them(hospital):
     assert f"give --table {hospital / 'labels.csv'} --label COLUMN (one of diagnosis, age)" in sentence
 
 
+def test_a_table_beside_the_folder_is_found_too(hospital):
+    text = (hospital / "labels.csv").read_text().replace(",", ";")
+    (hospital / "labels.csv").unlink()
+    table = hospital.parent / "clinic.csv"
+    table.write_text(text)
+    sentence = refusal(hospital)
+    assert f"give --table {table} --label COLUMN (one of diagnosis, age)" in sentence
+    (task,) = load_tasks(hospital, table=table, label="diagnosis")
+    assert len(set(task.patients)) == 6
+
+
 @pytest.mark.parametrize("table", ["labels.csv", "whole path"])
 def test_a_table_of_patients_is_joined_with_their_folders(hospital, table):
     path = hospital / "labels.csv" if table == "whole path" else table

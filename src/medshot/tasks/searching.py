@@ -105,22 +105,30 @@ def found_tasks(path: Path, options: DataOptions = DEFAULT_OPTIONS) -> list[Task
 
 def _other_tables(folder: Path) -> str:
     """Return what the tables in the folder have instead, as an end of a sentence."""
-    tables = [child for child in sorted(folder.iterdir()) if child.is_file() and has_name_of(child, CSV)]
+    tables = _tables_in(folder)
     if not tables:
         return ""
     return f"; {tables[0].name} has {', '.join(header_of(tables[0]))}: choose with --image and --label, or give --table"
 
 
+def _tables_in(folder: Path) -> list[Path]:
+    """List the tables of a folder; none if it may not be read."""
+    try:
+        return sorted(child for child in folder.iterdir() if has_name_of(child, CSV) and child.is_file())
+    except OSError:
+        return []
+
+
 def refuse_table_of_patients(folder: Path, class_folders: Collection[str]) -> None:
-    """Raise InputError if a table in the folder lists its sub-folders as patients, which are then no classes."""
-    for table in sorted(child for child in folder.iterdir() if child.is_file() and has_name_of(child, CSV)):
+    """Raise InputError if a table in or beside the folder lists its sub-folders as patients, which are no classes."""
+    for table in _tables_in(folder) + _tables_in(folder.resolve().parent):
         column = patients_column_of(table, class_folders)
         if column:
             others = [name for name in header_of(table) if name != column]
+            choice = others[0] if len(others) == 1 else f"COLUMN (one of {', '.join(others)})"
             raise InputError(
                 f"{shown(folder)} holds {len(class_folders)} folders that {table.name} lists in its column '{column}', "
-                f"so they are patients and no classes; give --table {shown(table)} --label "
-                f"{others[0] if len(others) == 1 else 'COLUMN'} (one of {', '.join(others) or 'none'})."
+                f"so they are patients and no classes; give --table {shown(table)} --label {choice}."
             )
 
 
