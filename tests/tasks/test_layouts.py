@@ -38,7 +38,18 @@ def test_folders_within_class_folders_are_patients(tmp_path, inner):
     assert task.classes == ("benign", "malignant")
     assert len(task) == 12
     assert sorted(set(task.patients)) == [f"p{number:02}" for number in range(6)]
-    assert task.remarks == ("The 6 folders within the class folders are its patients.",)
+    assert task.remarks == ("The 6 folders below the class folders are its patients.",)
+
+
+def test_folders_of_patients_may_hold_the_class_folders(tmp_path):
+    write(
+        *(tmp_path / f"P{n}" / name / f"{k}.png" for n in range(4) for name in ("ill", "well")[n % 2 :] for k in (0, 1))
+    )
+    (task,) = load_tasks(tmp_path)
+    assert task.classes == ("ill", "well")
+    assert [len(members) for members in task.members] == [2, 4]
+    assert all(image.parts[-3] == patient for image, patient in zip(task.images.paths, task.patients, strict=True))
+    assert task.remarks == ("The 4 folders above the class folders are its patients.",)
 
 
 def test_a_patient_with_images_of_two_classes_is_one(tmp_path):
@@ -118,6 +129,15 @@ def test_a_table_beside_the_folder_is_found_too(hospital):
     assert f"give --table {table} --label COLUMN (one of diagnosis, age)" in sentence
     (task,) = load_tasks(hospital, table=table, label="diagnosis")
     assert len(set(task.patients)) == 6
+
+
+def test_patients_with_a_folder_for_each_study_are_no_tasks_if_a_table_lists_them(hospital):
+    for number in range(6):
+        write(*(hospital / f"P{number:03}" / f"study {k}" / "1.png" for k in range(2)))
+        for image in (hospital / f"P{number:03}").glob("*.png"):
+            image.unlink()
+    assert "6 folders that labels.csv lists in its column 'PatientID'" in refusal(hospital)
+    assert len(load_tasks(hospital, table="labels.csv", label="diagnosis")[0]) == 12
 
 
 @pytest.mark.parametrize("table", ["labels.csv", "whole path"])

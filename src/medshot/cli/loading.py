@@ -128,7 +128,7 @@ def note_cuts(learners: Iterable[Learner], tasks: Sequence[Task]) -> None:
 
 
 def load_all(paths: Sequence[Path], options: DataOptions) -> list[Task]:
-    """Load the tasks at the paths, describe each on stderr and say what was assumed.
+    """Load the tasks at the paths, and describe each and what was assumed on stderr.
 
     Raises:
         InputError: one cannot be loaded, or there is a table and several paths.

@@ -111,9 +111,9 @@ def _with_patients(table: Path, options: DataOptions, names: Sequence[Sequence[s
     header = header_of(table)
     if options.patient or roles_of(header, options).patient:
         return options
-    known = {name for of_one in names for name in of_one}
+    present = {name for of_one in names for name in of_one}
     share = {
-        column: _share(read_manifest(table, replace(options, patient=column), of_patients=True), known)
+        column: _share(read_manifest(table, replace(options, patient=column), of_patients=True), present)
         for column in header
         if column and column != roles_of(header, options).label
     }
@@ -121,9 +121,9 @@ def _with_patients(table: Path, options: DataOptions, names: Sequence[Sequence[s
     return replace(options, patient=best) if best and share[best] >= 0.5 else options
 
 
-def _share(rows: Manifest, known: set[str]) -> float:
+def _share(rows: Manifest, present: set[str]) -> float:
     values = set(rows.patients or ())
-    return len(values & known) / max(1, len(values))
+    return len(values & present) / max(1, len(values))
 
 
 def _row_of_patient(rows: Manifest) -> tuple[Mapping[str, int], list[Problem]]:

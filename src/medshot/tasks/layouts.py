@@ -41,6 +41,22 @@ def are_patients(names: Mapping[str, Sequence[str]]) -> bool:
     return _PERSON.fullmatch(word) is not None or min(map(len, names.values())) >= _MANY
 
 
+def hold_classes(names: Mapping[str, Sequence[str]]) -> bool:
+    """Whether folders are patients that hold a folder for each class, as in `P001/tumour`, by their names.
+
+    The classes are the same for most patients and not all numbered, as studies and visits are.
+
+    Args:
+        names: the names of the folders within each folder.
+    """
+    counts = Counter(name for inside in names.values() for name in inside)
+    shared = sum(count > 1 for count in counts.values())
+    numbered = all(re.search(r"\d", name) for name in counts)
+    return (
+        len(names) > 2 and named_like_patients(names) and not numbered and len(counts) > 1 and 2 * shared > len(counts)
+    )
+
+
 def named_like_patients(names: Iterable[str]) -> bool:
     """Whether all names are a word for patients and a number, such as `P001` or `patient 12`, or a long number."""
     names = list(names)

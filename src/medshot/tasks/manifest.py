@@ -181,7 +181,7 @@ def read_images(path: Path, image: str | None = None) -> dict[str, list[Path | N
 
 
 def read_patients(path: Path) -> tuple[list[str] | None, tuple[str, ...]]:
-    """Read the patient of each sample of a manifest, None if no column names patients, and what to say on that.
+    """Read the patient of each sample of a manifest, None if no column names them, and the remarks for the user.
 
     Raises:
         InputError: what `read_images` refuses.
@@ -244,7 +244,7 @@ def _judge_header(path: Path, header: list[str], options: DataOptions, *, of_pat
 
 
 def _remarks(path: Path, rows: Rows, options: DataOptions, encoding: str) -> list[str]:
-    """Join the labels if that is asked for, and return what the user has to know on how the table was read."""
+    """Join the labels if that is asked for, and return the remarks for the user on how the table was read."""
     roles, remarks = rows.roles, [f"{path.name} {REMARKS[encoding]}."] if encoding in REMARKS else []
     if roles.patient not in (None, PATIENT, options.patient):
         others = [name for name in patient_columns(rows.columns) if name != roles.patient]

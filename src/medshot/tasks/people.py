@@ -42,7 +42,7 @@ def unnamed_patients(images: ImageSource) -> list[str]:
 
 @dataclass(frozen=True)
 class SampleFile:
-    """An image of a sample, by which its patient can be known.
+    """An image of a sample, by which its patient can be identified.
 
     Args:
         sample: the number of the sample.
@@ -95,7 +95,7 @@ def _connected(signs: Sequence[Sequence[object]]) -> Int[np.ndarray, " samples"]
 
 
 def files_of(images: ImageSource) -> list[SampleFile]:
-    """Return the images of each sample with what their files say of the patient."""
+    """Return the images of each sample with the patients in their headers."""
     match images:
         case FileImages(paths=paths):
             return [

@@ -12,7 +12,7 @@ from medshot.imaging.npz import is_medmnist
 from medshot.storage import shown
 from medshot.tasks.columns import DEFAULT_OPTIONS, IMAGE, DataOptions
 from medshot.tasks.joining import find_table, patients_column_of
-from medshot.tasks.layouts import are_patients
+from medshot.tasks.layouts import are_patients, hold_classes
 from medshot.tasks.manifest import header_of, is_manifest
 
 FOLDER_MANIFEST = "task.csv"
@@ -54,7 +54,9 @@ class TaskLocation:
                 f"This folder is a task of its own, and its {len(self.class_folders)} folders ({some}) classes."
             )
         if self.patients is not None:
-            remarks.append(f"The {len({*self.patients.values()})} folders within the class folders are its patients.")
+            first = next(iter(self.patients)).relative_to(self.path).parts[0]
+            where = "below" if first in (self.class_folders or ()) else "above"
+            remarks.append(f"The {len({*self.patients.values()})} folders {where} the class folders are its patients.")
         return remarks
 
     @property
@@ -91,8 +93,9 @@ def found_tasks(path: Path, options: DataOptions = DEFAULT_OPTIONS) -> list[Task
         found = _search(path, options)
     except OSError as error:
         raise InputError(f"{path} could not be searched ({error}); check that you may read it.") from error
-    if not found:
+    if all(location.class_folders is not None for location in found):
         refuse_table_of_patients(path, [child.name for child in path.iterdir() if child.is_dir()])
+    if not found:
         raise InputError(
             f"{path} holds no task; expected class folders of images, a CSV with the columns "
             f"'{options.image or IMAGE}' and '{options.label}', or a MedMNIST .npz file{_other_tables(path)}."
@@ -176,18 +179,19 @@ def _by_patients(folder: Path, children: _Children) -> list[TaskLocation]:
             return children.found
         first, *below = location.path.relative_to(folder).parts
         within.setdefault(first, set()).update(below[:1] or location.class_folders)
-    if children.series or not are_patients({name: sorted(inside) for name, inside in within.items()}):
+    names = {name: sorted(inside) for name, inside in within.items()}
+    above = hold_classes(names)  # the patients are above the classes
+    if children.series or not (above or are_patients(names)):
         return children.found
-    patients = {
-        image: patient
-        for name, inside in within.items()
-        for patient in sorted(inside)
-        for image in all_image_paths(folder / name / patient)
-    }
-    classes: dict[str, list[Path]] = {name: [] for name in within}
-    for image in patients:
-        classes[image.relative_to(folder).parts[0]].append(image)
-    return [TaskLocation(folder, classes, patients)]
+    classes: dict[str, list[Path]] = {}
+    patients: dict[Path, str] = {}
+    for first, inside in names.items():
+        for second in inside:
+            label, patient = (second, first) if above else (first, second)
+            images = all_image_paths(folder / first / second)
+            classes.setdefault(label, []).extend(images)
+            patients |= dict.fromkeys(images, patient)
+    return [TaskLocation(folder, dict(sorted(classes.items())), patients)]
 
 
 def _add_folder(children: _Children, child: Path, options: DataOptions) -> None:
