@@ -37,7 +37,9 @@ def said(capsys: pytest.CaptureFixture) -> str:
 
 @pytest.mark.parametrize("name", [*LOADING, "train-encoder"])
 def test_every_command_that_loads_tasks_has_the_options_of_load_tasks(name):
-    assert set(OPTIONS) <= set(inspect.signature(COMMANDS[name]).parameters)
+    parameters = inspect.signature(COMMANDS[name]).parameters
+    assert {*OPTIONS, "table"} <= {"table" if parameter == "label_table" else parameter for parameter in parameters}
+    assert ("label_table" in parameters) == (name == "evaluate"), "its --table is a form of the results"
     assert set(OPTIONS) <= set(inspect.signature(load_tasks).parameters)
 
 
@@ -70,5 +72,5 @@ def test_a_table_and_columns_of_any_name(ward, tmp_path, capsys):
     joined = ("--table", table, "--patient", "film", "--join-labels")
     assert medshot("adapt", ward, *learner, *joined, "--out", tmp_path / "other") == 0
     assert "1 rows without a label were left out" in said(capsys)
-    assert medshot("evaluate", ward, ward, "--table", table, *PIXELS) == 2
+    assert medshot("evaluate", ward, ward, "--label-table", table, *PIXELS) == 2
     assert "--table labels the patients of one folder, but 2 are given" in said(capsys)

@@ -23,7 +23,6 @@ from medshot.cli.options import (
     Json,
     Keep,
     Label,
-    LabelTable,
     PatientColumn,
     Seed,
     Size,
@@ -112,7 +111,12 @@ def evaluate(
     image: ImageColumn = None,
     patient: PatientColumn = None,
     join_labels: JoinLabels = False,
-    table: LabelTable = None,
+    label_table: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with a row for each patient and its label (--table of other commands).", rich_help_panel=DATA
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     as_json: Json = False,
@@ -168,7 +172,7 @@ def evaluate(
         check_ready(baseline)
         note(f"{baseline} is evaluated too, because it is the baseline.")
         scored = make_and_load(runs or [], [*given, baseline], spec)
-    options = DataOptions(label, kept, image, patient, join_labels, table)
+    options = DataOptions(label, kept, image, patient, join_labels, label_table)
     loaded = load_all(tasks, options)
     left_out: list[str] = []
     if without_seen:
