@@ -22,7 +22,7 @@ import numpy as np
 from document import replace_part
 
 import medshot
-from medshot.encoders import EncodedInput
+from medshot.encoders import EncodedInput, reader_of
 from medshot.evaluation import Cell, EpisodePredictions, Protocol, Results, compare, draw_episodes, run_episodes
 from medshot.evaluation.results import Metadata
 from medshot.imaging import ArrayImages, FeatureInput, Vectors, read_image
@@ -117,7 +117,7 @@ def features(task: Task, folder: Path) -> dict[str, np.ndarray]:
 
 def as_built(task: Task) -> np.ndarray:
     """The features of `--cut leads`, lead by lead and without the beats, each of norm 4."""
-    read = EncodedInput(cut="leads").read(task.images, task.rows).numpy()
+    read = reader_of(EncodedInput(cut="leads")).read(task.images, task.rows).numpy()
     leads = read.reshape(len(read), len(PAGE_PICTURES), -1)[:, : len(PAGE_LEADS)]
     return 4 * leads / np.linalg.norm(leads, axis=2, keepdims=True)
 
@@ -137,7 +137,7 @@ def encoded(images: Sequence[np.ndarray]) -> np.ndarray:
     """Encoder features of pictures of any sizes, normalised."""
     height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
     same = [ways.resized(image, width, height) if image.shape[:2] != (height, width) else image for image in images]
-    return EncodedInput("lite0").read(ArrayImages(np.stack(same)), np.arange(len(same))).numpy()
+    return reader_of(EncodedInput("lite0")).read(ArrayImages(np.stack(same)), np.arange(len(same))).numpy()
 
 
 def pictures(task: Task) -> list[np.ndarray]:

@@ -21,7 +21,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from medshot.encoders import ENCODERS, EncodedInput
+from medshot.encoders import ENCODERS, EncodedInput, reader_of
 from medshot.encoders.encoder import load_encoder
 from medshot.imaging import FileImages
 from medshot.imaging.cache import in_threads
@@ -44,7 +44,7 @@ KEYS = (
 def from_files(paths: list[Path]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MEDSHOT_CACHE"] = folder
-        EncodedInput().prepare(FileImages(paths))
+        reader_of(EncodedInput()).prepare(FileImages(paths))
 
 
 def as_medshot_runs_it(pixels: np.ndarray) -> None:

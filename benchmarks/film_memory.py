@@ -27,13 +27,13 @@ REAL = 3
 
 def embed(path: Path, small: Path) -> dict[str, float]:
     """Runs in a process of its own."""
-    from medshot.encoders import EncodedBagInput
+    from medshot.encoders import EncodedBagInput, reader_of
     from medshot.imaging import FileImages
 
-    shape = EncodedBagInput("lite0", "patches")
-    shape.prepare(FileImages([small]))  # imports, the encoder, and what libraries keep
+    reader = reader_of(EncodedBagInput("lite0", "patches"))
+    reader.prepare(FileImages([small]))  # imports, the encoder, and what libraries keep
     base, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    shape.prepare(FileImages([path]))
+    reader.prepare(FileImages([path]))
     seconds = time.perf_counter() - began
     return {"seconds": seconds, "megabytes": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024}
 

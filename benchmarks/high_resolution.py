@@ -17,10 +17,11 @@ import torch
 from document import replace_part
 from large_films import SIZE, film, films_of
 
-from medshot.encoders import EncodedBagInput
+from medshot.encoders import EncodedBagInput, reader_of
+from medshot.encoders.reading import BagReader
 from medshot.evaluation import Protocol, Results, compare, evaluate
 from medshot.imaging import ImageSource
-from medshot.imaging.cuts import places
+from medshot.imaging.cuts import patch_regions
 from medshot.learners import Learner, create
 from medshot.storage import write_bytes
 from medshot.tasks import Task
@@ -40,16 +41,26 @@ class OverviewShape(EncodedBagInput):
     def dimensions(self) -> tuple[int, ...]:
         return (sum(self.blocks),)
 
-    def read(self, images: ImageSource, rows: np.ndarray) -> torch.Tensor:
-        return super().read(images, rows)[:, 0, 1:]
+
+@reader_of.register(OverviewShape)
+class OverviewReader(BagReader):
+    """Reads the features of the overview."""
+
+    def read(self, source: ImageSource, rows: np.ndarray) -> torch.Tensor:
+        return super().read(source, rows)[:, 0, 1:]
 
 
 @dataclass(frozen=True)
 class EvenShape(EncodedBagInput):
-    """Overview and patches, each counting alike."""
+    """Overview and patches with equal weights."""
 
-    def read(self, images: ImageSource, rows: np.ndarray) -> torch.Tensor:
-        bags = super().read(images, rows)
+
+@reader_of.register(EvenShape)
+class EvenReader(BagReader):
+    """Reads bags and sets all weights to 1."""
+
+    def read(self, source: ImageSource, rows: np.ndarray) -> torch.Tensor:
+        bags = super().read(source, rows)
         bags[..., 0] = 1
         return bags
 
@@ -115,7 +126,7 @@ def picture() -> bytes:
     """A film, its nodule circled and its patches outlined; beside it the first patch, in the overview and itself."""
     drawn = film(0, 1, ill=True)
     left = cv2.cvtColor(cv2.resize(drawn.pixels, (SHOWN, SHOWN), interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
-    found, scale = places(drawn.pixels), SHOWN / len(drawn.pixels)
+    found, scale = patch_regions(drawn.pixels), SHOWN / len(drawn.pixels)
     for rank, (rows, columns) in enumerate(found, 1):
         first, last = (
             [int(at * scale) for at in ends] for ends in ((columns.start, rows.start), (columns.stop, rows.stop))

@@ -22,12 +22,13 @@ import torch
 from cells import read_cell, write_cell
 from joblib import Parallel, delayed
 from learner_table_report import write_report
+from medshot.learners.runs import meta_train_into
 from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
 from table_plans import PLANS, Plan
 
+from medshot.encoders import reader_of
 from medshot.evaluation import Protocol, draw_episodes, refuse_overlap, run_episodes
 from medshot.learners import Learner, create, load_learner
-from medshot.learners.runs import meta_train_into
 from medshot.storage import read_json, write_json
 from medshot.tasks import Task
 from medshot.training import OuterSettings
@@ -168,7 +169,7 @@ def main() -> None:
     for name in plan.names():
         images = read_task(work_to_do[0], name).images
         for kind in plan.kinds.values():
-            kind.shape.prepare(images)
+            reader_of(kind.shape).prepare(images)
     with Progress(*Progress.get_default_columns()[:-1], TimeElapsedColumn(), TimeRemainingColumn(True)) as progress:
         bar = progress.add_task("learners × folds", total=len(work_to_do))
         done = [unit for unit in work_to_do if unit.finished()]

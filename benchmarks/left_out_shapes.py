@@ -7,11 +7,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from medshot.encoders import EncodedInput, encoders_of
-from medshot.encoders.embedding import embedded
+from medshot.encoders import EncodedInput, reader_of
+from medshot.encoders.embedding import FEATURE_NORM, embedded
+from medshot.encoders.reading import EncodedReader
 from medshot.imaging import ImageSource
-
-NORM = 4.0
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,12 @@ class FinalShape(EncodedInput):
         super().__post_init__()
         object.__setattr__(self, "blocks", self.blocks[:1])
 
-    def read(self, images: ImageSource, rows: Int[np.ndarray, " samples"]) -> Float[Tensor, "samples features"]:
-        there = embedded(images, encoders_of(self.encoder)[0])
-        features = there.stored.features[there.rows[rows], : self.blocks[0]]
-        return torch.from_numpy(NORM * features / np.linalg.norm(features, axis=1, keepdims=True))
+
+@reader_of.register(FinalShape)
+class FinalReader(EncodedReader):
+    """Reads the first block of the first encoder."""
+
+    def read(self, source: ImageSource, rows: Int[np.ndarray, " samples"]) -> Float[Tensor, "samples features"]:
+        there = embedded(source, self.spec.encoders[0])
+        features = there.stored.features[there.rows[rows], : self.spec.blocks[0]]
+        return torch.from_numpy(FEATURE_NORM * features / np.linalg.norm(features, axis=1, keepdims=True))

@@ -62,10 +62,10 @@ def write_averaged(trained: Path, folder: Path, kept: float) -> None:
     record, encoder = read_record(trained), read_encoder(trained)
     network = encoder.build()
     assert isinstance(network, Lite0)
-    assert encoder.seen is not None
+    assert encoder.training_images is not None
     weights = averaged(imagenet_weights(), network.network.state_dict(), kept)
     training = record.training | {"settings": record.training["settings"] | {"kept": kept}}
-    write_encoder(folder, record.name, record.network, weights, encoder.seen(), training)
+    write_encoder(folder, record.name, record.network, weights, encoder.training_images(), training)
 
 
 if __name__ == "__main__":

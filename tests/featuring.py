@@ -13,7 +13,7 @@ NEURAL = ("protonet", "ridge", "depth-ridge", "even-ridge", "film", "context", "
 
 def of_features(name: str, blocks: tuple[int, ...] = BLOCKS, *, stir: bool = True, **settings) -> Learner:
     """A small learner of that name over features in double precision, noise added to what is learned."""
-    learner = create(name, shape=FeatureInput(blocks), **(SMALL[name] | settings)).double().eval()
+    learner = create(name, input_spec=FeatureInput(blocks), **(SMALL[name] | settings)).double().eval()
     generator = torch.Generator().manual_seed(0)
     for value in learner.parameters() if stir else ():
         value.data += 0.1 * torch.randn(value.shape, generator=generator).double()

@@ -38,7 +38,8 @@ VARIANTS = {
     "metal-head": ("metal", {"adapt_parameters": "head"}),
     "metal-head-second-order": ("metal", {"adapt_parameters": "head", "order": 2}),
 }
-LARGE = {"metal-reference"}  # eleven million parameters and 224 pixels: laws of its own, in test_reference.py
+LARGE = {"metal-reference": {"epochs": 1, "batch": 4}}
+"""Learners of many parameters, with settings that make them fast; their laws are slow tests."""
 NAMES = [name for name in [*LEARNERS, *VARIANTS] if name not in LARGE]
 
 
@@ -55,7 +56,7 @@ def tiny(
         settings: over those of `SMALL`.
     """
     registered, changed = VARIANTS.get(name, (name, {}))
-    learner = create(registered, shape=shape, **(SMALL.get(registered, {}) | changed | settings))
+    learner = create(registered, input_spec=shape, **(SMALL.get(registered, {}) | changed | settings))
     if stir:
         generator = torch.Generator().manual_seed(0)
         for value in learner.parameters():

@@ -23,6 +23,12 @@ RUNS = sorted(path.name for path in (SAVED / "trained").iterdir())
 MODELS = sorted(path.name for path in (SAVED / "models").iterdir())
 
 
+@pytest.fixture(autouse=True)
+def _overshoots(monkeypatch):
+    """Version 0.1.0 kept a step of METAL's early stop after which the loss rose; all else is compared as it is."""
+    monkeypatch.setattr("medshot.learners.gradient.base.step_back", lambda previous, parameters, rose: parameters)
+
+
 def kind_of(name: str) -> str:
     """The inputs that a run or model of that name takes."""
     return {"volumes": "volumes", "table": "table"}.get(name.rpartition("_")[2], "pictures")

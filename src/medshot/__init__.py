@@ -13,68 +13,135 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medshot.evaluation import Protocol, evaluate
-    from medshot.learners import (
-        Adapted,
-        Drawn,
+    from medshot.encoders import (
+        EncodedInput,
+    )
+    from medshot.evaluation import (
+        Protocol,
+        evaluate,
+    )
+    from medshot.imaging import (
         FeatureInput,
-        FewShotClassifier,
         ImageInput,
         InputSpec,
-        Learner,
-        Support,
         VolumeInput,
+    )
+    from medshot.learners import (
+        Adapted,
+        FewShotClassifier,
+        Learner,
+        NetworkLearner,
+        Randomness,
+        VectorLearner,
+        apply_head,
+        base_network,
+        class_means,
         create,
         load,
         load_learner,
+        log_frequencies,
+        memberships,
+        new_head,
         register,
+        squared_distances,
+        weighted_cross_entropy,
+        weighted_mean,
     )
-    from medshot.simulated import simulate
-    from medshot.tasks import load_tasks
+    from medshot.simulated import (
+        simulate,
+    )
+    from medshot.tasks import (
+        Support,
+        Task,
+        load_tasks,
+    )
+    from medshot.training import (
+        BatchSettings,
+        OuterSettings,
+    )
 
 __version__ = version("medshot")
 
-# Imported on first use, so that `medshot --help` does not wait for torch.
+# Imported at first use, so that `medshot --help` need not wait for torch.
 _HOMES = {
-    "medshot.evaluation": ("Protocol", "evaluate"),
-    "medshot.learners": (
-        "Adapted",
-        "Drawn",
+    "medshot.encoders": ("EncodedInput",),
+    "medshot.evaluation": (
+        "Protocol",
+        "evaluate",
+    ),
+    "medshot.imaging": (
         "FeatureInput",
-        "FewShotClassifier",
         "ImageInput",
         "InputSpec",
-        "Learner",
-        "Support",
         "VolumeInput",
+    ),
+    "medshot.learners": (
+        "Adapted",
+        "FewShotClassifier",
+        "Learner",
+        "NetworkLearner",
+        "Randomness",
+        "VectorLearner",
+        "apply_head",
+        "base_network",
+        "class_means",
         "create",
         "load",
         "load_learner",
+        "log_frequencies",
+        "memberships",
+        "new_head",
         "register",
+        "squared_distances",
+        "weighted_cross_entropy",
+        "weighted_mean",
     ),
     "medshot.simulated": ("simulate",),
-    "medshot.tasks": ("load_tasks",),
+    "medshot.tasks": (
+        "Support",
+        "Task",
+        "load_tasks",
+    ),
+    "medshot.training": (
+        "BatchSettings",
+        "OuterSettings",
+    ),
 }
 
 __all__ = [
     "Adapted",
-    "Drawn",
+    "BatchSettings",
+    "EncodedInput",
     "FeatureInput",
     "FewShotClassifier",
     "ImageInput",
     "InputSpec",
     "Learner",
+    "NetworkLearner",
+    "OuterSettings",
     "Protocol",
+    "Randomness",
     "Support",
+    "Task",
+    "VectorLearner",
     "VolumeInput",
     "__version__",
+    "apply_head",
+    "base_network",
+    "class_means",
     "create",
     "evaluate",
     "load",
     "load_learner",
     "load_tasks",
+    "log_frequencies",
+    "memberships",
+    "new_head",
     "register",
     "simulate",
+    "squared_distances",
+    "weighted_cross_entropy",
+    "weighted_mean",
 ]
 
 
@@ -83,3 +150,7 @@ def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(import_module(home), name)
     raise AttributeError(f"module 'medshot' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

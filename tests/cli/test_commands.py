@@ -231,6 +231,6 @@ def test_help_and_info_answer_without_torch(model):
     ],
 )
 def test_info_describes_the_input_of_a_learner(tmp_path, capsys, shape, expected):
-    create("logistic", shape=shape).save(tmp_path / "run")
+    create("logistic", input_spec=shape).save(tmp_path / "run")
     assert medshot("info", tmp_path / "run") == 0
     assert f"learner: logistic, {expected}" in capsys.readouterr().out

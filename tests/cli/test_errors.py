@@ -264,7 +264,7 @@ def test_resuming_with_a_damaged_history(refused, tmp_path, capsys, monkeypatch)
     out = tmp_path / "out"
     command = ["meta-train", write_ward(tmp_path / "big", textured(2, patients=10)), *TRAIN, "--out", out]
     with monkeypatch.context() as patch:
-        patch.setattr("medshot.learners.base.Learner.write", raise_full_disk)
+        patch.setattr("medshot.learners.run.write_run", raise_full_disk)
         assert medshot(*command) == 2
     capsys.readouterr()
     history = out / "events.jsonl"

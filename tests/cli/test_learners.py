@@ -7,8 +7,7 @@ import pytest
 from command import PIXELS, medshot, write_ward
 from making import textured
 
-from medshot.cli.loading import make
-from medshot.learners import LEARNERS, FeatureInput, ImageInput
+from medshot.learners import LEARNERS, FeatureInput, ImageInput, create_for
 
 MINE = """
 from dataclasses import dataclass
@@ -119,8 +118,10 @@ def test_a_file_that_is_not_there_is_refused(tmp_path, capsys):
 
 
 def test_the_reference_program_takes_its_own_images_whatever_the_others_take(tmp_path, capsys):
-    for made in (make("metal-reference", FeatureInput((3,))), make("metal", FeatureInput((3,)), preset="reference")):
-        assert made.shape == ImageInput(channels=3, size=224)
+    asked = FeatureInput((3,))
+    for name, preset in (("metal-reference", None), ("metal", "reference")):
+        made = create_for(None, name, preset=preset, input_spec=asked)
+        assert made.input_spec == ImageInput(channels=3, size=224)
     ward = write_ward(tmp_path / "tasks", textured(1, patients=6))
     assert medshot("meta-train", ward, "--learner", "metal-reference", "--out", tmp_path / "run") == 2
     assert "nothing to meta-train" in capsys.readouterr().err

@@ -43,7 +43,7 @@ def cell_of(task: Task, probability: float, *, name: str = "logistic") -> Cell:
 
 def test_an_evaluation_is_recorded(own: Path):
     cell = cell_of(task_of("here"), 0.75)
-    (row,) = outcomes_of([cell], {"logistic": create("logistic", shape=FeatureInput((5,)))})
+    (row,) = outcomes_of([cell], {"logistic": create("logistic", input_spec=FeatureInput((5,)))})
     record_outcomes([row])
     assert users_outcomes() == (row,)
     assert (row.source, row.learner, row.takes, row.shots, row.ways) == ("here", "logistic", "features", 2, 2)
@@ -89,7 +89,9 @@ def test_outcomes_on_the_scored_data_set_are_hidden_from_auto(own: Path, name: s
     auto = Auto(FeatureInput((5,)))
     visible = []
     scored = replace(here, name=name, source=name)
-    monkeypatch.setattr(auto, "draw", lambda *_: visible.append(auto.outcomes) or {"seed": torch.tensor([0])})
+    monkeypatch.setattr(
+        auto, "sample_randomness", lambda *_: visible.append(auto.outcomes) or {"seed": torch.tensor([0])}
+    )
     protocol = Protocol(episodes=1, shots=(2,), baseline="auto")
     evaluate({"auto": auto}, [scored], protocol)
     assert {outcome.source for outcome in visible[0]} >= {"there"}
@@ -98,7 +100,7 @@ def test_outcomes_on_the_scored_data_set_are_hidden_from_auto(own: Path, name: s
 
 
 def test_a_run_of_ones_own_is_not_taken_for_what_comes_with_medshot(own: Path, tmp_path: Path):
-    learner = create("logistic", shape=FeatureInput((5,)))
+    learner = create("logistic", input_spec=FeatureInput((5,)))
     assert takes_of(learner) == "features"
     learner.training_record = object()
     assert takes_of(learner) == "features, meta-trained"
@@ -106,11 +108,11 @@ def test_a_run_of_ones_own_is_not_taken_for_what_comes_with_medshot(own: Path, t
 
 def test_a_run_and_the_learner_of_its_name_are_both_evaluated(tmp_path: Path):
     shape = FeatureInput((5,))
-    create("logistic", shape=shape).save(tmp_path / "run")
+    create("logistic", input_spec=shape).save(tmp_path / "run")
     assert list(make_and_load([tmp_path / "run"], ["logistic"], shape)) == ["logistic", "logistic (as it comes)"]
 
 
 def test_a_learner_is_on_the_device_of_its_parameters():
     auto = Auto(FeatureInput((5,))).to("meta")
     assert device_of(auto).type == "meta"
-    assert device_of(create("logistic", shape=FeatureInput((5,)))).type == "cpu"
+    assert device_of(create("logistic", input_spec=FeatureInput((5,)))).type == "cpu"

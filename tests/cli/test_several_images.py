@@ -106,7 +106,8 @@ def test_more_images_than_the_run_takes_are_refused(tmp_path, run, capsys):
 
 def test_a_learner_of_single_images_refuses_several(tmp_path, capsys):
     source = study(tmp_path / "second", 2)
-    assert medshot("adapt", source, "--learner", "logistic", "--out", tmp_path / "model") == 2
+    options = ("--encoder", "lite0", "--out", tmp_path / "model")
+    assert medshot("adapt", source, "--learner", "logistic", *options) == 2
     assert "--images 2" in capsys.readouterr().err
 
 
@@ -117,9 +118,12 @@ def test_no_images_are_refused(tmp_path, images, capsys):
     assert "images" in capsys.readouterr().err
 
 
-def test_a_named_learner_in_python_takes_the_images_that_there_are(tmp_path):
-    (task,) = library.load_tasks(study(tmp_path / "second", 2))
+def test_a_named_learner_takes_the_images_that_there_are(tmp_path):
+    source = study(tmp_path / "second", 2)
+    (task,) = library.load_tasks(source)
     names = [task.classes[label] for label in task.labels]
     classifier = library.FewShotClassifier("logistic").fit(task.images, names)
-    assert classifier.learner_.shape.images == 2
+    assert classifier.learner_.input_spec.images == 2
     assert (classifier.predict(task.images) == names).all()
+    assert medshot("adapt", source, "--learner", "logistic", "--out", tmp_path / "model") == 0
+    assert library.load(tmp_path / "model").learner_.input_spec == classifier.learner_.input_spec

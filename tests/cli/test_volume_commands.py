@@ -9,7 +9,7 @@ import pytest
 from command import medshot
 from making import textured, write_manifest, write_volumes
 
-from medshot import FewShotClassifier
+from medshot import FewShotClassifier, VolumeInput, load
 
 SMALL = ("--dimensions", "3", "--size", "12")
 
@@ -65,7 +65,7 @@ def test_a_test_on_volumes_that_were_trained_on_is_refused(tmp_path, scans, caps
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ((), "--dimensions 3"),
+        (("--encoder", "lite0"), "--dimensions 3"),
         (("--dimensions", 4), "--dimensions is 4, but must be 2 for pictures or 3 for volumes"),
         (("--dimensions", 3, "--channels", 3), "volumes have 1 channel, not 3"),
         (("--dimensions", 3, "--encoder", "lite0"), "--dimensions are for pixels"),
@@ -79,8 +79,10 @@ def test_what_does_not_suit_volumes_is_refused_in_one_sentence(tmp_path, scans, 
     assert not (tmp_path / "model").exists()
 
 
-def test_arrays_of_volumes_need_no_shape():
+def test_volumes_need_no_option(tmp_path, scans):
+    assert medshot("adapt", scans, "--learner", "logistic", "--out", tmp_path / "model") == 0
+    assert load(tmp_path / "model").learner_.input_spec == VolumeInput()
     task = textured(1, patients=4, size=12, depth=10)
     model = FewShotClassifier("logistic").fit(task.images.array, task.labels)
     assert model.predict_proba(task.images.array).shape == (8, 2)
-    assert model.learner_.shape.dimensions == (1, 32, 32, 32)
+    assert model.learner_.input_spec.dimensions == (1, 32, 32, 32)

@@ -27,7 +27,7 @@ class Nearest(Learner):
     summary = "brightness"
     paper = "none"
 
-    def adapt_one(self, support, drawn):
+    def adapt_one(self, support, randomness):
         brightness = support.images.mean((1, 2, 3))
         means = [brightness[support.labels == c].mean() for c in range(support.ways)]
         return {"means": torch.stack(means)}
@@ -37,7 +37,7 @@ class Nearest(Learner):
 
 
 class Never(Nearest):
-    def adapt_one(self, support, drawn):
+    def adapt_one(self, support, randomness):
         raise AssertionError("a learner ran before everything was checked")
 
 
@@ -123,7 +123,7 @@ class OnOneDevice(Nearest):
         super().__init__(shape)
         self.weight = torch.nn.Parameter(torch.zeros(1))
 
-    def adapt_one(self, support, drawn):
+    def adapt_one(self, support, randomness):
         assert support.images.device == self.weight.device
         return {"means": torch.zeros(support.ways)}
 
@@ -194,8 +194,8 @@ def with_one_image_of_the_training(change) -> Task:
 
 def trained() -> Nearest:
     learner = nearest(Never)
-    learner.shape = type(SHAPE)(channels=1, size=64)
-    learner.seen = training_images([SEEN], learner.shape)
+    learner.input_spec = type(SHAPE)(channels=1, size=64)
+    learner.training_images = training_images([SEEN], learner.input_spec)
     return learner
 
 
@@ -214,7 +214,7 @@ def test_other_images_are_not_refused():
 def test_a_learner_loaded_from_its_run_folder_keeps_its_training_images(tmp_path):
     task = textured(0, patients=8)
     learner = tiny("metal", doubles=False)
-    learner.seen = training_images([task], SHAPE)
+    learner.training_images = training_images([task], SHAPE)
     learner.save(tmp_path / "run")
     back = load_learner(tmp_path / "run")
     with pytest.raises(InputError, match="16 identical"):

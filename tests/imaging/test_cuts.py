@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medshot.imaging import CUTS, ArrayImages, Cut, CutImages, FilmInput, ImageInput, VolumeInput
-from medshot.imaging.cuts import PARTS, PATCHES, PLANES, SLICES, patches, places, slices
+from medshot.imaging.cuts import PARTS, PATCHES, PLANES, SLICES, patch_regions, patches, slices
 from medshot.imaging.resizing import prepare
 
 SMALL = ImageInput(1, 16)
@@ -27,11 +27,11 @@ def quarters(count: int = 2) -> Cut:
     return Cut(
         name="quarters",
         version=count,
-        shape=SMALL,
+        input_spec=SMALL,
         kinds=("quarter",) * 4,
         weights=(1.0,) * 4,
         pooled=True,
-        telling=(0,),
+        identifying=(0,),
         pictures=pictures,
     )
 
@@ -78,7 +78,7 @@ def test_patches_begin_with_the_whole_and_then_show_what_stands_out_of_what_an_o
     assert first.shape[:2] == (side // PARTS,) * 2
     assert first.max() == 255
     assert len(rest) == PATCHES - 1
-    at = places(whole)[0]
+    at = patch_regions(whole)[0]
     assert all(abs((part.start + part.stop) / 2 - middle) < 8 for part, middle in zip(at, (302, 702), strict=True))
 
 
@@ -86,7 +86,7 @@ def test_patches_begin_with_the_whole_and_then_show_what_stands_out_of_what_an_o
 @given(st.integers(8, 700), st.integers(0, 99))
 def test_patches_lie_within_a_film_of_any_size(side, seed):
     film = np.random.default_rng(seed).integers(0, 256, (1, side, side), dtype=np.uint8)
-    found = places(film[0])
+    found = patch_regions(film[0])
     assert len(found) == PATCHES
     for place in found:
         assert all(0 <= part.start < part.stop <= side for part in place)
@@ -152,6 +152,6 @@ def test_slices_of_16_bits_are_those_of_8():
 
 
 def test_cuts_say_what_they_take():
-    assert CUTS["slices"].shape == VolumeInput(size=128)
-    assert CUTS["patches"].shape == FilmInput(size=4096)
+    assert CUTS["slices"].input_spec == VolumeInput(size=128)
+    assert CUTS["patches"].input_spec == FilmInput(size=4096)
     assert len(CUTS["patches"]) == 1 + PATCHES

@@ -15,7 +15,7 @@ SHAPE = BagInput(blocks=BLOCKS, kinds=("overview", "patch", "patch"))
 
 def learner_of_bags(name: str, shape: BagInput = SHAPE, *, stir: bool = True):
     registered, changed = VARIANTS.get(name, (name, {}))
-    learner = create(registered, shape=shape, **(SMALL.get(registered, {}) | changed)).double().eval()
+    learner = create(registered, input_spec=shape, **(SMALL.get(registered, {}) | changed)).double().eval()
     generator = torch.Generator().manual_seed(0)
     for value in learner.parameters() if stir else ():
         value.data += 0.1 * torch.randn(value.shape, generator=generator).double()

@@ -10,10 +10,11 @@ from learning import LARGE, SMALL, tiny
 from making import SHAPE, textured, write_images
 from sklearn.model_selection import GroupKFold, cross_val_score
 
+from medshot.encoders.reading import GridReader
 from medshot.errors import InputError, StorageError
-from medshot.imaging import FeatureInput, FileImages, ImageInput
+from medshot.imaging import FeatureInput, FileImages
 from medshot.learners import LEARNERS, FewShotClassifier, create, load
-from medshot.learners.preprocessing import Standardisation
+from medshot.learners.preprocessing import Standardizer
 
 UNTRAINED = [name for name in LEARNERS if name not in LARGE and tiny(name).gradient is None]
 LABELS = {
@@ -33,7 +34,7 @@ def table(seed: int = 0, samples: int = 30, features: int = 5) -> tuple[np.ndarr
 
 
 def small(name: str, features: int = 5) -> FewShotClassifier:
-    return FewShotClassifier(create(name, shape=FeatureInput((features,)), **SMALL.get(name, {})))
+    return FewShotClassifier(create(name, input_spec=FeatureInput((features,)), **SMALL.get(name, {})))
 
 
 @pytest.mark.parametrize("name", UNTRAINED)
@@ -93,7 +94,7 @@ def test_units_that_differ_by_powers_of_two_do_not_change_a_bit(name, exponents)
 @given(arrays(float, (7, 4), elements=some.floats(-1e6, 1e6).map(np.float32).map(float)), some.floats(-1e6, 1e6))
 def test_a_standardised_support_has_norm_4_and_constant_columns_are_zero(vectors, constant):
     vectors[:, 0] = constant
-    standardisation = Standardisation.of(vectors)
+    standardisation = Standardizer.of(vectors)
     standard = standardisation(vectors)
     varies = standardisation.factor > 0
     assert not varies[0]
@@ -137,14 +138,29 @@ def test_it_is_validated_as_scikit_learn_does_it():
     scores = cross_val_score(FewShotClassifier(), X, y, groups=np.arange(30) // 2, cv=GroupKFold(3))
     assert scores.mean() > 0.6
     task = textured(0)
-    scores = cross_val_score(FewShotClassifier(create("logistic", shape=SHAPE)), task.images.array, task.labels, cv=4)
+    scores = cross_val_score(
+        FewShotClassifier(create("logistic", input_spec=SHAPE)), task.images.array, task.labels, cv=4
+    )
     assert scores.mean() > 0.6
 
 
+@pytest.mark.parametrize("name", ["protonet", "finetune", "auto"])
+def test_fitting_does_not_change_the_learner_that_is_given(name):
+    task = textured(0)
+    learner = create(name, input_spec=SHAPE, **SMALL.get(name, {})).train()
+    before = {key: value.clone() for key, value in learner.state_dict().items()}
+    model = FewShotClassifier(learner).fit(task.images.array, task.labels)
+    assert model.learner is learner
+    assert model.learner_ is not learner
+    assert learner.training
+    assert not model.learner_.training
+    assert all(torch.equal(value, before[key]) for key, value in learner.state_dict().items())
+
+
 def test_images_are_read_in_batches(monkeypatch):
-    task, read, sizes = textured(0, patients=80), ImageInput.read, []
-    monkeypatch.setattr(ImageInput, "read", lambda *given: sizes.append(len(given[2])) or read(*given))
-    model = FewShotClassifier(create("logistic", shape=SHAPE)).fit(task.images.array[::10], task.labels[::10])
+    task, read, sizes = textured(0, patients=80), GridReader.read, []
+    monkeypatch.setattr(GridReader, "read", lambda *given: sizes.append(len(given[2])) or read(*given))
+    model = FewShotClassifier(create("logistic", input_spec=SHAPE)).fit(task.images.array[::10], task.labels[::10])
     sizes.clear()
     together = model.predict_proba(task.images)
     assert sizes == [64, 64, 32]
@@ -166,7 +182,7 @@ def test_a_prevalence_moves_the_odds_by_its_own():
 @pytest.mark.parametrize("name", ["metal", "scratch"])
 def test_a_learner_on_a_gpu_works_there(name, tmp_path):
     task = textured(0)
-    learner = create(name, shape=SHAPE, **SMALL[name])
+    learner = create(name, input_spec=SHAPE, **SMALL[name])
     said = FewShotClassifier(learner).fit(task.images, task.labels).predict_proba(task.images)
     model = FewShotClassifier(learner.to("cuda")).fit(task.images, task.labels)
     assert {value.device.type for value in model.adapted_.values()} == {"cuda"}
@@ -180,7 +196,7 @@ def test_a_learner_on_a_gpu_works_there(name, tmp_path):
     [
         ("metal", "'metal' must be meta-trained first"),
         ("logistics", "neither a run folder nor one of metal,"),
-        (create("logistic", shape=FeatureInput((4,))), "X has 5 features, but this learner takes 4"),
+        (create("logistic", input_spec=FeatureInput((4,))), "X has 5 features, but this learner takes 4"),
         (create("logistic"), "This learner takes images"),
     ],
     ids=["untrained", "unknown", "other size", "images"],

@@ -118,10 +118,10 @@ def signal_in_one_block(seed: int, block: int) -> Task:
 @pytest.mark.parametrize("block", [0, 2])
 def test_it_learns_from_other_tasks_which_block_to_grow_its_trees_on(block):
     torch.manual_seed(0)
-    learner = create("meta-forest", shape=FeatureInput(BLOCKS), trees=60, trials=5, trial_trees=8)
+    learner = create("meta-forest", input_spec=FeatureInput(BLOCKS), trees=60, trials=5, trial_trees=8)
     task = signal_in_one_block(100, block)
     support = Support(
-        task.batch(np.arange(15, 25), learner.shape)[None],
+        task.batch(np.arange(15, 25), learner.input_spec)[None],
         torch.from_numpy(task.labels[None, 15:25]),
         torch.ones(1, 10),
         2,
@@ -131,7 +131,7 @@ def test_it_learns_from_other_tasks_which_block_to_grow_its_trees_on(block):
 
     def adapted() -> tuple[torch.Tensor, float, float]:
         classifier = learner.eval().adapt(support)
-        said = classifier.probabilities(task.batch(queries, learner.shape)[None])[0]
+        said = classifier.probabilities(task.batch(queries, learner.input_spec)[None])[0]
         of_tree = classifier.adapted[SETTINGS][0, :, 0]
         return (
             classifier.adapted["probabilities.blocks"][0].detach(),

@@ -19,7 +19,7 @@ META_TRAINED = [name for name in NAMES if LEARNERS[name].gradient == "exact"]
 
 
 def small(name: str, **settings) -> Learner:
-    learner = create(name, shape=SHAPE, **(SMALL[name] | settings)).double().eval()
+    learner = create(name, input_spec=SHAPE, **(SMALL[name] | settings)).double().eval()
     generator = torch.Generator().manual_seed(0)
     for value in learner.parameters():
         if value.requires_grad:
@@ -94,7 +94,7 @@ def test_meta_gradients_equal_finite_differences(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_with_its_defaults_and_untrained_it_tells_classes_apart_that_differ(name):
-    learner = create(name, shape=SHAPE).eval()
+    learner = create(name, input_spec=SHAPE).eval()
     for seed in range(3):
         support, queries, labels = task(seed)
         support = Support(support.images.float(), support.labels, support.weights.float(), 3)
@@ -105,19 +105,19 @@ def test_with_its_defaults_and_untrained_it_tells_classes_apart_that_differ(name
 
 
 def test_scratch_starts_at_the_features_themselves():
-    learner = create("scratch", shape=SHAPE)
+    learner = create("scratch", input_spec=SHAPE)
     support, _, _ = task(1)
-    drawn = learner.draw(support.of_task(0), torch.Generator().manual_seed(0))
+    randomness = learner.sample_randomness(support.of_task(0), torch.Generator().manual_seed(0))
     assert isinstance(learner, Scratch)
-    network = {name: value for name, value in drawn.items() if name != "views"}
+    network = {name: value for name, value in randomness.items() if name != "views"}
     images = support.images[0].float()
     assert torch.equal(learner.features(network, images), images)
-    assert drawn["down.weight"].abs().max() > 0
+    assert randomness["down.weight"].abs().max() > 0
 
 
 @pytest.mark.parametrize(("name", "moving"), [("finetune", {"log_weights", "down", "up"}), ("finetune-last", {"up"})])
 def test_fine_tuning_lowers_the_support_loss_and_moves_its_part_only_in_evaluation_mode(name, moving):
-    learner, (support, _, _) = create(name, shape=SHAPE, steps=20).double().eval(), task(2)
+    learner, (support, _, _) = create(name, input_spec=SHAPE, steps=20).double().eval(), task(2)
 
     def support_loss() -> Tensor:
         return cross_entropy(learner.adapt(support)(support.images)[0], support.labels[0])

@@ -185,7 +185,7 @@ def smooth() -> Learner:
 def test_the_implicit_meta_gradient_equals_finite_differences_where_the_inner_loop_has_converged():
     learner, batch, step = smooth(), episodes(1), 1e-5
     learner.engine = Engine("vmap")
-    learner.loss(batch).backward()
+    learner.scores(batch)[0].mean().backward()
     generator = torch.Generator().manual_seed(1)
     for part in (learner.network.blocks[0], learner.network.blocks[3], learner.log_strengths):
         values = list(part.parameters())
@@ -195,7 +195,7 @@ def test_the_implicit_meta_gradient_equals_finite_differences_where_the_inner_lo
             for sign in (1, -2, 1):
                 for value, direction in zip(values, directions, strict=True):
                     value += sign * step * direction
-                losses.append(learner.loss(batch))
+                losses.append(learner.scores(batch)[0].mean())
         expected = (losses[0] - losses[1]) / (2 * step)
         found = sum((value.grad * direction).sum() for value, direction in zip(values, directions, strict=True))
         assert found.abs() > 1e-6
@@ -207,7 +207,7 @@ def test_the_implicit_meta_gradient_is_the_same_batched_and_in_a_loop():
     for engine in (Engine("loop"), Engine("vmap")):
         learner = tiny("imaml", steps=6).train()
         learner.engine = engine
-        learner.loss(episodes(3)).backward()
+        learner.scores(episodes(3))[0].mean().backward()
         gradients.append([value.grad for value in learner.parameters()])
     for one, other in zip(*gradients, strict=True):
         close(one, other)
@@ -218,7 +218,7 @@ def test_the_graph_of_imaml_does_not_grow_with_the_steps(engine):
     def nodes(name: str, steps: int) -> int:
         learner = tiny(name, steps=steps).train()
         learner.engine = engine
-        seen, to_visit = set(), [learner.loss(episodes(2)).grad_fn]
+        seen, to_visit = set(), [learner.scores(episodes(2))[0].mean().grad_fn]
         while to_visit:
             node = to_visit.pop()
             if node is not None and node not in seen:
@@ -242,7 +242,7 @@ def test_proto_maml_without_steps_is_a_prototypical_network():
 
 
 def test_a_seed_makes_equal_networks_for_all_that_start_alike():
-    first = create("maml", shape=SHAPE, width=8, seed=3).network.state_dict()
+    first = create("maml", input_spec=SHAPE, width=8, seed=3).network.state_dict()
     for name in ("fomaml", "anil", "meta-sgd", "reptile", "imaml", "proto-maml", "metal", "finetune"):
-        other = create(name, shape=SHAPE, width=8, seed=3).network.state_dict()
+        other = create(name, input_spec=SHAPE, width=8, seed=3).network.state_dict()
         assert all(torch.equal(value, other[key]) for key, value in first.items())

@@ -19,6 +19,26 @@ def curved(seed: int, size: int = 6) -> tuple[Tensor, Tensor]:
     return root @ root.T + torch.eye(size), torch.randn(size, generator=generator, dtype=torch.float64)
 
 
+@given(st.lists(st.floats(0.05, 3), min_size=3, max_size=9), st.integers(1, 3))
+def test_steps_beyond_the_fixed_ones_never_raise_the_loss(rates, steps):
+    """A learned rule may overshoot at any step; a rate above 1 does so on this parabola."""
+
+    def loss(parameters: dict[str, Tensor], step: int = 0) -> Tensor:
+        return parameters["x"].square().sum()
+
+    def after(**many) -> float:
+        rule = iter(rates)
+        start = {"x": torch.ones(1, dtype=torch.float64)}
+        return loss(inner_loop(loss, lambda g: {"x": next(rule) * g["x"]}, start, **many)).item()
+
+    steps = min(steps, len(rates) - 1)
+    losses = [after(steps=count) for count in range(steps, len(rates) + 1)]
+    found = after(steps=steps, max_steps=len(rates))
+    assert found <= losses[0]
+    best = next((k for k in range(1, len(losses)) if losses[k] > losses[k - 1]), len(losses)) - 1
+    assert found in losses[: best + 1], "a step was kept after which the loss rose"
+
+
 @settings(max_examples=20)
 @given(SEEDS)
 def test_adam_takes_the_steps_of_torch(seed):
@@ -28,7 +48,7 @@ def test_adam_takes_the_steps_of_torch(seed):
     def loss(parameters: dict[str, Tensor], step: int = 0) -> Tensor:
         return parameters["x"] @ matrix @ parameters["x"] + (step + 1) * parameters["y"].cos().sum()
 
-    ended = inner_loop(loss, Adam(0.03), start, steps=7)
+    adapted = inner_loop(loss, Adam(0.03), start, steps=7)
     theirs = {name: value.clone().requires_grad_() for name, value in start.items()}
     optimizer = torch.optim.Adam(theirs.values(), lr=0.03)
     for step in range(7):
@@ -36,7 +56,7 @@ def test_adam_takes_the_steps_of_torch(seed):
         loss(theirs, step).backward()
         optimizer.step()
     for name, value in theirs.items():
-        torch.testing.assert_close(ended[name], value.detach(), atol=1e-12, rtol=1e-9)
+        torch.testing.assert_close(adapted[name], value.detach(), atol=1e-12, rtol=1e-9)
 
 
 @settings(max_examples=20)
@@ -76,13 +96,13 @@ def test_a_minimum_is_where_the_gradient_is_zero_and_has_the_derivative_of_the_f
 @pytest.mark.parametrize("order", [1, 2])
 def test_the_second_order_inner_loop_alone_has_a_gradient_through_its_gradients(order):
     start = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
-    ended = inner_loop(
+    adapted = inner_loop(
         lambda parameters, step: parameters["x"] ** 3,
         lambda gradients: {name: 0.1 * value for name, value in gradients.items()},
         {"x": start},
         steps=1,
         order=order,
     )
-    ended["x"].backward()
+    adapted["x"].backward()
     assert start.grad.item() == pytest.approx(1 - 0.1 * 6 * 2.0 if order == 2 else 1.0)
-    assert ended["x"].item() == pytest.approx(2.0 - 0.1 * 3 * 4.0)
+    assert adapted["x"].item() == pytest.approx(2.0 - 0.1 * 3 * 4.0)

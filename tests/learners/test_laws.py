@@ -40,7 +40,7 @@ def permuted(support: Support, order: torch.Tensor) -> Support:
 
 def test_every_learner_is_tested_here_or_said_to_be_too_large():
     assert {name for name in LEARNERS if name not in LARGE} <= set(NAMES)
-    assert set(LEARNERS) >= LARGE
+    assert set(LEARNERS) >= set(LARGE)
     assert EXACT, "no learner is left to test the gradients of"
 
 
@@ -57,7 +57,7 @@ def test_it_says_what_it_is(name):
 @pytest.mark.parametrize("name", EXACT)
 def test_meta_gradients_equal_finite_differences(name):
     learner, batch, step = tiny(name).train(), episodes(2), 1e-6
-    learner.loss(batch).backward()
+    learner.scores(batch)[0].mean().backward()
     generator = torch.Generator().manual_seed(1)
     for label, value in learner.named_parameters():
         direction = torch.randn(value.shape, generator=generator, dtype=value.dtype)
@@ -65,7 +65,7 @@ def test_meta_gradients_equal_finite_differences(name):
         with torch.no_grad():
             for sign in (1, -2, 1):
                 value += sign * step * direction
-                losses.append(learner.loss(batch))
+                losses.append(learner.scores(batch)[0].mean())
         expected = (losses[0] - losses[1]) / (2 * step)
         found = (value.grad * direction).sum()
         torch.testing.assert_close(found, expected, atol=1e-7, rtol=1e-4, msg=lambda text, n=label: f"{n}: {text}")
@@ -88,6 +88,30 @@ def test_batched_over_tasks_equals_one_task_at_a_time(name: str, shape: Shape):
             truth = query.labels[0]
             close(losses[task].detach(), -said[torch.arange(len(truth)), truth].log().mean())
             close(accuracies[task], (said.argmax(1) == truth).double().mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_learner_adapts_to_a_task_as_it_does_beside_a_larger_one(name: str):
+    learner = create(name, **LARGE[name]).eval()
+    supports = []
+    for samples in (4, 14):
+        images = torch.rand(samples, *learner.input_spec.dimensions, generator=torch.Generator().manual_seed(samples))
+        supports.append(Support(images, torch.arange(samples) % 2, torch.ones(samples), 2, torch.arange(samples)))
+    small, _ = supports
+    alone = learner.adapt(Support.stack([small])).adapted
+    together = learner.adapt(Support.stack(supports)).adapted
+    assert all(torch.equal(together[key][0], value[0]) for key, value in alone.items())
+
+
+def test_randomness_of_another_length_than_the_support_is_refused():
+    class Uneven(type(tiny("scratch"))):
+        def sample_randomness(self, support, generator):
+            return {"rows": torch.arange(len(support.labels) - 1)}
+
+    learner = Uneven(SHAPE, width=8)
+    with pytest.raises(ValueError, match=r"'rows' has .* one row per sample"):
+        learner.adapt(episodes(3, doubles=False).support)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -139,7 +163,7 @@ def test_a_transductive_learner_says_so_and_lets_queries_learn_from_each_other_a
     assert "transductive" in name
     batch = episodes(2)
     classifier, inductive = tiny(name).adapt(batch.support), tiny(name)
-    inductive.predict_among = lambda adapted, images, weights: inductive.predict_one(adapted, images)
+    inductive.predict_jointly = lambda adapted, images, weights: inductive.predict_one(adapted, images)
     alone = inductive.adapt(batch.support).probabilities(batch.query.images)
     together = classifier.probabilities(batch.query.images, batch.query.weights)
     real = batch.query.weights > 0
@@ -177,7 +201,7 @@ def test_another_seed_gives_other_parameters_and_leaves_the_global_one_alone(nam
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    states = [create(tiny(name).name, shape=SHAPE, seed=seed).state_dict() for seed in (1, 2)]
+    states = [create(tiny(name).name, input_spec=SHAPE, seed=seed).state_dict() for seed in (1, 2)]
     assert torch.equal(torch.rand(3), expected)
     assert any(not torch.equal(value, states[1][key]) for key, value in states[0].items())
 

@@ -31,8 +31,7 @@ def test_without_augmentation_it_is_scikit_learn_on_the_same_features(ways, stre
 def test_augmented_views_change_the_fit_and_the_first_is_the_image_itself():
     support = episodes(1).support
     learner = tiny("logistic", views=4)
-    drawn = learner.draw(support.of_task(0), torch.Generator().manual_seed(0))
-    images = support.images[0]
-    assert torch.equal(drawn["images"][: len(images)], images)
-    assert not torch.equal(drawn["images"][len(images) : 2 * len(images)], images)
-    assert torch.equal(drawn["labels"], support.labels[0].repeat(4))
+    views = learner.sample_randomness(support.of_task(0), torch.Generator().manual_seed(0))["views"]
+    assert views.shape[1] == 4
+    assert torch.equal(views[:, 0], support.images[0])
+    assert not torch.equal(views[:, 1], support.images[0])

@@ -10,6 +10,7 @@ from sklearn.neighbors import NearestCentroid
 
 from medshot.errors import InputError
 from medshot.learners.features import class_means, memberships, squared_distances
+from medshot.tasks import Support
 
 
 def test_an_untrained_prototype_network_is_scikit_learn_on_the_same_features():
@@ -33,11 +34,11 @@ def test_squared_distances_are_sums_of_squared_differences(queries, means, featu
 def test_a_weight_counts_a_sample_as_often(counts):
     labels, features, weights = torch.tensor([0, 1] * 3), vectors(0, 6, 4), torch.tensor(counts).double()
     repeated = torch.tensor(counts)
-    means = class_means(
-        features.repeat_interleave(repeated, 0), labels.repeat_interleave(repeated), torch.ones(sum(counts)).double(), 2
-    )
-    torch.testing.assert_close(class_means(features, labels, weights, 2), means)
-    assert torch.equal(memberships(labels, weights, 2).sum(1), weights)
+    copies = features.repeat_interleave(repeated, 0), labels.repeat_interleave(repeated)
+    support = Support(features, labels, weights, 2)
+    means = class_means(Support(*copies, torch.ones(sum(counts)).double(), 2))
+    torch.testing.assert_close(class_means(support), means)
+    assert torch.equal(memberships(support).sum(1), weights)
 
 
 def test_the_cosine_sees_directions_from_the_centre_alone():

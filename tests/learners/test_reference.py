@@ -10,7 +10,7 @@ from medshot.learners import FewShotClassifier, create
 
 def test_it_takes_the_published_images_only():
     with pytest.raises(InputError, match="224×224×3"):
-        create("metal", preset="reference", shape=ImageInput(channels=1, size=64))
+        create("metal", preset="reference", input_spec=ImageInput(channels=1, size=64))
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def standardised(support: Support) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(3))
 def test_before_meta_training_meta_svm_is_scikit_learn_on_the_same_features(seed):
     support = vectors(seed, [6, 3, 8])
-    learner = create("meta-svm", shape=VECTORS).double()
+    learner = create("meta-svm", input_spec=VECTORS).double()
     learner.log_scale.data.zero_()
     twin = LinearSVC(multi_class="crammer_singer", fit_intercept=False, tol=1e-9, max_iter=1_000_000)
     twin.fit(standardised(support), support.labels[0].numpy())
@@ -59,7 +59,7 @@ def soft(name: str) -> Learner:
 @pytest.mark.parametrize("name", ["meta-svm", "svm-prior"])
 def test_meta_gradients_equal_finite_differences(name):
     learner, batch, step = soft(name), episodes(2, signal=0.3), 1e-5
-    learner.loss(batch).backward()
+    learner.scores(batch)[0].mean().backward()
     generator = torch.Generator().manual_seed(1)
     for label, value in learner.named_parameters():
         direction = torch.randn(value.shape, generator=generator, dtype=value.dtype)
@@ -67,7 +67,7 @@ def test_meta_gradients_equal_finite_differences(name):
         with torch.no_grad():
             for sign in (1, -2, 1):
                 value += sign * step * direction
-                losses.append(learner.loss(batch))
+                losses.append(learner.scores(batch)[0].mean())
         expected = (losses[0] - losses[1]) / (2 * step)
         found = (value.grad * direction).sum()
         torch.testing.assert_close(found, expected, atol=1e-7, rtol=1e-3, msg=lambda text, n=label: f"{n}: {text}")
@@ -76,7 +76,7 @@ def test_meta_gradients_equal_finite_differences(name):
 
 def test_every_setting_of_the_prior_is_learned():
     learner = soft("svm-prior")
-    learner.loss(episodes(3, signal=0.3)).backward()
+    learner.scores(episodes(3, signal=0.3))[0].mean().backward()
     assert (learner.prior.bias.grad.abs() > 1e-6).all()
     assert (learner.prior.weight.grad.abs().amax(1) > 1e-6).all()
 
@@ -95,7 +95,7 @@ def test_the_baseline_is_scikit_learn_on_the_same_features(strength, ways):
     support = vectors(0, [6, 3, 8][:ways])
     points, labels = support.images[0].numpy(), support.labels[0].numpy()
     expected = LinearSVC(C=strength, tol=1e-8, max_iter=1_000_000).fit(points, labels).decision_function(points)
-    found = create("svm", shape=VECTORS, regularisation=strength).adapt(support)(support.images)[0].numpy()
+    found = create("svm", input_spec=VECTORS, regularisation=strength).adapt(support)(support.images)[0].numpy()
     expected = expected if ways > 2 else np.column_stack([-expected, expected])
     np.testing.assert_allclose(found, expected, atol=1e-2)
     assert np.ptp(expected) > 1
@@ -104,7 +104,7 @@ def test_the_baseline_is_scikit_learn_on_the_same_features(strength, ways):
 @pytest.mark.parametrize("name", NAMES)
 def test_vectors_are_told_apart_from_the_start(name):
     support = vectors(1, [6, 3, 8], signal=2.0)
-    learner = create(name, shape=VECTORS).double()
+    learner = create(name, input_spec=VECTORS).double()
     found = learner.adapt(support).probabilities(support.images)[0]
     assert (found.argmax(1) == support.labels[0]).double().mean() > 0.9
     new = torch.tensor([2, 0, 1])

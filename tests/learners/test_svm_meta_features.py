@@ -5,7 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medshot.learners.meta_features import META_FEATURES, meta_features
+from medshot.learners.meta_features import META_FEATURES
+from medshot.learners.meta_features import meta_features as of_support
+from medshot.tasks import Support
 
 
 def task(seed: int, shots: list[int], signal: float = 1.0, features: int = 12, doubles: bool = True):
@@ -15,6 +17,10 @@ def task(seed: int, shots: list[int], signal: float = 1.0, features: int = 12, d
     vectors = means[labels] + torch.randn(len(labels), features, generator=generator)
     vectors = vectors.double() if doubles else vectors
     return vectors, labels, torch.ones(len(labels)).to(vectors), len(shots)
+
+
+def meta_features(*arguments) -> torch.Tensor:
+    return of_support(Support(*arguments))
 
 
 def named(*arguments) -> dict[str, float]:

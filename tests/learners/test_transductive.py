@@ -23,7 +23,7 @@ def problem(seed: int) -> tuple:
 def recalls(counts: tuple[int, int]) -> tuple[float, float]:
     """Balanced accuracy over many problems with that many queries of each class, of each alone and of all together."""
     found = []
-    learner = create("transductive-prototypes", shape=FeatureInput(BLOCKS)).double().eval()
+    learner = create("transductive-prototypes", input_spec=FeatureInput(BLOCKS)).double().eval()
     for seed in range(30):
         support, clouds = problem(seed)
         queries = torch.cat([cloud[:count] for cloud, count in zip(clouds, counts, strict=True)])

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
-from medshot.encoders.bags import DROPPED
+from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, reader_of
 from medshot.encoders.encoder import Encoder
+from medshot.encoders.inputs import DROPPED
 from medshot.errors import InputError
 from medshot.imaging import CUTS, MISSING, ArrayImages, Cut, ImageInput, SeveralImages, fingerprints
 from medshot.networks.bag_network import AttentionPooling, BagInput, mean_of_present, weights
@@ -35,11 +35,11 @@ def halves(image: np.ndarray) -> list[np.ndarray]:
 HALVES = Cut(
     name="halves",
     version=1,
-    shape=ImageInput(1, 16),
+    input_spec=ImageInput(1, 16),
     kinds=("half", "half"),
     weights=(1.0, 1.0),
     pooled=True,
-    telling=(0,),
+    identifying=(0,),
     pictures=halves,
 )
 
@@ -48,7 +48,7 @@ HALVES = Cut(
 def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An encoder and a cut that are quick, and a store of this test's own."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "cache"))
-    corners = Encoder(shape=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
+    corners = Encoder(input_spec=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
     monkeypatch.setitem(ENCODERS, "corners", corners)
     monkeypatch.setitem(CUTS, "halves", HALVES)
 
@@ -140,7 +140,7 @@ def test_padding_has_finite_gradients():
 @pytest.mark.parametrize("cut", ["whole", "halves"])
 def test_a_bag_holds_what_embedding_each_picture_by_itself_gives(cut):
     images, shape = two_sequences(), EncodedBagInput("corners", cut=cut, images=2)
-    bags = shape.read(images, np.arange(5))
+    bags = reader_of(shape).read(images, np.arange(5))
     assert bags.shape == (5, *shape.dimensions)
     cuts = {"whole": lambda image: [image], "halves": lambda image: halves(image[None])}
     for sample, row in enumerate(images.rows):
@@ -151,23 +151,24 @@ def test_a_bag_holds_what_embedding_each_picture_by_itself_gives(cut):
                     expected.append(np.zeros(6))
                     continue
                 picture = cuts[cut](images.sources[name].array[place])[number]
-                features = EncodedInput("corners").read(ArrayImages(picture[None]), np.array([0]))[0]
+                features = reader_of(EncodedInput("corners")).read(ArrayImages(picture[None]), np.array([0]))[0]
                 expected.append(np.concatenate([[1], features]))
         np.testing.assert_allclose(bags[sample], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_one_image_a_sample_leaves_the_other_places_empty():
     images = pictures(4)
-    bags = EncodedBagInput("corners", images=3).read(images, np.array([2, 0]))
+    bags = reader_of(EncodedBagInput("corners", images=3)).read(images, np.array([2, 0]))
     assert bags[..., 0].tolist() == [[1, 0, 0]] * 2
     assert not bags[:, 1:].any()
-    np.testing.assert_array_equal(bags[:, 0, 1:], EncodedInput("corners").read(images, np.array([2, 0])))
+    np.testing.assert_array_equal(bags[:, 0, 1:], reader_of(EncodedInput("corners")).read(images, np.array([2, 0])))
 
 
 def test_rows_none_of_which_has_the_image_can_be_read():
-    bags = EncodedBagInput("corners", images=2).read(two_sequences(), np.array([2]))
+    bags = reader_of(EncodedBagInput("corners", images=2)).read(two_sequences(), np.array([2]))
     assert bags[..., 0].tolist() == [[0, 1]]
-    assert EncodedBagInput("corners", images=2).read(two_sequences(), np.empty(0, dtype=np.int64)).shape == (0, 2, 6)
+    none = reader_of(EncodedBagInput("corners", images=2)).read(two_sequences(), np.empty(0, dtype=np.int64))
+    assert none.shape == (0, 2, 6)
 
 
 def test_the_order_of_the_names_changes_no_prediction():
@@ -178,13 +179,13 @@ def test_the_order_of_the_names_changes_no_prediction():
     )
     shape = EncodedBagInput("corners", images=2)
     assert shape.kinds == ("whole", "whole")
-    one, other = (shape.read(each, np.arange(5)) for each in (images, turned))
+    one, other = (reader_of(shape).read(each, np.arange(5)) for each in (images, turned))
     torch.testing.assert_close(one, other.flip(1))
 
 
 def test_more_images_than_are_taken_are_refused():
     with pytest.raises(InputError, match=r"2 images \(flair, post\).*takes 1.*--images 2") as caught:
-        EncodedBagInput("corners").prepare(two_sequences())
+        reader_of(EncodedBagInput("corners")).prepare(two_sequences())
     assert "\n" not in str(caught.value)
 
 
@@ -197,16 +198,18 @@ def test_a_shape_that_cannot_be_is_refused(wrong):
 def test_a_sample_is_known_by_its_first_image_that_is_there():
     images, shape = two_sequences(), EncodedBagInput("corners", images=2)
     flair, post = (fingerprints(images.sources[name].pixels(PIXELS)) for name in images.names)
-    np.testing.assert_array_equal(shape.fingerprints(images), [flair[0], flair[1], post[0], flair[2], flair[3]])
-    measured = {name: EncodedInput("corners").measures(images.sources[name]) for name in images.names}
+    np.testing.assert_array_equal(
+        reader_of(shape).fingerprints(images), [flair[0], flair[1], post[0], flair[2], flair[3]]
+    )
+    measured = {name: reader_of(EncodedInput("corners")).measures(images.sources[name]) for name in images.names}
     brightness = [measured["flair"]["brightness"][row] for row in (0, 1, 2, 3)]
     brightness.insert(2, measured["post"]["brightness"][0])
-    np.testing.assert_allclose(shape.measures(images)["brightness"], brightness)
+    np.testing.assert_allclose(reader_of(shape).measures(images)["brightness"], brightness)
 
 
 def test_fingerprints_of_cut_images_differ_where_the_images_do():
     shape = EncodedBagInput("corners", cut="halves")
-    prints = shape.fingerprints(pictures(6))
+    prints = reader_of(shape).fingerprints(pictures(6))
     assert prints.shape == (6, 32)
     assert len(np.unique(prints, axis=0)) == 6
 
@@ -216,7 +219,7 @@ def dropped(images: int, there: Tensor, seed: int, cut: str = "whole") -> Tensor
     shape = EncodedBagInput("corners", cut=cut, images=images)
     bags = torch.ones(len(there), *shape.dimensions)
     bags *= there.repeat_interleave(len(shape.kinds) // images, 1)[..., None]
-    kept = shape.dropped(bags, torch.Generator().manual_seed(seed))
+    kept = shape.drop_images(bags, torch.Generator().manual_seed(seed))
     assert set(kept.unique().tolist()) <= {0.0, 1.0}
     assert (kept == kept[..., :1]).all(), "the features go with the image"
     return kept[..., 0]

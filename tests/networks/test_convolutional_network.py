@@ -25,7 +25,7 @@ def test_features_of_an_image_do_not_depend_on_the_batch(
     network = ConvolutionalNetwork(shape, width=width, depth=depth).double()
     images = images_of(shape, 4)
     features = network(images)
-    assert network.shape == shape
+    assert network.input_spec == shape
     assert features.shape == (4, network.features) == (4, width)
     torch.testing.assert_close(network(images[2:3])[0], features[2], rtol=1e-10, atol=1e-12)
     assert not list(network.buffers())
@@ -36,7 +36,7 @@ def test_features_of_an_image_do_not_depend_on_the_batch(
 def test_brightness_and_contrast_of_an_image_change_little(gain: float, offset: float):
     torch.manual_seed(0)
     network = ConvolutionalNetwork(ImageInput(1, 28), width=8, depth=3).double()
-    images = images_of(network.shape, 3)
+    images = images_of(network.input_spec, 3)
     changed = gain * images + (1 - gain) * offset
     torch.testing.assert_close(network(changed), network(images), rtol=0, atol=1e-2)
     assert (network(images)[0] - network(images)[1]).abs().max() > 1e-2
@@ -55,7 +55,7 @@ def test_second_order_gradients_over_tasks_are_those_of_a_loop(shape: ImageInput
     torch.manual_seed(0)
     network = ConvolutionalNetwork(shape, width=8, depth=3).double()
     parameters = {name: value.detach() for name, value in network.named_parameters()}
-    tasks = images_of(network.shape, 3, 4)
+    tasks = images_of(network.input_spec, 3, 4)
 
     def loss(parameters: dict[str, Tensor], images: Tensor) -> Tensor:
         return functional_call(network, parameters, (images,)).sin().sum()

@@ -16,7 +16,7 @@ def test_published_size_and_layers():
 
 def test_gives_one_logit_for_each_image_whatever_the_batch():
     network, images = ReferenceNetwork().double(), torch.rand(2, 3, 224, 224, dtype=torch.float64)
-    assert (network.shape.channels, network.shape.size) == (3, 224)
+    assert (network.input_spec.channels, network.input_spec.size) == (3, 224)
     with torch.no_grad():
         logits = network(images)
         alone = torch.cat([network(image[None]) for image in images])

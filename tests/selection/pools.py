@@ -13,7 +13,7 @@ CLASSES = 3
 def model() -> FewShotClassifier:
     """Fitted on two images of each of three gratings."""
     task = textured(3, classes=CLASSES, patients=2)
-    return FewShotClassifier(create("logistic", shape=SHAPE)).fit(task.images, task.labels)
+    return FewShotClassifier(create("logistic", input_spec=SHAPE)).fit(task.images, task.labels)
 
 
 def unlabelled(images: int = 24) -> ArrayImages:

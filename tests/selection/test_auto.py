@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_choosing import outcome
 
-from medshot.encoders import ENCODERS, EncodedInput, write_encoder
+from medshot.encoders import ENCODERS, EncodedInput, reader_of, write_encoder
 from medshot.encoders.lite0 import imagenet_weights
 from medshot.imaging import ArrayImages, FeatureInput
 from medshot.learners import FewShotClassifier, load_learner
@@ -140,17 +140,17 @@ def test_one_of_several_encoders_is_seen_as_it_is_alone(cut: str, tmp_path: Path
     assert torch.equal(whole.of(read), read)
     for view, encoder in ((first, "lite0"), (other, str(second))):
         alone = EncodedInput(encoder, cut)
-        assert view.shape.blocks == alone.blocks
-        torch.testing.assert_close(view.of(read), alone.read(pages, rows))
+        assert view.input_spec.blocks == alone.blocks
+        torch.testing.assert_close(view.of(read), reader_of(alone).read(pages, rows))
 
 
 @pytest.mark.parametrize("cut", ["whole", "leads"])
 def test_the_last_features_are_those_before_the_classifier(cut: str):
     pages = ArrayImages(np.random.default_rng(0).integers(0, 256, (2, 60, 90, 3), dtype=np.uint8))
     shape = EncodedInput("lite0", cut)
-    view, read = last_view(shape), shape.read(pages, np.arange(2))
+    view, read = last_view(shape), reader_of(shape).read(pages, np.arange(2))
     pictures = len(shape.blocks) // len(ENCODERS["lite0"].blocks)
-    assert view.shape.blocks == (ENCODERS["lite0"].blocks[0],) * pictures
+    assert view.input_spec.blocks == (ENCODERS["lite0"].blocks[0],) * pictures
     last = read.unflatten(1, (pictures, -1))[:, :, : ENCODERS["lite0"].blocks[0]].flatten(1)
     torch.testing.assert_close(view.of(read), last * len(ENCODERS["lite0"].blocks) ** 0.5)
     torch.testing.assert_close(view.of(read).norm(dim=1), read.norm(dim=1))

@@ -11,7 +11,8 @@ from making import labelled, textured
 
 from medshot.encoders import EncodedInput
 from medshot.errors import TooFewPatients
-from medshot.learners import create
+from medshot.imaging import ImageInput
+from medshot.learners import Learner, create
 from medshot.selection.forecasting import (
     MORE,
     Curve,
@@ -23,7 +24,8 @@ from medshot.selection.forecasting import (
     upper_bound,
     write_curves,
 )
-from medshot.selection.task_features import TaskFeatures, task_features
+from medshot.selection.task_features import TaskFeatures, pooled_predictions, task_features
+from medshot.tasks import draw_folds
 
 
 def past(sources: int, draws: int, seed: int) -> list[Curve]:
@@ -104,13 +106,27 @@ def test_curves_are_read_as_they_were_written(tmp_path):
         assert one.accuracies == pytest.approx(other.accuracies, abs=1e-4)
 
 
+def logistic() -> Learner:
+    return create("logistic", input_spec=ImageInput(channels=1, size=20))
+
+
+def test_the_mode_of_the_learner_has_no_effect_and_stays():
+    task = textured(0, patients=4)
+    finetune = create("finetune", input_spec=ImageInput(channels=1, size=20), width=8, steps=3)
+    episodes = draw_folds(task, shots=2, queries=1, rng=np.random.default_rng(0))
+    evaluated, _ = pooled_predictions(finetune.eval(), episodes)
+    trained, _ = pooled_predictions(finetune.train(), episodes)
+    assert np.array_equal(evaluated, trained)
+    assert finetune.training
+
+
 def test_one_patient_of_a_class_is_too_few_and_the_sentence_says_of_which():
     with pytest.raises(TooFewPatients, match="Class 'class 1' of task 'task' has 1 labelled patient"):
-        task_features(labelled([0, 0, 1, 1], [0, 1, 2, 2]), create("logistic"), np.random.default_rng(0))
+        task_features(labelled([0, 0, 1, 1], [0, 1, 2, 2]), logistic(), np.random.default_rng(0))
 
 
 def test_signs_tell_a_task_from_noise():
-    learner = create("logistic")
+    learner = logistic()
     told, noise = (task_features(textured(0, signal=s), learner, np.random.default_rng(0)) for s in (1.0, 0.0))
     assert told.accuracy > 0.9 > 0.75 > noise.accuracy
     assert told.loss < noise.loss
@@ -119,7 +135,7 @@ def test_signs_tell_a_task_from_noise():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_is_forecast_to_stay_around_chance(seed):
-    features = task_features(textured(seed, signal=0.0), create("logistic"), np.random.default_rng(seed))
+    features = task_features(textured(seed, signal=0.0), logistic(), np.random.default_rng(seed))
     assert all(expected.low <= 0.5 <= expected.high for expected in Forecaster(read_curves())(features))
 
 
@@ -150,6 +166,6 @@ def test_a_real_task_is_forecast(shared_data):
     images = few.images.take(few.rows)  # so that only these are embedded
     few = type(few)("few", images, few.labels, few.classes, few.patients)
     now, *_, last = Forecaster(read_curves())(
-        task_features(few, create("logistic", shape=EncodedInput()), np.random.default_rng(0))
+        task_features(few, create("logistic", input_spec=EncodedInput()), np.random.default_rng(0))
     )
     assert 0.5 < now.accuracy < last.accuracy

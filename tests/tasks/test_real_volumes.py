@@ -15,7 +15,7 @@ LGG = "lgg_mri_genomics/volumes.csv"
 
 def score(task: Task, episodes: int) -> dict[str, tuple[float, float]]:
     """The interval of balanced accuracy for new patients with ten shots, by learner."""
-    learners = {name: create(name, shape=SHAPE).eval() for name in ("logistic", "protonet")}
+    learners = {name: create(name, input_spec=SHAPE).eval() for name in ("logistic", "protonet")}
     protocol = Protocol(shots=(10,), episodes=episodes, queries=10, baseline="logistic")
     results, _ = evaluate(learners, [task], protocol, show=False)
     return {row.learner: row.balanced_accuracy.new_patients for row in results.rows}
@@ -63,5 +63,5 @@ def test_learners_adapt_to_adrenal_volumes(shared_data):
         assert high > 0.5
     some = np.flatnonzero(np.arange(len(task)) % 10 == 0)
     volumes, labels = task.images.array[some], task.labels[some]
-    model = FewShotClassifier(create("protonet", shape=VOLUME)).fit(volumes, labels)
+    model = FewShotClassifier(create("protonet", input_spec=VOLUME)).fit(volumes, labels)
     assert model.predict_proba(volumes[:5]).shape == (5, 2)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from making import labelled, textured
 
-from medshot.encoders import EncodedInput, encoders_of
+from medshot.encoders import EncodedInput, encoders_of, reader_of
 from medshot.encoders.folder import WEIGHTS, read_record
 from medshot.encoders.lite0 import ARCHITECTURE, Lite0, imagenet_weights
 from medshot.errors import InputError, Interrupted, MedshotError, StorageError, TooFewPatients
@@ -114,7 +114,7 @@ def test_frozen_blocks_and_the_statistics_of_batch_norm_stay_and_all_else_is_tra
 
 def test_the_last_features_are_those_that_come_first_of_all():
     network = Lite0(imagenet_weights())
-    pixels = torch.from_numpy(TASKS[0].images.pixels(ARCHITECTURE.shape)[:2].astype(np.float32))
+    pixels = torch.from_numpy(TASKS[0].images.pixels(ARCHITECTURE.input_spec)[:2].astype(np.float32))
     assert torch.equal(network.last(pixels), network(pixels)[:, : ARCHITECTURE.blocks[0]])
 
 
@@ -136,14 +136,14 @@ def test_the_folder_says_how_it_was_made_and_is_an_encoder(whole):
     assert len(record.training["losses"]) == SMALL.steps
     assert [task["patients"] for task in record.training["tasks"]] == [len(set(task.patients)) for task in TASKS]
     (encoder,) = encoders_of(str(folder))
-    expected = training_images(TASKS, encoder.shape)
-    seen = encoder.seen()
+    expected = training_images(TASKS, encoder.input_spec)
+    seen = encoder.training_images()
     assert all((seen[rows] == expected[rows]).all() for rows in expected)
     weights = read_arrays(folder / "encoder.safetensors")
     assert not any(name.startswith("_fc") for name in weights)
     assert {array.dtype.name for array in weights.values()} == {"float16", "int64"}
-    features = EncodedInput(str(folder)).read(TASKS[0].images, np.arange(2))
-    assert not torch.allclose(features, EncodedInput("lite0").read(TASKS[0].images, np.arange(2)), atol=1e-4)
+    features = reader_of(EncodedInput(str(folder))).read(TASKS[0].images, np.arange(2))
+    assert not torch.allclose(features, reader_of(EncodedInput("lite0")).read(TASKS[0].images, np.arange(2)), atol=1e-4)
 
 
 def test_evaluate_refuses_what_the_encoder_was_trained_on_and_takes_what_it_was_not(tmp_path, capsys):

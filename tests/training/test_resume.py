@@ -18,7 +18,7 @@ from medshot.errors import Interrupted, MedshotError, StorageError
 from medshot.imaging import ImageInput
 from medshot.learners import Learner, create
 from medshot.storage import read_arrays, write_arrays
-from medshot.training import CHECKPOINT, BatchSettings, OuterSettings, outer
+from medshot.training import CHECKPOINT, BatchSettings, OuterLoop, OuterSettings
 from medshot.training.checkpoint import StopRequest
 
 TASKS = [textured(seed, patients=4) for seed in range(8)]
@@ -32,12 +32,16 @@ SETTINGS = OuterSettings(
 )
 
 
-def train(folder: Path | None, *, settings=SETTINGS, stop_at: int | None = None, resume=False) -> tuple:
-    """The learner after meta-training, and the events; with Ctrl-C pressed during step `stop_at`."""
+def train(
+    folder: Path | None, *, settings=SETTINGS, stop_at: int | None = None, fail_at: str = "", resume=False
+) -> tuple:
+    """The learner after meta-training, and the events; with Ctrl-C pressed during step `stop_at`, or an error."""
     events = []
 
     def report(event):
         events.append(event)
+        if event["kind"] == fail_at:
+            raise KeyError("before the run folder is finished")
         if event["kind"] == "step" and event["step"] == stop_at:
             signal.raise_signal(signal.SIGINT)
 
@@ -63,10 +67,10 @@ def without_clock(events: list[dict]) -> list[dict]:
 def test_stopped_by_ctrl_c_and_resumed_ends_with_the_same_bits(tmp_path, uninterrupted, stop_at):
     learner, events = uninterrupted
     with pytest.raises(Interrupted, match=rf"after step {stop_at} of 10: it is saved in .*--resume"):
-        train(tmp_path, stop_at=stop_at)
-    resumed, _ = train(tmp_path, resume=True)
+        train(tmp_path / "run", stop_at=stop_at)
+    resumed, _ = train(tmp_path / "run", resume=True)
     assert bits(resumed) == bits(learner)
-    history = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    history = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
     for kind in ("step", "validation"):
         written = [event for event in history if event["kind"] == kind]
         assert without_clock(written) == without_clock([e for e in events if e["kind"] == kind])
@@ -82,17 +86,18 @@ def test_training_changes_the_parameters_and_early_stopping_survives_a_stop(tmp_
     learner, events = train(None, settings=eager)
     assert bits(learner) != bits(start)
     with pytest.raises(Interrupted):
-        train(tmp_path, settings=eager, stop_at=3)
-    assert bits(train(tmp_path, settings=eager, resume=True)[0]) == bits(learner)
+        train(tmp_path / "run", settings=eager, stop_at=3)
+    assert bits(train(tmp_path / "run", settings=eager, resume=True)[0]) == bits(learner)
     assert events[-1]["kind"] == "end"
 
 
 def test_what_has_stopped_early_learns_no_more_when_it_is_resumed(tmp_path):
     settings = replace(SETTINGS, learning_rate=0.3, validate_every=1, patience=1, tolerance=1e9)
-    learner, _ = train(tmp_path, settings=settings)
+    learner, _ = train(None, settings=settings)
     assert learner.training_record.steps < settings.steps
-    assert (tmp_path / CHECKPOINT).exists()  # as after a kill before the run folder was finished
-    resumed, more = train(tmp_path, settings=settings, resume=True)
+    with pytest.raises(KeyError, match="before the run folder is finished"):
+        train(tmp_path / "run", settings=settings, fail_at="end")
+    resumed, more = train(tmp_path / "run", settings=settings, resume=True)
     assert [event["kind"] for event in more] == ["start", "end"]
     assert bits(resumed) == bits(learner)
 
@@ -112,49 +117,49 @@ def test_ctrl_c_without_a_folder_says_that_nothing_is_kept():
 )
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path, other):
     with pytest.raises(Interrupted):
-        train(tmp_path, stop_at=2)
+        train(tmp_path / "run", stop_at=2)
     with pytest.raises(StorageError, match="other tasks or settings"):
-        train(tmp_path, settings=other, resume=True)
+        train(tmp_path / "run", settings=other, resume=True)
 
 
-@pytest.mark.parametrize("other", [{"max_steps": 9}, {"learning_rate": 0.5}, {"shape": ImageInput(1, 24)}])
+@pytest.mark.parametrize("other", [{"max_steps": 9}, {"learning_rate": 0.5}, {"input_spec": ImageInput(1, 24)}])
 def test_a_checkpoint_of_another_learner_is_refused_though_its_parameters_fit(tmp_path, other):
     with pytest.raises(Interrupted):
-        train(tmp_path, stop_at=2)
-    learner = create("metal", **{"shape": SHAPE, **SMALL["metal"], "steps": 1} | other)
+        train(tmp_path / "run", stop_at=2)
+    learner = create("metal", **{"input_spec": SHAPE, **SMALL["metal"], "steps": 1} | other)
     with pytest.raises(StorageError, match="other tasks or settings"):
-        learner.meta_fit(TASKS, settings=SETTINGS, folder=tmp_path, resume=True, report=lambda event: None)
+        learner.meta_fit(TASKS, settings=SETTINGS, folder=tmp_path / "run", resume=True, report=lambda event: None)
 
 
 def test_a_checkpoint_of_other_patients_is_refused(tmp_path, monkeypatch):
     with pytest.raises(Interrupted):
-        train(tmp_path, stop_at=2)
+        train(tmp_path / "run", stop_at=2)
     others = [replace(task, patients=task.patients // 2) for task in TASKS]
     monkeypatch.setattr(sys.modules[__name__], "TASKS", others)
     with pytest.raises(StorageError, match="other tasks or settings"):
-        train(tmp_path, resume=True)
+        train(tmp_path / "run", resume=True)
 
 
 def test_a_checkpoint_of_other_tasks_is_refused(tmp_path, monkeypatch):
     with pytest.raises(Interrupted):
-        train(tmp_path, stop_at=2)
+        train(tmp_path / "run", stop_at=2)
     monkeypatch.setattr(sys.modules[__name__], "TASKS", [*TASKS[1:], textured(9, patients=4)])
     with pytest.raises(StorageError, match="other tasks or settings"):
-        train(tmp_path, resume=True)
+        train(tmp_path / "run", resume=True)
 
 
 def test_a_damaged_checkpoint_is_one_sentence(tmp_path):
     with pytest.raises(Interrupted):
-        train(tmp_path, stop_at=2)
-    path = tmp_path / CHECKPOINT
+        train(tmp_path / "run", stop_at=2)
+    path = tmp_path / "run" / CHECKPOINT
     whole = path.read_bytes()
     arrays = read_arrays(path)
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(StorageError):
-        train(tmp_path, resume=True)
+        train(tmp_path / "run", resume=True)
     write_arrays(path, arrays)
     with pytest.raises(StorageError, match="not a checkpoint of this version"):
-        train(tmp_path, resume=True)
+        train(tmp_path / "run", resume=True)
 
 
 def test_a_loss_that_is_no_number_stops_with_one_sentence():
@@ -169,7 +174,7 @@ def test_a_gradient_or_validation_loss_that_is_no_number_stops_with_one_sentence
     learner.beta.register_hook(lambda gradient: gradient * float("nan"))
     with pytest.raises(MedshotError, match="norm of the meta-gradient is nan at step 1"):
         learner.meta_fit(TASKS, settings=SETTINGS, engine="loop", report=lambda event: None)
-    monkeypatch.setattr(outer, "_validate", lambda *_: (float("nan"), 0.5))
+    monkeypatch.setattr(OuterLoop, "_validate", lambda *_: (float("nan"), 0.5))
     with pytest.raises(MedshotError, match="validation loss is nan at step 4"):
         train(None)
 

@@ -136,17 +136,17 @@ class SampleImages:
         """Return the SHA-256 of each file, from the facts."""
         return [row.tobytes().hex() for row in self.task.fact("file")[self.samples]]
 
-    def pixels(self, shape: GridInput) -> Pixels:
+    def pixels(self, spec: GridInput) -> Pixels:
         """Return all images as `(images, channels, size, size)`, in memory."""
-        images = list(self.stream(shape, np.arange(len(self))))
+        images = list(self.stream(spec, np.arange(len(self))))
         wide = any(image.dtype == np.uint16 for image in images)
         return np.stack(
             [image.astype(np.uint16) * 257 if wide and image.dtype == np.uint8 else image for image in images]
         )
 
-    def stream(self, shape: GridInput, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
+    def stream(self, spec: GridInput, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
         """Yield the images of these rows in order, each in the type of its file."""
-        return in_threads(lambda row: self._fitted(shape, int(row)), rows, _THREADS)
+        return in_threads(lambda row: self._fitted(spec, int(row)), rows, _THREADS)
 
     def squeezed(self, side: int) -> UInt8[np.ndarray, "images side side"]:
         """Return every picture in grey, resized to a square."""
@@ -163,9 +163,9 @@ class SampleImages:
         picture = decoded.picture
         return picture if picture.dtype == np.uint8 else (percentile_window(picture) >> 8).astype(np.uint8)
 
-    def _fitted(self, shape: GridInput, row: int) -> FittedImage:
+    def _fitted(self, spec: GridInput, row: int) -> FittedImage:
         picture = self.picture(row)
-        return prepare(picture, shape, picture.dtype)
+        return prepare(picture, spec, picture.dtype)
 
     def _squeezed(self, row: int) -> UInt8[np.ndarray, "side side"]:
         try:

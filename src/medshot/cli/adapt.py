@@ -64,18 +64,16 @@ def adapt(
     """
     import numpy as np
 
-    from medshot.cli.loading import AUTO, cut_for, images_of, input_spec, load_one, make_or_load
+    from medshot.cli.loading import images_of, input_spec, load_one, make_or_load
     from medshot.learners import FewShotClassifier
     from medshot.storage import read_json, refuse_existing
     from medshot.tasks import draw_episode
 
-    spec = input_spec(encoder, size, channels, dimensions, cut, images, learner=learner)
+    spec = input_spec(encoder, size, channels, dimensions, cut, images)
     kept = parse_keep(keep)
     refuse_existing(out)
-    made = make_or_load(run, learner, spec, preset=preset, seed=seed)
     task = load_one(data, label, kept, "adapt")
-    if learner == AUTO:
-        made = cut_for(made, task, seed)
+    made = make_or_load(run, learner, spec, task.images, preset=preset, seed=seed)
     samples = np.arange(len(task))
     if shots is not None:
         samples = np.sort(draw_episode(task, shots=shots, rng=np.random.default_rng(seed)).support)

@@ -54,7 +54,7 @@ def check(
 
     from medshot.audit import audit
     from medshot.cli.loading import DEFAULT_ENCODER, NO_ENCODER
-    from medshot.encoders import EncodedInput, encoders_of
+    from medshot.encoders import EncodedInput, encoders_of, reader_of
     from medshot.imaging import ImageSource
     from medshot.reporting.data_check import findings_table, write_check
     from medshot.storage import new_folder, refuse_existing
@@ -66,7 +66,7 @@ def check(
         encoders_of(encoder, "--encoder")
 
     def embed(images: ImageSource) -> np.ndarray:
-        return EncodedInput(encoder).read(images, np.arange(len(images))).numpy()
+        return reader_of(EncodedInput(encoder)).read(images, np.arange(len(images))).numpy()
 
     checked = audit(
         data, label=label, split=split, keep=kept, embed=None if encoder == NO_ENCODER else embed, seed=seed

@@ -15,7 +15,6 @@ from medshot.cli.predict import predict_rows
 from medshot.evaluation import Protocol, Results, compare, evaluate
 from medshot.imaging import ImageInput
 from medshot.learners import FewShotClassifier, Learner, create
-from medshot.learners.runs import meta_train_into
 from medshot.reporting import results_table, write_evaluation
 from medshot.reporting.wording import write_difference
 from medshot.simulated import simulate
@@ -60,16 +59,16 @@ def demonstrate(out: Path, *, seed: int, device: str) -> tuple[Scores, Scores]:
     with new_folder(out) as folder:
         note(f"1/4 meta-training METAL on {TRAINING_TASKS} simulated hospitals each of {', '.join(TRAINED)}")
         training = _hospitals(TRAINED, TRAINING_TASKS, TRAINING_PATIENTS, first=1000 * seed)
-        metal = create("metal", shape=SPEC, width=WIDTH, seed=seed)
-        meta_train_into(folder / "run", metal, training, SETTINGS, device=device)
+        metal = create("metal", input_spec=SPEC, width=WIDTH, seed=seed)
+        metal.meta_fit(training, settings=SETTINGS, folder=folder / "run", device=device)
         note(f"2/4 adapting to a new hospital from {SHOTS} labelled patients per class")
         tests = _hospitals(TRAINED, TEST_TASKS, TEST_PATIENTS, first=1000 * seed + 500)
         _adapt_and_predict(folder, tests[0], seed)
         note(f"3/4 scoring {len(tests) * EPISODES} episodes from new hospitals of {', '.join(TRAINED)}")
         learners = {
             "metal": metal,
-            "scratch": create("scratch", shape=SPEC, width=WIDTH),
-            "logistic": create("logistic", shape=SPEC),
+            "scratch": create("scratch", input_spec=SPEC, width=WIDTH),
+            "logistic": create("logistic", input_spec=SPEC),
         }
         trained = _score(folder / "trained_families", learners, tests, seed, EPISODES, place)
         note(f"4/4 scoring {UNTRAINED_TASKS * UNTRAINED_EPISODES} episodes of {UNTRAINED}, which is not in training")

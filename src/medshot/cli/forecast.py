@@ -77,8 +77,8 @@ def forecast(
     if out is not None:
         refuse_existing(out)
     name = DEFAULT_LEARNER if run is None and learner is None else learner
-    made = make_or_load(run, name, spec, preset=None, seed=seed)
     task = load_one(data, label, kept, "forecast")
+    made = make_or_load(run, name, spec, task.images, seed=seed)
     refuse_overlap(made, [task])
     forecaster = Forecaster([curve for curve in read_curves() if task.source not in curve.source.split(" and ")])
     shots = min(map(len, task.members))
@@ -87,7 +87,7 @@ def forecast(
             f"Task '{task.name}' has {shots} {UNIT}, but past curves begin at {forecaster.least} to {forecaster.most}; "
             "with so many, split the task and measure the accuracy: see medshot evaluate."
         )
-    if made.name != DEFAULT_LEARNER or made.shape != EncodedInput():
+    if made.name != DEFAULT_LEARNER or made.input_spec != EncodedInput():
         note(f"Past curves are of {DEFAULT_LEARNER} on features of lite0; other intervals were not tested.")
     with leave_task_out([made], [task]):
         features = task_features(task, made, np.random.default_rng(seed))

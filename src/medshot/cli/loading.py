@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from medshot.cli.options import note
-from medshot.encoders import ENCODERS, WHOLE, EncodedBagInput, EncodedInput, encoders_of
+from medshot.encoders import WHOLE, EncodedBagInput, EncodedInput, encoders_of
 from medshot.errors import InputError
 from medshot.imaging import (
     CUTS,
@@ -21,18 +21,14 @@ from medshot.imaging import (
     all_image_paths,
     usual_cut,
 )
-from medshot.learners import Learner, create, load_learner
-from medshot.learners.closed_form.depth_ridge import DepthRidge
+from medshot.learners import Learner, create_for, load_learner
+from medshot.learners.creation import CHOICE
 from medshot.selection.auto import Auto
-from medshot.selection.candidates import ready
 from medshot.storage import shown
 from medshot.tasks import MANIFEST_SUFFIXES, Task, load_tasks, read_images, sample_images
 
 NO_ENCODER = "none"
-DEFAULT_ENCODER = "lite0"
-AUTO, ALL_ENCODERS = "auto", "+".join(ENCODERS)
-"""The learner that also chooses between encoders, and the encoders that it chooses from."""
-REFERENCE = "metal-reference"
+DEFAULT_ENCODER = Learner.encoders
 PIXEL_INPUTS: dict[int, tuple[type[ImageInput | VolumeInput], int]] = {2: (ImageInput, 64), 3: (VolumeInput, 32)}
 """The input for pictures and for volumes, with its default size."""
 
@@ -44,13 +40,10 @@ def input_spec(
     dimensions: int | None = None,
     cut: str | None = None,
     images: int | None = None,
-    *,
-    learner: str | None = None,
-) -> InputSpec:
-    """Return what a learner takes of each image: features of encoders, or pixels.
+) -> InputSpec | None:
+    """Return the input that the options ask for, features of encoders or pixels; None if no option is given.
 
-    The default is features of Lite0; for `auto`, features of all encoders that come with medshot. Pixels are taken if
-    the encoder is "none", or if a size, channels or dimensions are given.
+    It is pixels if the encoder is "none", or if a size, channels or dimensions are given.
 
     Raises:
         InputError: there is no such encoder or cut, two options exclude each other, or a number is out of range.
@@ -58,8 +51,9 @@ def input_spec(
     pixels = {"--size": size, "--channels": channels, "--dimensions": dimensions}
     bags = {"--cut": cut, "--images": images}
     if encoder is None:
-        default = ALL_ENCODERS if learner == AUTO else DEFAULT_ENCODER
-        encoder = NO_ENCODER if _given(pixels) and not _given(bags) else default
+        if not (_given(pixels) or _given(bags)):
+            return None
+        encoder = NO_ENCODER if not _given(bags) else DEFAULT_ENCODER
     if encoder != NO_ENCODER:
         encoders_of(encoder, "--encoder")
         _refuse(pixels, f"are for pixels; leave them out, or --encoder {encoder}")
@@ -91,36 +85,35 @@ def _refuse(options: Mapping[str, object], reason: str) -> None:
         raise InputError(f"{', '.join(others)} and {last} {reason}.")
 
 
-def make(name: str, spec: InputSpec, *, preset: str | None = None, seed: int = 0) -> Learner:
-    """Return a new learner for that input; METAL's reference program has a fixed input of its own."""
-    if REFERENCE in (name, f"{name}-{preset}"):
-        return create(name, preset=preset, seed=seed)
-    return create(name, preset=preset, seed=seed, shape=spec)
+def make_or_load(
+    run: Path | None,
+    name: str | None,
+    spec: InputSpec | None,
+    images: ImageSource,
+    *,
+    preset: str | None = None,
+    seed: int = 0,
+) -> Learner:
+    """Return the learner of the run folder, or a new one of that name for these images.
 
-
-def make_ready(name: str, spec: InputSpec, *, preset: str | None = None, seed: int = 0) -> Learner:
-    """Return a new learner that can adapt at once; InputError if it must be meta-trained first."""
-    made = make(name, spec, preset=preset, seed=seed)
-    if isinstance(made, DepthRidge) and type(spec) is EncodedInput:
-        return ready(made)
-    if made.gradient is not None:
-        raise InputError(f"Learner '{name}' must be meta-trained first; give --from RUN (see medshot meta-train).")
+    Raises:
+        InputError: not exactly one of the two is given, or the learner must be meta-trained first.
+    """
+    if run is not None and name is None:
+        return load_learner(run)
+    if name is None or run is not None:
+        raise InputError("Give either --from RUN or --learner NAME, not both.")
+    made = create_for(images, name, input_spec=spec, preset=preset, seed=seed)
+    if made.family == CHOICE and made.input_spec.cut != (WHOLE if spec is None else spec.cut):
+        cut = made.input_spec.cut
+        note(f"These images look like ECG pages, so each is cut into its {cut} (as with --cut {cut}).")
     return made
 
 
-def make_or_load(run: Path | None, name: str | None, spec: InputSpec, *, preset: str | None, seed: int) -> Learner:
-    """Return the learner of the run folder or the one of that name; InputError unless exactly one is given."""
-    if run is not None and name is None:
-        return load_learner(run)
-    if name is not None and run is None:
-        return make_ready(name, spec, preset=preset, seed=seed)
-    raise InputError("Give either --from RUN or --learner NAME, not both.")
-
-
-def make_and_load(runs: Sequence[Path], names: Sequence[str], spec: InputSpec) -> dict[str, Learner]:
+def make_and_load(runs: Sequence[Path], names: Sequence[str], spec: InputSpec | None) -> dict[str, Learner]:
     """Return the learners of the run folders and the named ones, by the names that they get in a table.
 
-    Named learners take what the first run takes, or `spec` if there are no runs.
+    Named learners all take what the first run takes; without runs they take `spec`, or by default features of Lite0.
     """
     if not (runs or names):
         raise InputError("There is nothing to evaluate; give --learners, --from RUN, or both.")
@@ -132,25 +125,17 @@ def make_and_load(runs: Sequence[Path], names: Sequence[str], spec: InputSpec) -
             raise InputError(f"{run} is given twice; give each run once.")
         learners[name] = learner
     if learners:
-        spec = next(iter(learners.values())).shape
+        spec = next(iter(learners.values())).input_spec
+    spec = spec or EncodedInput(DEFAULT_ENCODER)
+    named = {name: create_for(None, name, input_spec=spec) for name in names}
     # a run may hold a learner of the same name
-    named = {name if name not in learners else f"{name} (as it comes)": make_ready(name, spec) for name in names}
-    return learners | named
-
-
-def cut_for(learner: Learner, task: Task, seed: int) -> Learner:
-    """Return `auto` for cut images if the task's images look like ECG pages, and otherwise `learner`."""
-    spec = learner.shape
-    if isinstance(spec, EncodedInput) and spec.cut == WHOLE and (cut := usual_cut(task.images)):
-        note(f"These images look like ECG pages, so each is cut into its {cut} (as with --cut {cut}).")
-        return make_ready(AUTO, EncodedInput(spec.encoder, cut), seed=seed)
-    return learner
+    return learners | {name if name not in learners else f"{name} (as it comes)": made for name, made in named.items()}
 
 
 def note_cuts(learners: Iterable[Learner], tasks: Sequence[Task]) -> None:
     """Note the tasks whose images `medshot adapt` would cut if an `auto` among the learners takes images whole."""
-    specs = [learner.shape for learner in learners if isinstance(learner, Auto)]
-    if any(isinstance(spec, EncodedInput) and spec.cut == WHOLE for spec in specs):
+    specs = [learner.input_spec for learner in learners if isinstance(learner, Auto)]
+    if any(spec.encodes_whole for spec in specs):
         for task in tasks:
             if cut := usual_cut(task.images):
                 note(f"Task '{task.name}' looks like ECG pages; medshot adapt would cut them for auto: --cut {cut}.")

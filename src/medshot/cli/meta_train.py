@@ -73,8 +73,8 @@ def meta_train(
 
     Example: medshot meta-train tasks/ --learner metal --out run
     """
-    from medshot.cli.loading import input_spec, load_all, make
-    from medshot.learners.runs import meta_train_into
+    from medshot.cli.loading import input_spec, load_all
+    from medshot.learners import create, input_for
     from medshot.training import BatchSettings, OuterSettings
 
     settings = OuterSettings(
@@ -83,9 +83,10 @@ def meta_train(
         seed=seed,
         batch=BatchSettings(tasks=batch, ways=ways, shots=parse_numbers(shots, "--shots"), queries=queries),
     )
-    made = make(learner, input_spec(encoder, size, channels, dimensions, cut, images), seed=seed)
+    spec = input_for(learner, input_spec(encoder, size, channels, dimensions, cut, images))
+    made = create(learner, input_spec=spec, seed=seed, pretrained=False)
     loaded = load_all(tasks, label, parse_keep(keep))
-    meta_train_into(out, made, loaded, settings, resume=resume, device=device, engine=engine)
+    made.meta_fit(loaded, settings=settings, folder=out, resume=resume, device=device, engine=engine)
     if as_json:
         print_json(made.record().model_dump())
     else:

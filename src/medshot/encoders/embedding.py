@@ -1,4 +1,4 @@
-"""From images to rows of an encoder's store: each image is decoded and embedded once, however often it is asked for."""
+"""Embedding images: each is decoded and embedded once, and its features are read from a store afterwards."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,25 +13,25 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from filelock import FileLock
-from jaxtyping import Float32, Int64, UInt, UInt8
+from jaxtyping import Float, Float32, Int64, UInt, UInt8
 
 from medshot.encoders.encoder import Encode, Encoder, load_encoder
 from medshot.errors import StorageError
-from medshot.imaging import Cut, CutImages, ImageSource, cache_folder, fingerprints
+from medshot.imaging import Cut, CutImages, ImageSource, cache_folder
 from medshot.imaging.cache import in_threads, progress, writing_into
-from medshot.imaging.intensity import measures
+from medshot.imaging.fingerprint import MEASURES, fingerprints, measures
 
 LOCK = "lock"
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """What is kept of images, one row each.
+    """The features, fingerprints and measures that are stored of images, one row each.
 
     Args:
         features: as the encoder gave them.
         fingerprints: perceptual, of the pixels that the encoder saw.
-        measures: of the same pixels, in the order of `medshot.imaging.intensity.measures`.
+        measures: of the same pixels, in the order of `MEASURES`.
     """
 
     features: Float32[np.ndarray, "rows features"]
@@ -117,8 +117,9 @@ class EmbeddingStore:
         return dtype.itemsize * width
 
 
-MEASURES = ("brightness", "contrast", "colourfulness")
-_BATCH = 8  # images: more of them leave the processor's caches, and each then costs more
+FEATURE_NORM = 4.0
+"""The norm of a normalised vector of features; the settings of learners are chosen for it."""
+_BATCH = 8  # images: more of them exceed the processor's caches, and each then costs more
 _CHUNK = 256  # images embedded between two writes
 
 Item = TypeVar("Item")
@@ -129,22 +130,22 @@ _embedded: WeakKeyDictionary[ImageSource, dict[_Key, "Embedded"]] = WeakKeyDicti
 
 @dataclass(frozen=True)
 class Embedded:
-    """Where the pictures of a source are: `stored.features[rows[k]]` are the features of picture k."""
+    """The stored rows of a source's pictures: `stored.features[rows[k]]` are the features of picture k."""
 
     stored: Embeddings
     rows: Int64[np.ndarray, " pictures"]
 
 
 def embedded(images: ImageSource, encoder: Encoder, cut: Cut | None = None) -> Embedded:
-    """The embeddings of all images of a source, made now where the store lacks them, and mapped from disk.
+    """Return the embeddings of all images of a source, mapped from disk; those that the store lacks are computed now.
 
     With a `cut`, those of the pictures that each image is cut into, image after image.
 
-    What is embedded is known by content hash, so a second time no pixel is touched. Memory does not grow with the
-    number of images. Processes that embed the same images at once share most of the work.
+    Content hashes identify embedded images, so that an image is decoded only once. Memory does not grow with the
+    number of images. Processes that embed the same images at the same time share most of the work.
 
     Raises:
-        InputError: an image cannot be read, or what is given are no images.
+        InputError: an image cannot be read, or the source holds vectors rather than images.
         StorageError: the cache folder cannot be written to, or was emptied meanwhile.
     """
     of_source = _embedded.setdefault(images, {})
@@ -164,17 +165,17 @@ def embedded(images: ImageSource, encoder: Encoder, cut: Cut | None = None) -> E
 
 def _embed_missing(images: ImageSource, hashes: Sequence[bytes], encoder: Encoder, store: EmbeddingStore) -> None:
     with writing_into(store.folder):
-        (store.folder / LOCK).touch()  # where that is refused, it is before the work and not after
+        (store.folder / LOCK).touch()  # if this is refused, then before the work
     encode = load_encoder(encoder, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     missing = _missing(hashes, range(len(hashes)), store)
     chunks = list(_in_batches(missing, _CHUNK))
-    SystemRandom().shuffle(chunks)  # so that processes with the same images share the work, whatever their seeds
+    SystemRandom().shuffle(chunks)  # processes with the same images share the work, even with equal seeds
     with progress("embedding images", len(missing)) as advance:
         for chunk in chunks:
             rows = _missing(hashes, chunk, store)
             advance(len(chunk) - len(rows))
             parts = []
-            stream = images.stream(encoder.shape, np.array(rows, dtype=np.int64))
+            stream = images.stream(encoder.input_spec, np.array(rows, dtype=np.int64))
             for part in in_threads(partial(_embed, encode), _in_batches(stream, _BATCH), torch.get_num_threads()):
                 parts.append(part)
                 advance(len(part.features))
@@ -184,7 +185,7 @@ def _embed_missing(images: ImageSource, hashes: Sequence[bytes], encoder: Encode
 
 
 def _missing(hashes: Sequence[bytes], rows: Sequence[int], store: EmbeddingStore) -> list[int]:
-    """Of these rows, one for each image that is not stored yet."""
+    """Return one of these rows for each image that is not stored yet."""
     places = store.find([hashes[row] for row in rows])
     return list({hashes[row]: row for row, place in zip(rows, places, strict=True) if place < 0}.values())
 
@@ -196,7 +197,7 @@ def _in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def _embed(encode: Encode, images: list[UInt[np.ndarray, "channels size size"]]) -> Embeddings:
-    """All that is kept of a few images, whose pixels are brought from their own range to 0..255."""
+    """Return what is stored of a few images; their pixels are scaled to 0..255 for the encoder."""
     pixels = np.stack(images, dtype=np.float32)
     pixels[[image.dtype == np.uint16 for image in images]] /= 257
     return Embeddings(
@@ -204,3 +205,22 @@ def _embed(encode: Encode, images: list[UInt[np.ndarray, "channels size size"]])
         fingerprints=np.concatenate([fingerprints(image[None]) for image in images]),
         measures=np.array([np.concatenate(list(measures(image[None]).values())) for image in images], np.float32),
     )
+
+
+def normalised(
+    features: Float[np.ndarray, "images features"], blocks: tuple[int, ...]
+) -> Float[np.ndarray, "images features"]:
+    """Return features of several depths on one scale: the vector of every image gets norm 4, every depth a share of it.
+
+    The signed square root is taken of every feature (the power normalisation of Perronnin, Sánchez & Mensink, ECCV
+    2010), and each block is then scaled to the norm 4 / √(number of blocks). A block of zeros stays one.
+
+    Args:
+        features: as an encoder gives them.
+        blocks: number of features in each block.
+    """
+    sizes = np.abs(features)
+    starts = np.cumsum((0, *blocks[:-1]))
+    norms = np.sqrt(np.add.reduceat(sizes, starts, axis=1))  # of the square roots
+    shares = FEATURE_NORM / len(blocks) ** 0.5 / np.maximum(norms, 1e-12)
+    return np.copysign(np.sqrt(sizes), features) * np.repeat(shares, blocks, axis=1)

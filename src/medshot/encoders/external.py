@@ -1,4 +1,4 @@
-"""What a network of another library must tell to become an encoder, and finding its files on this machine."""
+"""Encoders made from networks of other libraries, and their files on this machine."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,15 +20,15 @@ _VERSION = "fitted to a square of RGB, (pixel / 255 - mean) / deviation, pooled 
 
 
 @dataclass(frozen=True)
-class Foreign:
+class ExternalModel:
     """A network of another library.
 
     Args:
-        network: `(images, 3, size, size)`, normalised, to `(images, features)`.
+        network: maps normalised `(images, 3, size, size)` to `(images, features)`.
         size: pixels per side.
-        mean: of each colour, of pixels from 0 to 1, as the library's configuration has it.
+        mean: of each colour, for pixels from 0 to 1, as the library's configuration gives it.
         deviation: likewise.
-        configuration: what else the features hang on beside the weights, such as the number of heads.
+        configuration: everything else that features depend on besides the weights, such as the number of heads.
     """
 
     network: nn.Module
@@ -39,22 +39,22 @@ class Foreign:
 
 
 class Normalised(nn.Module):
-    """A foreign network that takes pixels from 0 to 255, frozen."""
+    """An external network that takes pixels from 0 to 255, frozen."""
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, foreign: Foreign) -> None:
+    def __init__(self, model: ExternalModel) -> None:
         super().__init__()
-        self.network = foreign.network
-        for name, values in (("mean", foreign.mean), ("deviation", foreign.deviation)):
+        self.network = model.network
+        for name, values in (("mean", model.mean), ("deviation", model.deviation)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(3, 1, 1))
         self.float()
         self.requires_grad_(False)
         self.eval()
 
     def forward(self, pixels: Float[Tensor, "images 3 size size"]) -> Float[Tensor, "images *features"]:
-        """The pooled features, one vector an image unless the network is unfit.
+        """Return the pooled features: one vector for each image, if the network can serve as an encoder.
 
         Args:
             pixels: RGB, from 0 (black) to 255.
@@ -62,30 +62,33 @@ class Normalised(nn.Module):
         return self.network((pixels / 255 - self.mean) / self.deviation)
 
 
-def encoder_of(foreign: Foreign) -> Encoder:
-    """The encoder that a foreign network becomes, known by the bytes of its weights and its configuration.
+def encoder_of(model: ExternalModel) -> Encoder:
+    """Return the encoder that an external network makes; its hash covers the weights and the configuration.
 
     Raises:
-        InputError: it gives no vector of finite numbers.
+        InputError: the network does not return one vector of finite numbers for each image.
     """
-    network, shape = Normalised(foreign), ImageInput(channels=3, size=int(foreign.size))
+    network, spec = Normalised(model), ImageInput(channels=3, size=int(model.size))
     with torch.inference_mode():
-        features = network(torch.full((2, *shape.dimensions), 127.0))
+        features = network(torch.full((2, *spec.dimensions), 127.0))
     if features.ndim != 2 or not features.isfinite().all():
-        raise InputError(f"It gives {tuple(features.shape)} for two images where one finite vector each was expected.")
-    configuration = json.dumps(foreign.configuration, sort_keys=True, default=str)
-    digest = sha256(f"{_VERSION} {shape} {type(foreign.network).__name__} {configuration}".encode())
+        raise InputError(
+            f"The network returns {tuple(features.shape)} for two images, but one finite vector each was expected."
+        )
+    configuration = json.dumps(model.configuration, sort_keys=True, default=str)
+    size = f"ImageShape(channels=3, size={spec.size})"  # an old name of the class, which keeps hashes as they were
+    digest = sha256(f"{_VERSION} {size} {type(model.network).__name__} {configuration}".encode())
     for name, value in network.state_dict().items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return Encoder(shape, (features.shape[1],), digest.hexdigest(), build=lambda: network)
+    return Encoder(spec, (features.shape[1],), digest.hexdigest(), build=lambda: network)
 
 
-def located(name: str, file: str) -> Path:
-    """A file of a folder, or of a repository in the cache of Hugging Face; no connection is opened.
+def locate(name: str, file: str) -> Path:
+    """Return a file of a folder, or of a repository in the cache of Hugging Face; no connection is opened.
 
     Raises:
-        InputError: it is not on this machine; the sentence says how to fetch it.
+        InputError: it is not on this machine; the message says how to fetch it.
     """
     folder = Path(name)
     if folder.is_dir():
@@ -105,7 +108,7 @@ def located(name: str, file: str) -> Path:
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """While it lasts, Hugging Face's libraries open no connection."""
+    """Prevent the libraries of Hugging Face from opening a connection while this is open."""
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE

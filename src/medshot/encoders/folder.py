@@ -1,4 +1,4 @@
-"""Encoders in folders: what `medshot train-encoder` writes and what comes with medshot, read when it is needed."""
+"""Encoders in folders: those that `medshot train-encoder` writes and those that come with medshot."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from medshot.encoders import lite0
-from medshot.encoders.encoder import Architecture, Encoder, Images, Weights
+from medshot.encoders.encoder import Architecture, Encoder, TrainingImages, Weights
 from medshot.errors import StorageError
 from medshot.storage import read_arrays, read_json, write_arrays, write_json
 
@@ -42,22 +42,22 @@ def write_encoder(
     name: str,
     network: str,
     weights: Weights,
-    seen: Mapping[str, np.ndarray],
+    training_images: Mapping[str, np.ndarray],
     training: Mapping[str, Any],
 ) -> None:
     """Write an encoder into an existing folder, the JSON file last: a folder without it is not finished.
 
     Args:
         folder: an existing folder.
-        name: what it is called: small letters, digits and hyphens.
+        name: of the encoder: small letters, digits and hyphens.
         network: a key of `ARCHITECTURES`.
-        weights: of the network; what is float16 is read as float32.
-        seen: `hashes` and `fingerprints` of the images that it was trained on, as uint8 `(images, 32)`.
-        training: how it was trained, JSON-able.
+        weights: of the network; float16 is read as float32.
+        training_images: `hashes` and `fingerprints` of the images that it was trained on, as uint8 `(images, 32)`.
+        training: a record of the training that JSON can hold.
     """
     arrays = {
         WEIGHTS: {key: value.detach().cpu().numpy() for key, value in weights.items()},
-        IMAGES: {key: seen[key] for key in ROWS},
+        IMAGES: {key: training_images[key] for key in ROWS},
     }
     digests = {file: write_arrays(folder / file, content) for file, content in arrays.items()}
     record = EncoderFolder(
@@ -75,7 +75,7 @@ def read_record(folder: Path) -> EncoderFolder:
     """Read and check the JSON file of an encoder's folder.
 
     Raises:
-        StorageError: it is missing, damaged, of another format, or of a network that is not known here.
+        StorageError: it is missing, damaged, of another format, or of a network that this version lacks.
     """
     path = folder / RECORD
     if not path.is_file():
@@ -90,14 +90,14 @@ def read_record(folder: Path) -> EncoderFolder:
     try:
         record = EncoderFolder(**content)
     except (ValueError, TypeError) as error:
-        raise StorageError(f"{path} does not describe an encoder; it was changed or damaged, copy it anew.") from error
+        raise StorageError(f"{path} does not describe an encoder; it was changed or damaged, copy it again.") from error
     if set(record.arrays) != {WEIGHTS, IMAGES}:
-        raise StorageError(f"{path} must record {WEIGHTS} and {IMAGES} alone; it was changed, copy the folder anew.")
+        raise StorageError(f"{path} must record {WEIGHTS} and {IMAGES} alone; it was changed, copy the folder again.")
     return record
 
 
 def read_encoder(folder: Path) -> Encoder:
-    """The encoder of a folder. The JSON file alone is read now; arrays, and whether they are those recorded, later.
+    """Return the encoder of a folder; its arrays are read and compared with the recorded hashes when they are needed.
 
     Raises:
         StorageError: the JSON file is missing, damaged, or of another format.
@@ -110,10 +110,10 @@ def read_encoder(folder: Path) -> Encoder:
         try:
             return architecture.build(weights)
         except RuntimeError as error:
-            raise StorageError(f"{path} does not hold weights of '{record.network}'; train it anew.") from error
+            raise StorageError(f"{path} does not hold weights of '{record.network}'; train it again.") from error
 
-    fitted = Architecture(architecture.shape, architecture.blocks, architecture.version, build)
-    return fitted.encoder(
+    checked = Architecture(architecture.input_spec, architecture.blocks, architecture.version, build)
+    return checked.encoder(
         sha256, lambda: _weights(path, sha256), cache(lambda: _images(folder / IMAGES, record.arrays[IMAGES]))
     )
 
@@ -126,15 +126,15 @@ def _weights(path: Path, sha256: str) -> dict[str, Tensor]:
     }
 
 
-def _images(path: Path, sha256: str) -> Images:
+def _images(path: Path, sha256: str) -> TrainingImages:
     arrays = read_arrays(path, sha256)
     if set(arrays) != set(ROWS) or any(
         rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] != 32 for rows in arrays.values()
     ):
-        raise StorageError(f"{path} must hold {' and '.join(ROWS)}, 32 bytes a row; train the encoder anew.")
+        raise StorageError(f"{path} must hold {' and '.join(ROWS)}, 32 bytes a row; train the encoder again.")
     return arrays
 
 
 def packaged(folder: Path = Path(__file__).parent) -> dict[str, Encoder]:
-    """The encoders that come with medshot, by the names of their folders."""
+    """Return the encoders that come with medshot, by the names of their folders."""
     return {path.parent.name: read_encoder(path.parent) for path in sorted(folder.glob(f"*/{RECORD}"))}

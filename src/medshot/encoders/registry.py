@@ -1,4 +1,4 @@
-"""Encoders by their names: those known here, folders, those of other libraries, and several side by side."""
+"""Encoders by name: those that come with medshot, folders, those of other libraries, and several joined by "+"."""
 
 import os
 from functools import cache
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medshot.encoders.encoder import Encoder
 from medshot.encoders.folder import RECORD, packaged, read_encoder, read_record
-from medshot.encoders.libraries import ADAPTERS, adapted
+from medshot.encoders.libraries import ADAPTERS, external_encoder
 from medshot.encoders.lite0 import LITE0
 from medshot.errors import InputError, StorageError
 
@@ -15,12 +15,12 @@ AND = "+"
 
 
 def parts_of(name: str) -> tuple[str, ...]:
-    """The names that a name joins by "+"; a folder may have a "+" in its own when it stands alone."""
-    return (name,) if _is_there(name) else tuple(name.split(AND))
+    """Return the names that are joined by "+"; the path of a single folder may contain a "+"."""
+    return (name,) if _is_existing_folder(name) else tuple(name.split(AND))
 
 
-def called(name: str) -> tuple[str, ...]:
-    """What the encoders of a name are called wherever their folders lie: those of folders with the begin of their hash.
+def display_names(name: str) -> tuple[str, ...]:
+    """Return the names of the encoders in tables: a folder is named by its record and the beginning of its hash.
 
     Raises:
         StorageError: a folder's record cannot be read.
@@ -31,28 +31,28 @@ def called(name: str) -> tuple[str, ...]:
     )
 
 
-def lasting(name: str) -> str:
-    """The same name with every folder's path made absolute, as a run remembers it."""
-    return AND.join(_lasting(part) for part in parts_of(name))
+def absolute_name(name: str) -> str:
+    """Return the same name with every folder's path made absolute, as a run records it."""
+    return AND.join(_absolute(part) for part in parts_of(name))
 
 
-def _lasting(part: str) -> str:
+def _absolute(part: str) -> str:
     prefix, _, rest = part.partition(":")
     if prefix in ADAPTERS:
-        return f"{prefix}:{Path(rest).absolute()}" if _is_there(rest) else part
+        return f"{prefix}:{Path(rest).absolute()}" if _is_existing_folder(rest) else part
     return str(Path(part).absolute()) if _is_folder(part) else part
 
 
 def encoders_of(name: str, argument: str = "encoder") -> tuple[Encoder, ...]:
-    """The encoders that a name stands for, whose features stand side by side.
+    """Return the encoders that a name denotes, in order; their features are concatenated.
 
     Args:
         name: a key of `ENCODERS`, the path of an encoder's folder, a network of another library after its prefix in
             `ADAPTERS`, or several of these joined by "+".
-        argument: what the name was given as, for the sentence that refuses it.
+        argument: the argument or option that the user gave, for the error message.
 
     Raises:
-        InputError: there is no such encoder, it cannot be read, or it is named twice.
+        InputError: an encoder is missing, cannot be read, or is named twice.
     """
     parts = parts_of(name)
     if len(set(parts)) < len(parts):
@@ -65,7 +65,7 @@ def _one(name: str, argument: str) -> Encoder:
         return ENCODERS[name]
     prefix, colon, rest = name.partition(":")
     if colon and prefix in ADAPTERS:
-        return adapted(prefix, rest)
+        return external_encoder(prefix, rest)
     if not _is_folder(name):
         raise InputError(
             f"{argument} is '{name}', but must be one of {', '.join(ENCODERS)}, the path of an encoder's folder, "
@@ -75,7 +75,7 @@ def _one(name: str, argument: str) -> Encoder:
     try:
         return _read(folder, (folder / RECORD).stat().st_mtime_ns)
     except StorageError as error:
-        raise InputError(f"{argument} is '{name}', which cannot be taken: {error}") from error
+        raise InputError(f"{argument} is '{name}', which cannot be used: {error}") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{argument} is '{name}', where there is no {RECORD}; check the path.") from error
 
@@ -86,14 +86,14 @@ def _read(folder: Path, changed: int) -> Encoder:
 
 
 def _is_folder(name: str) -> bool:
-    """Whether a name is a path: it looks like one, or there is a folder of that name."""
+    """Whether a name is a path: it looks like one, or such a folder exists."""
     prefix, colon, _ = name.partition(":")
     if colon and prefix in ADAPTERS:
         return False
-    return name not in ENCODERS and (any(mark in name for mark in ("/", os.sep)) or _is_there(name))
+    return name not in ENCODERS and (any(mark in name for mark in ("/", os.sep)) or _is_existing_folder(name))
 
 
-def _is_there(name: str) -> bool:
+def _is_existing_folder(name: str) -> bool:
     try:
         return name not in ("", *ENCODERS) and Path(name).is_dir()
     except OSError:  # too long for a path

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from medshot.encoders import WHOLE, EncodedInput
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.evaluation.predictions import EpisodePredictions
 from medshot.evaluation.protocol import Cell, device_of, run_episodes
+from medshot.imaging import WHOLE
 from medshot.learners import Learner
 from medshot.selection.auto import Auto
-from medshot.selection.candidates import Candidate, views_of
+from medshot.selection.candidates import Candidate
 from medshot.selection.outcomes import Outcome
 from medshot.selection.support_features import traits_of
 from medshot.tasks import Episode, collate, marks_of
@@ -57,17 +57,17 @@ def _outcome(
 def takes_of(learner: Learner) -> str:
     """Describe the input of a learner in a few words, and whether the user meta-trained it."""
     own = ", meta-trained" if learner.training_record else ""
-    return views_of(learner.shape)[-1].name + _cut_of(learner) + own
+    return learner.input_spec.describe() + own
 
 
 def _cut_of(learner: Learner) -> str:
-    shape = learner.shape
-    return f" by {shape.cut}" if isinstance(shape, EncodedInput) and shape.cut != WHOLE else ""
+    input_spec = learner.input_spec
+    return f" by {input_spec.cut}" if input_spec.cut != WHOLE and not input_spec.is_bag else ""
 
 
 def spread_of(episodes: Sequence[Episode], learner: Learner) -> float:
     """Return the mean spread of the first supports, as the learner takes them."""
-    supports = [collate([each], learner.shape).support.of_task(0) for each in episodes[:SUPPORTS]]
+    supports = [collate([each], learner.input_spec).support.of_task(0) for each in episodes[:SUPPORTS]]
     if isinstance(learner, Candidate):
         supports = [learner.view.support(support) for support in supports]
     return float(np.mean([traits_of(support).spread for support in supports]))

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool
 
-from medshot.encoders import WHOLE, EncodedBagInput, EncodedInput, encoders_of
+from medshot.encoders import reader_of
 from medshot.errors import InputError
-from medshot.imaging import InputSpec, near_duplicates
+from medshot.imaging import near_duplicates
 from medshot.learners import Learner
 from medshot.tasks import Task
 
@@ -20,33 +20,21 @@ def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
     Raises:
         InputError: a task shares images with the training; the message names the task and the number of images.
     """
-    if learner.seen:
-        known = {row.tobytes() for row in learner.seen["hashes"]}
+    reader = reader_of(learner.input_spec)
+    if learner.training_images:
+        known = {row.tobytes() for row in learner.training_images["hashes"]}
         for task in tasks:
             identical = np.array(
                 [any(bytes.fromhex(digest) in known for digest in of_sample) for of_sample in task.hashes_of_each()]
             )
             similar = np.zeros(len(task), dtype=bool)
-            for shape in _fingerprinted_inputs(learner, task):
-                prints = shape.fingerprints(task.images)[task.rows]
-                similar[near_duplicates(prints, learner.seen["fingerprints"])[:, 0]] = True
+            for prints in reader.every_fingerprint(task.images):
+                similar[near_duplicates(prints[task.rows], learner.training_images["fingerprints"])[:, 0]] = True
             _refuse(task, identical, similar, f"'{learner.name}' was meta-trained on", "meta-train without them")
-    if isinstance(learner.shape, EncodedInput | EncodedBagInput):
-        for task in tasks:
-            for seen in learner.shape.seen(task.images):
-                what = f"encoder '{seen.encoder}' of '{learner.name}' was trained on"
-                _refuse(task, seen.identical[task.rows], seen.similar[task.rows], what, "take another encoder")
-
-
-def _fingerprinted_inputs(learner: Learner, task: Task) -> list[InputSpec]:
-    """Return the inputs whose fingerprints to compare: the learner's own and, if it cuts images, whole images too.
-
-    The images that shipped weights were trained on are fingerprinted whole.
-    """
-    shape = learner.shape
-    if isinstance(shape, EncodedInput) and shape.cut != WHOLE and task.images.axes == 2:
-        return [shape, encoders_of(shape.encoder)[0].shape]
-    return [shape]
+    for task in tasks:
+        for shared in reader.training_overlap(task.images):
+            what = f"encoder '{shared.encoder}' of '{learner.name}' was trained on"
+            _refuse(task, shared.identical[task.rows], shared.similar[task.rows], what, "take another encoder")
 
 
 def _refuse(

@@ -19,6 +19,7 @@ from medshot.evaluation.overlap import refuse_overlap
 from medshot.evaluation.predictions import EpisodePredictions
 from medshot.evaluation.results import Measurement, Metadata, Results, collect, measure
 from medshot.learners import Learner
+from medshot.learners.run import evaluating
 from medshot.selection.auto import Auto
 from medshot.selection.outcomes import known_outcomes, without
 from medshot.tasks import Episode, Task, collate, draw_episode
@@ -158,21 +159,20 @@ def run_episodes(
         episodes: the episodes.
         device: the device that the learner is moved to; by default, it runs where it is.
     """
-    learner.eval()
     if device is not None:
         learner.to(device)
     predictions: list[EpisodePredictions] = []
     seconds: list[float] = []
-    for start in range(0, len(episodes), BATCH):
-        group = episodes[start : start + BATCH]
-        batch = collate(group, learner.shape, device or device_of(learner))
-        began = time.perf_counter()
-        with torch.no_grad():
+    with evaluating(learner), torch.no_grad():
+        for start in range(0, len(episodes), BATCH):
+            group = episodes[start : start + BATCH]
+            batch = collate(group, learner.input_spec, device or device_of(learner))
+            began = time.perf_counter()
             classifier = learner.adapt(batch.support)
-        synchronize()
-        seconds += [(time.perf_counter() - began) / len(group)] * len(group)
-        probabilities = classifier.probabilities(batch.query.images, batch.query.weights).cpu().double().numpy()
-        predictions += map(_in_class_order, group, probabilities)
+            synchronize()
+            seconds += [(time.perf_counter() - began) / len(group)] * len(group)
+            probabilities = classifier.probabilities(batch.query.images, batch.query.weights).cpu().double().numpy()
+            predictions += map(_in_class_order, group, probabilities)
     return predictions, seconds
 
 

@@ -7,13 +7,12 @@ from medshot.imaging.decoding import all_image_paths, image_paths, patient_of
 from medshot.imaging.display import display
 from medshot.imaging.fingerprint import fingerprints, near_duplicates
 from medshot.imaging.inputs import (
+    WHOLE,
     FeatureInput,
     FilmInput,
     GridInput,
     ImageInput,
-    ImageSource,
     InputSpec,
-    Vectors,
     VolumeInput,
 )
 from medshot.imaging.intensity import percentile_window, window
@@ -22,11 +21,20 @@ from medshot.imaging.opening import read
 from medshot.imaging.reading import read_image
 from medshot.imaging.resizing import fit, fit_cube
 from medshot.imaging.scan import Scan
-from medshot.imaging.sources import MISSING, ArrayImages, FileImages, SeveralImages, hashes_of_each
+from medshot.imaging.sources import (
+    MISSING,
+    ArrayImages,
+    FileImages,
+    ImageSource,
+    SeveralImages,
+    Vectors,
+    hashes_of_each,
+)
 
 __all__ = [
     "CUTS",
     "MISSING",
+    "WHOLE",
     "ArrayImages",
     "Augmentation",
     "Cut",

@@ -1,4 +1,4 @@
-"""Cutting one image into the pictures that an encoder takes: slices of a volume, patches of a film, leads of a page."""
+"""Cutting an image into the pictures that an encoder takes: slices of a volume, patches of a film, leads of a page."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,22 +12,23 @@ from jaxtyping import Float32, Int
 
 from medshot.imaging.cache import in_threads
 from medshot.imaging.ecg import PAGE_PICTURES, is_page, page_pictures
-from medshot.imaging.inputs import FilmInput, GridInput, ImageInput, ImageSource, VolumeInput
+from medshot.imaging.inputs import FilmInput, GridInput, ImageInput, VolumeInput
 from medshot.imaging.resizing import prepare
 from medshot.imaging.scan import FittedImage, Image
+from medshot.imaging.sources import ImageSource
 
 OVERVIEW = 224  # pixels per side of what an encoder sees of the whole film
 FINER = 4  # pixels of the map of lost detail in each pixel of the overview, along a side
 PARTS = 8  # sides of a patch in the side of the film
 PATCHES = 8
-NARROW, WIDE = 2.5, 7.5  # of the map: the detail between the two is as large as a pixel of the overview
-FLOOR = 0.5  # grey levels of 255: smaller swings are none
+NARROW, WIDE = 2.5, 7.5  # in pixels of the map: detail between the two is as large as a pixel of the overview
+FLOOR = 0.5  # grey levels of 255: smaller variations are noise
 
-Place = tuple[slice, slice]
+Region = tuple[slice, slice]
 
 
 def patches(film: FittedImage) -> list[np.ndarray]:
-    """The whole film, then its patches, from what stands out most to least.
+    """Return the whole film, then its patches, the most conspicuous first.
 
     Args:
         film: `(1, side, side)` grey or `(3, side, side)` RGB.
@@ -36,25 +37,25 @@ def patches(film: FittedImage) -> list[np.ndarray]:
         Views of the film, grey `(height, width)` or RGB `(height, width, 3)`.
     """
     whole = film[0] if len(film) == 1 else film.transpose(1, 2, 0)
-    return [whole, *(whole[place] for place in places(whole))]
+    return [whole, *(whole[region] for region in patch_regions(whole))]
 
 
-def places(whole: Image) -> list[Place]:
-    """Rows and columns of each patch; patches may overlap by half, and each has its peak in the middle.
+def patch_regions(whole: Image) -> list[Region]:
+    """Return rows and columns of each patch; patches may overlap by half, and each has its peak in the middle.
 
     Args:
         whole: a square film.
     """
-    standing_out = lost_detail(whole)
+    conspicuity = lost_detail(whole)
     side = len(whole)
     patch, reach = max(1, side // PARTS), OVERVIEW * FINER // PARTS // 2
     found = []
     for _ in range(PATCHES):
-        peak = np.unravel_index(standing_out.argmax(), standing_out.shape)
-        first = [_within(int(at) * side // len(standing_out) - patch // 2, side - patch) for at in peak]
+        peak = np.unravel_index(conspicuity.argmax(), conspicuity.shape)
+        first = [_within(int(at) * side // len(conspicuity) - patch // 2, side - patch) for at in peak]
         found.append((slice(first[0], first[0] + patch), slice(first[1], first[1] + patch)))
         row, column = (max(int(at) - reach, 0) for at in peak)
-        standing_out[row : int(peak[0]) + reach, column : int(peak[1]) + reach] = -1
+        conspicuity[row : int(peak[0]) + reach, column : int(peak[1]) + reach] = -1
     return found
 
 
@@ -63,7 +64,7 @@ def _within(first: int, last: int) -> int:
 
 
 def lost_detail(whole: Image) -> Float32[np.ndarray, "map map"]:
-    """How far the detail at each place stands out from its surroundings, in root mean squares of the detail there.
+    """Return how conspicuous the detail is at each point, relative to the root mean square of detail around it.
 
     Detail is the difference of two Gaussian blurs (Marr & Hildreth, Theory of edge detection, 1980), of the size that
     an overview of 224 pixels loses; the surroundings are as large as a patch.
@@ -80,47 +81,47 @@ def lost_detail(whole: Image) -> Float32[np.ndarray, "map map"]:
 
 PLANES = ("axial", "coronal", "sagittal")
 SLICES, SLICED = 8, 128  # slices in each plane, of a cube of so many voxels a side
-LOOKED_AT = 8  # images of a source by whose looks a cut is chosen
+LOOKED_AT = 8  # images of a source that are examined to choose a cut
 PAGE = 896  # pixels per side of an ECG page: a quarter of a row is then as wide as the pictures that encoders take
 
 
 @dataclass(frozen=True)
 class Cut:
-    """One way of cutting.
+    """A way of cutting images into pictures.
 
     Args:
-        name: what it is called on the command line; with `version` part of the key under which features are kept.
+        name: on the command line; with `version` part of the key under which features are stored.
         version: changes whenever the pictures may change.
-        shape: the form in which the whole image is taken.
-        kinds: what each picture is, one for each.
-        weights: how much each picture counts before anything is learned.
-        pooled: whether features of the pictures are pooled into one; they stand side by side where each has a meaning
-            of its own.
-        telling: the pictures by whose fingerprints an image is known again.
+        input_spec: how the whole image is read.
+        kinds: the kind of each picture.
+        weights: of each picture before training.
+        pooled: whether the features of the pictures are pooled; if not, they are concatenated, since each picture has a
+            meaning of its own.
+        identifying: the pictures whose fingerprints identify an image.
         pictures: from the whole image to the pictures, grey `(height, width)` or RGB `(height, width, 3)`.
     """
 
     name: str
     version: int
-    shape: GridInput
+    input_spec: GridInput
     kinds: tuple[str, ...]
     weights: tuple[float, ...]
     pooled: bool
-    telling: tuple[int, ...]
+    identifying: tuple[int, ...]
     pictures: Callable[[FittedImage], list[np.ndarray]] = field(compare=False)
 
     def __len__(self) -> int:
-        """Pictures of an image."""
+        """Return the number of pictures of an image."""
         return len(self.kinds)
 
 
 class CutImages:
     """The pictures of all images of a source: picture k of image i is image `i · len(cut) + k` of this one.
 
-    At most one whole image a thread is in memory, whatever their number.
+    Each thread holds at most one whole image in memory.
 
     Args:
-        images: what is cut.
+        images: the source to cut.
         cut: how.
     """
 
@@ -130,11 +131,11 @@ class CutImages:
         self.images, self.cut = images, cut
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Return the number of pictures."""
         return len(self.images) * len(self.cut)
 
     def hashes(self) -> list[str]:
-        """SHA-256 of the image's own, the cut and the number of the picture."""
+        """Return the SHA-256 of the hash of the image, the cut and the number of the picture."""
         name = f"{self.cut.name} {self.cut.version}"
         return [
             sha256(f"{digest} {name} {number}".encode()).hexdigest()
@@ -142,25 +143,25 @@ class CutImages:
             for number in range(len(self.cut))
         ]
 
-    def pixels(self, shape: GridInput) -> np.ndarray:
-        """All pictures in memory."""
-        return np.stack(list(self.stream(shape, np.arange(len(self)))))
+    def pixels(self, spec: GridInput) -> np.ndarray:
+        """Return all pictures, in memory."""
+        return np.stack(list(self.stream(spec, np.arange(len(self)))))
 
-    def stream(self, shape: GridInput, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
-        """The pictures of these rows in order; each image is decoded once for all of its pictures that follow it."""
+    def stream(self, spec: GridInput, rows: Int[np.ndarray, " samples"]) -> Iterator[FittedImage]:
+        """Yield the pictures of these rows in order; an image is decoded once for consecutive pictures of it."""
         wanted = [
             (image, [row % len(self.cut) for row in of_image])
             for image, of_image in groupby(rows.tolist(), lambda row: row // len(self.cut))
         ]
-        for pictures in in_threads(partial(self._pictures, shape), wanted, cv2.getNumberOfCPUs()):
+        for pictures in in_threads(partial(self._pictures, spec), wanted, cv2.getNumberOfCPUs()):
             yield from pictures
 
-    def _pictures(self, shape: GridInput, wanted: tuple[int, list[int]]) -> list[FittedImage]:
+    def _pictures(self, spec: GridInput, wanted: tuple[int, list[int]]) -> list[FittedImage]:
         image, numbers = wanted
-        (whole,) = self.images.stream(self.cut.shape, np.array([image]))
+        (whole,) = self.images.stream(self.cut.input_spec, np.array([image]))
         pictures = self.cut.pictures(whole)
-        # The window of the whole image was applied before: eight bits are not stretched once more.
-        return [prepare(_eight_bits(pictures[number]), shape, np.dtype(np.uint8)) for number in numbers]
+        # The whole image was windowed before: eight bits are not stretched again.
+        return [prepare(_eight_bits(pictures[number]), spec, np.dtype(np.uint8)) for number in numbers]
 
 
 def _eight_bits(picture: np.ndarray) -> np.ndarray:
@@ -168,7 +169,7 @@ def _eight_bits(picture: np.ndarray) -> np.ndarray:
 
 
 def slices(cube: FittedImage) -> list[np.ndarray]:
-    """Slices in three planes, evenly through what is not background, in the order of `PLANES`.
+    """Return slices in three planes, evenly spaced through the foreground, in the order of `PLANES`.
 
     Args:
         cube: `(1, depth, height, width)`.
@@ -184,7 +185,7 @@ def slices(cube: FittedImage) -> list[np.ndarray]:
 
 
 def _extent(volume: np.ndarray) -> tuple[list[int], list[int]]:
-    """Where the voxels lie that are brighter than a twentieth of the brightest; all of it where none are."""
+    """Return the bounds of the voxels above a twentieth of the brightest; the whole volume if there are none."""
     inside = volume > volume.max() / 20
     if not inside.any():
         return [0, 0, 0], list(volume.shape)
@@ -193,7 +194,7 @@ def _extent(volume: np.ndarray) -> tuple[list[int], list[int]]:
 
 
 def leads(page: FittedImage) -> list[np.ndarray]:
-    """The pictures of an ECG page, in the order of `PAGE_PICTURES`, white on black and without the ruling.
+    """Return the pictures of an ECG page, in the order of `PAGE_PICTURES`, white on black and without the ruling.
 
     Args:
         page: `(3, side, side)`.
@@ -202,15 +203,15 @@ def leads(page: FittedImage) -> list[np.ndarray]:
 
 
 def usual_cut(images: ImageSource) -> str | None:
-    """The cut that suits images by their looks: "leads" where most of a few are ECG pages of the usual layout.
+    """Return the cut that suits images: "leads" if most of a few are ECG pages of the usual layout, otherwise None.
 
     Raises:
         InputError: an image cannot be read.
     """
-    if images.axes != LEADS_OF_PAGE.shape.axes:
+    if images.axes != LEADS_OF_PAGE.input_spec.axes:
         return None
     rows = np.linspace(0, len(images) - 1, min(LOOKED_AT, len(images))).astype(np.int64)
-    pages = [is_page(_as_picture(page)) for page in images.stream(LEADS_OF_PAGE.shape, rows)]
+    pages = [is_page(_as_picture(page)) for page in images.stream(LEADS_OF_PAGE.input_spec, rows)]
     return LEADS_OF_PAGE.name if np.mean(pages) > 0.5 else None
 
 
@@ -221,31 +222,34 @@ def _as_picture(page: FittedImage) -> np.ndarray:
 SLICED_VOLUME = Cut(
     name="slices",
     version=1,
-    shape=VolumeInput(size=SLICED),
+    input_spec=VolumeInput(size=SLICED),
     kinds=tuple(plane for plane in PLANES for _ in range(SLICES)),
     weights=(1.0,) * len(PLANES) * SLICES,
     pooled=True,
-    telling=tuple(plane * SLICES + SLICES // 2 for plane in range(len(PLANES))),
+    identifying=tuple(plane * SLICES + SLICES // 2 for plane in range(len(PLANES))),
     pictures=slices,
 )
 PATCHED_FILM = Cut(
     name="patches",
     version=2,
-    shape=FilmInput(),
+    input_spec=FilmInput(),
     kinds=("overview", *(f"patch {rank}" for rank in range(1, PATCHES + 1))),
     weights=(1.0, *(rank**-2 for rank in range(1, PATCHES + 1))),
     pooled=True,
-    telling=(0,),
+    identifying=(0,),
     pictures=patches,
 )
 LEADS_OF_PAGE = Cut(
     name="leads",
     version=2,
-    shape=ImageInput(channels=3, size=PAGE),
+    input_spec=ImageInput(channels=3, size=PAGE),
     kinds=PAGE_PICTURES,
-    weights=(*[1.0] * (len(PAGE_PICTURES) - 1), len(PAGE_PICTURES) - 1.0),  # beats tell as much as all leads together
+    weights=(
+        *[1.0] * (len(PAGE_PICTURES) - 1),
+        len(PAGE_PICTURES) - 1.0,
+    ),  # the beats weigh as much as all leads
     pooled=False,
-    telling=tuple(range(len(PAGE_PICTURES) - 1)),
+    identifying=tuple(range(len(PAGE_PICTURES) - 1)),
     pictures=leads,
 )
 CUTS = {cut.name: cut for cut in (SLICED_VOLUME, PATCHED_FILM, LEADS_OF_PAGE)}

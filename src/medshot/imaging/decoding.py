@@ -31,17 +31,37 @@ def decoded(path: Path, shape: GridInput) -> Image | Volume:
     """
     file, _ = parted(path)
     if has_name_of(file, *formats_holding("picture")) and not (shape.axes == 3 and has_name_of(file, TIFF)):
-        shape.refuse_unless_of(2, f"{path} is an image")
+        refuse_other_axes(2, shape, f"{path} is an image")
         return read_image(path)
     if has_name_of(file, NPZ):
-        shape.refuse_unless_of(3, f"{path} is an image")
+        refuse_other_axes(3, shape, f"{path} is an image")
         return read_volume(path)
     scan = read(path)
-    shape.refuse_unless_of(_axes(path, scan), f"{path} is an image")
+    refuse_other_axes(_axes(path, scan), shape, f"{path} is an image")
     if scan.kind == "waveform":
         return ecg_page(scan)
     shown = display(scan)
     return shown[0] if shape.axes == 2 else fit_volume(replace(scan, array=shown), shape.size)
+
+
+def refuse_other_axes(axes: int, spec: GridInput, what: str) -> None:
+    """Raise InputError if images are volumes and pictures are taken, or the other way round.
+
+    Args:
+        axes: of the images, 2 or 3.
+        spec: what is taken.
+        what: the images, as the beginning of a sentence.
+    """
+    if axes > spec.axes:
+        raise InputError(
+            f"{what} of three dimensions and this learner takes pictures; use one that takes volumes "
+            "(--cut slices, or --dimensions 3 for voxels), or choose one slice or projection of each."
+        )
+    if axes < spec.axes:
+        raise InputError(
+            f"{what} of two dimensions and this learner takes volumes; use one that takes pictures (an "
+            "ImageInput, --dimensions 2), or give volumes."
+        )
 
 
 def axes_of(path: Path) -> int:

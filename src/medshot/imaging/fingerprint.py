@@ -1,8 +1,8 @@
-"""Perceptual fingerprints: near-duplicate images within and across data sets, at any size."""
+"""Perceptual fingerprints, by which near-duplicates are found, and measures by which images differ."""
 
 import cv2
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from scipy.fft import dctn
 
 from medshot.imaging.scan import Pixels
@@ -119,3 +119,21 @@ def _without_bars(grey: np.ndarray) -> np.ndarray:
     if top == bottom == 0 and abs(left - right) <= 1:
         return grey[:, left : grey.shape[1] - right]
     return grey
+
+
+MEASURES = ("brightness", "contrast", "colourfulness")
+"""What `measures` returns of every image."""
+
+
+def measures(pixels: Pixels) -> dict[str, Float[np.ndarray, " images"]]:
+    """Return brightness, contrast and colourfulness of each image, in 0..1.
+
+    Images of another scanner or of another kind most likely differ in these.
+    """
+    found: dict[str, list[float]] = {name: [] for name in MEASURES}
+    for image in pixels:
+        shares = image.astype(np.float32) / np.iinfo(pixels.dtype).max
+        found["brightness"].append(float(shares.mean()))
+        found["contrast"].append(float(shares.std()))
+        found["colourfulness"].append(float(np.ptp(shares, axis=0).mean()))
+    return {name: np.array(values) for name, values in found.items()}

@@ -1,10 +1,9 @@
-"""Intensities: windows that are stretched over the whole range, and measures by which images differ."""
+"""Intensity windows: a range of grey levels is stretched over the whole range of the integer type."""
 
 import numpy as np
-from jaxtyping import Float
 
 from medshot.errors import InputError
-from medshot.imaging.scan import Image, Pixels, Volume
+from medshot.imaging.scan import Image, Volume
 
 
 def window(image: Image | Volume, low: float, high: float) -> Image | Volume:
@@ -49,17 +48,3 @@ def percentile_window(image: Image | Volume, low: float = 0.5, high: float = 99.
         raise InputError(f"the percentiles {low} and {high} are not in order between 0 and 100; correct them.")
     darkest, brightest = np.percentile(image, (low, high))
     return window(image, float(darkest), float(brightest))
-
-
-def measures(pixels: Pixels) -> dict[str, Float[np.ndarray, " images"]]:
-    """Brightness, contrast and colourfulness of each image, in 0..1.
-
-    What an image of another scanner or of another kind is most likely to differ in.
-    """
-    found: dict[str, list[float]] = {"brightness": [], "contrast": [], "colourfulness": []}
-    for image in pixels:
-        shares = image.astype(np.float32) / np.iinfo(pixels.dtype).max
-        found["brightness"].append(float(shares.mean()))
-        found["contrast"].append(float(shares.std()))
-        found["colourfulness"].append(float(np.ptp(shares, axis=0).mean()))
-    return {name: np.array(values) for name, values in found.items()}

@@ -3,49 +3,52 @@
 import cv2
 import numpy as np
 
-from medshot.imaging.inputs import FilmInput, GridInput, ImageInput, VolumeInput
+from medshot.imaging.inputs import GridInput
 from medshot.imaging.intensity import percentile_window
 from medshot.imaging.scan import FittedImage, Image, Volume
 
 
-def fit(image: Image, shape: ImageInput) -> FittedImage:
-    """Resize an image so that its longer side has `shape.size` pixels, and centre it on black.
+def fit(image: Image, spec: GridInput) -> FittedImage:
+    """Resize a picture so that its longer side has `spec.size` pixels, and centre it on black.
 
     The aspect ratio is kept. Shrinking averages over the area of each new pixel, growing interpolates
     linearly. RGB becomes grey by the luma weights of ITU-R BT.601; grey becomes RGB by repetition.
 
     Args:
         image: grey `(height, width)` or RGB `(height, width, 3)`, uint8 or uint16.
-        shape: channels and size of the result.
+        spec: channels and size of the result; a `FilmInput` keeps the colours, and the size if it is not too large.
     """
-    if shape.channels == 1 and image.ndim == 3:
-        image = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
     height, width = image.shape[:2]
     longer = max(height, width)
-    if longer != shape.size:
-        height, width = (max(1, round(side * shape.size / longer)) for side in (height, width))
-        method = cv2.INTER_AREA if longer > shape.size else cv2.INTER_LINEAR
+    channels, size = spec.channels, spec.size
+    if spec.shrinks_only:
+        channels, size = 1 if image.ndim == 2 else 3, max(8, min(longer, spec.size))
+    if channels == 1 and image.ndim == 3:
+        image = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    if longer != size:
+        height, width = (max(1, round(side * size / longer)) for side in (height, width))
+        method = cv2.INTER_AREA if longer > size else cv2.INTER_LINEAR
         image = cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=method)
-    top, left = (shape.size - height) // 2, (shape.size - width) // 2
+    top, left = (size - height) // 2, (size - width) // 2
     channels_first = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
-    fitted = np.zeros((shape.channels, shape.size, shape.size), image.dtype)
+    fitted = np.zeros((channels, size, size), image.dtype)
     fitted[:, top : top + height, left : left + width] = channels_first
     return fitted
 
 
-def fit_cube(volume: Volume, shape: VolumeInput) -> FittedImage:
-    """Resize a volume so that its longest side has `shape.size` voxels, and centre it in zeros.
+def fit_cube(volume: Volume, spec: GridInput) -> FittedImage:
+    """Resize a volume so that its longest side has `spec.size` voxels, and centre it in zeros.
 
     The proportions are kept. Shrinking averages over the space of each new voxel, growing interpolates linearly.
 
     Args:
         volume: `(depth, height, width)`, uint8 or uint16.
-        shape: size of the result.
+        spec: size of the result.
     """
     longest = max(volume.shape)
-    depth, height, width = (max(1, round(side * shape.size / longest)) for side in volume.shape)
-    if longest != shape.size:
-        method = cv2.INTER_AREA if longest > shape.size else cv2.INTER_LINEAR
+    depth, height, width = (max(1, round(side * spec.size / longest)) for side in volume.shape)
+    if longest != spec.size:
+        method = cv2.INTER_AREA if longest > spec.size else cv2.INTER_LINEAR
         # Both are separable: first each slice, then each plane of the slices' rows, rounded once at the end.
         slices = [cv2.resize(plane.astype(np.float32), (width, height), interpolation=method) for plane in volume]
         planes = [
@@ -53,31 +56,23 @@ def fit_cube(volume: Volume, shape: VolumeInput) -> FittedImage:
             for plane in np.stack(slices, axis=1)
         ]
         volume = np.rint(np.stack(planes, axis=1)).astype(volume.dtype)
-    front, top, left = ((shape.size - side) // 2 for side in (depth, height, width))
-    fitted = np.zeros(shape.dimensions, volume.dtype)
+    front, top, left = ((spec.size - side) // 2 for side in (depth, height, width))
+    fitted = np.zeros(spec.dimensions, volume.dtype)
     fitted[:, front : front + depth, top : top + height, left : left + width] = volume
     return fitted
 
 
-def prepare(image: Image | Volume, shape: GridInput, dtype: np.dtype) -> FittedImage:
-    """The pixels that every network sees: 16-bit images windowed to their percentiles, fitted, as `dtype`.
+def prepare(image: Image | Volume, spec: GridInput, dtype: np.dtype) -> FittedImage:
+    """Return the pixels that every network gets: 16-bit images windowed to their percentiles, fitted, as `dtype`.
 
     Args:
         image: as it was decoded.
-        shape: channels and size of the result.
-        dtype: uint8, or uint16 as soon as one image of the task has 16 bits; 8-bit values are then scaled by
-            257, so that white stays white.
+        spec: channels and size of the result.
+        dtype: uint8, or uint16 if any image of the task has 16 bits; 8-bit values are then scaled by 257, so that
+            white stays white.
     """
     image = percentile_window(image) if image.dtype == np.uint16 else image
-    match shape:
-        case ImageInput():
-            fitted = fit(image, shape)
-        case FilmInput():
-            fitted = fit(image, shape.of(image))
-        case VolumeInput():
-            fitted = fit_cube(image, shape)
-        case _:
-            raise TypeError(f"{type(shape).__name__} is neither a square, a film nor a cube")
+    fitted = fit_cube(image, spec) if spec.axes == 3 else fit(image, spec)
     if fitted.dtype == dtype:
         return fitted
     return fitted.astype(np.uint16) * np.uint16(257)

@@ -1,10 +1,8 @@
-"""Learners: what is meta-trained, and how it adapts to a new task. One file per idea; `base` is the contract.
-
-All that a learner in a file of its own needs is here; docs/your-own-learner.md makes one.
-"""
+"""Learners: what is meta-trained, and how it adapts to a new task. One file per idea; `base` is the contract."""
 
 from medshot.imaging import FeatureInput, ImageInput, InputSpec, VolumeInput
 from medshot.learners.base import Adapted, Classifier, Learner
+from medshot.learners.creation import create, create_for, input_for, load_learner
 from medshot.learners.estimator import FewShotClassifier
 from medshot.learners.features import (
     apply_head,
@@ -16,8 +14,10 @@ from medshot.learners.features import (
     weighted_cross_entropy,
     weighted_mean,
 )
-from medshot.learners.registry import LEARNERS, create, load_learner, register
-from medshot.learners.seeding import Drawn
+from medshot.learners.kinds import NetworkLearner, VectorLearner
+from medshot.learners.registry import LEARNERS, register
+from medshot.learners.run import meta_train
+from medshot.learners.seeding import Randomness
 from medshot.networks import base_network
 from medshot.tasks import Support
 
@@ -27,22 +27,27 @@ __all__ = [
     "LEARNERS",
     "Adapted",
     "Classifier",
-    "Drawn",
     "FeatureInput",
     "FewShotClassifier",
     "ImageInput",
     "InputSpec",
     "Learner",
+    "NetworkLearner",
+    "Randomness",
     "Support",
+    "VectorLearner",
     "VolumeInput",
     "apply_head",
     "base_network",
     "class_means",
     "create",
+    "create_for",
+    "input_for",
     "load",
     "load_learner",
     "log_frequencies",
     "memberships",
+    "meta_train",
     "new_head",
     "register",
     "squared_distances",

@@ -1,5 +1,6 @@
 """`FewShotClassifier`: a learner as a scikit-learn estimator, for one task."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import chain
@@ -12,21 +13,14 @@ from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from medshot.encoders import WHOLE, EncodedBagInput
+from medshot.encoders import reader_of
 from medshot.errors import InputError, StorageError
-from medshot.imaging import (
-    ArrayImages,
-    FeatureInput,
-    ImageInput,
-    ImageSource,
-    InputSpec,
-    SeveralImages,
-    Vectors,
-    VolumeInput,
-)
+from medshot.imaging import ImageSource
+from medshot.imaging.fingerprint import MEASURES
 from medshot.learners.base import Classifier, Learner
-from medshot.learners.preprocessing import Standardisation, as_source, checked
-from medshot.learners.registry import LEARNERS, create, load_learner, rebuild
+from medshot.learners.creation import create_for, load_learner, rebuild
+from medshot.learners.preprocessing import Standardizer, as_source, checked
+from medshot.learners.registry import LEARNERS
 from medshot.learners.serialization import LEARNER, ModelRecord, parameters_of, read_checked, read_folder, write_folder
 from medshot.storage import new_folder
 from medshot.tasks import Support
@@ -34,21 +28,19 @@ from medshot.tasks import Support
 ADAPTED = "adapted.safetensors"
 STANDARDISATION = "standardisation.safetensors"
 BATCH = 64
-MEASURES = ImageInput(channels=1, size=8).measures(ArrayImages(np.zeros((1, 8, 8), dtype=np.uint8))).keys()
-"""Of images, in whatever form a learner takes them; a table has none."""
 
 
 class FewShotClassifier(ClassifierMixin, BaseEstimator):
-    """Adapts a learner to labelled images, or to rows of features, and classifies new ones.
+    """A learner that is adapted to labelled images, or to rows of features, and classifies new ones.
 
     Args:
-        learner: a run folder, a learner, or the name of a learner that needs no meta-training.
+        learner: a run folder, a learner (it is copied), or the name of a learner that needs no meta-training.
 
     Attributes:
         classes_: the class names, in the order of the columns of `predict_proba`.
         counts_: number of images of each class in the support.
-        learner_: what adapted.
-        adapted_: what it adapted to, as named tensors.
+        learner_: the learner that was adapted.
+        adapted_: what its adaptation returned, as named tensors.
         intensity_: the range of each measure of the images in the support.
         standardisation_: of columns of features; None for images.
         n_features_in_: number of columns, for features.
@@ -66,12 +58,12 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                 of volumes, `(images, depth, height, width)`, or an `ImageSource`; or features, as a table of numbers
                 `(images, features)`, whose columns are standardised.
             y: the class of each image; two classes or more.
-            groups: the patient of each image; every image is its own patient where it is left out.
+            groups: the patient of each image; if left out, every image has a patient of its own.
 
         Raises:
             InputError: an image cannot be read, lengths differ, there is only one class, or the learner is unknown,
                 not meta-trained, or takes something else than `X`.
-            ValueError: scikit-learn finds that a table is no table of finite numbers, or `y` no list of labels.
+            ValueError: scikit-learn refuses `X` as a table of finite numbers, or `y` as a list of labels.
         """
         classes, codes = _encoded(validate_data(self, y=y))
         patients = np.arange(len(codes)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -79,7 +71,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         for name, entries in (("y", codes), ("groups", patients)):
             if len(entries) != len(given):
                 raise InputError(f"{name} has {len(entries)} entries for {len(given)} images; give one for each.")
-        standardisation = Standardisation.of(given) if isinstance(given, np.ndarray) else None
+        standardisation = Standardizer.of(given) if isinstance(given, np.ndarray) else None
         source = as_source(given, standardisation)
         learner = _learner(self.learner, source).eval()
 
@@ -98,20 +90,20 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         self.learner_, self.standardisation_ = learner, standardisation
         self.explanation_ = learner.explain(self.adapted_)
         self.classes_, self.counts_ = classes, np.bincount(codes)
-        self.intensity_ = _ranges(learner.shape.measures(source))
+        self.intensity_ = _ranges(reader_of(learner.input_spec).measures(source))
         return self
 
     def predict_proba(
         self, X: Any, prevalence: Mapping[Any, float] | None = None
     ) -> Float[np.ndarray, "images classes"]:
-        """Class probabilities, columns in the order of `classes_`.
+        """Return class probabilities, columns in the order of `classes_`.
 
-        A transductive learner sees all images of a call together, so that their predictions depend on each other.
+        A transductive learner takes all images of a call together, so that their predictions depend on each other.
 
         Args:
             X: as for `fit`.
-            prevalence: how common each class is where the images come from. Supports are balanced by design and real
-                life is not; this moves the probabilities from the support's class frequencies to these (Saerens et
+            prevalence: how common each class is among the patients of these images. Supports are balanced by design,
+                patients are not; this moves the probabilities from the support's class frequencies to these (Saerens et
                 al., 2002, equation 4).
 
         Raises:
@@ -131,15 +123,15 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         return probabilities / probabilities.sum(1, keepdims=True)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each image."""
+        """Return the most probable class of each image."""
         best = self.predict_proba(X).argmax(1)
         return self.classes_[best]
 
     def warnings(self, X: Any) -> list[str]:
-        """For each image, how it lies outside what the classifier was fitted on; empty where it does not."""
+        """Return for each image how it lies outside what the classifier was fitted on; empty if it does not."""
         source = self._fitted_source(X)
         found: list[list[str]] = [[] for _ in range(len(source))]
-        for name, values in self.learner_.shape.measures(source).items():
+        for name, values in reader_of(self.learner_.input_spec).measures(source).items():
             low, high = self.intensity_[name]
             for warning, value in zip(found, values, strict=True):
                 if not low <= value <= high:
@@ -147,7 +139,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         return ["; ".join(warning) for warning in found]
 
     def save(self, folder: str | Path) -> None:
-        """Write a model folder that `medshot.load` and `medshot predict` take anywhere.
+        """Write a model folder, which `medshot.load` and `medshot predict` read.
 
         Raises:
             StorageError: `folder` exists already or cannot be written.
@@ -170,7 +162,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 
     @staticmethod
     def load(folder: str | Path) -> "FewShotClassifier":
-        """The classifier of a model folder.
+        """Read the classifier of a model folder.
 
         Raises:
             StorageError: the folder is not a model, is damaged, or is of another version.
@@ -178,9 +170,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         folder = Path(folder)
         record = read_folder(folder, "model")
         learner, model = rebuild(folder, record), record.model
-        takes_table = type(learner.shape) is FeatureInput
-        if model is None or model.intensity.keys() != (set() if takes_table else MEASURES):
-            raise StorageError(f"{folder}/model.json does not describe a model; it was changed, make it anew.")
+        takes_table = learner.input_spec.is_table
+        if model is None or model.intensity.keys() != (set() if takes_table else set(MEASURES)):
+            raise StorageError(f"{folder}/model.json does not describe a model; it was changed, make it again.")
         classifier = FewShotClassifier(learner)
         classifier.learner_, classifier.standardisation_ = learner, None
         arrays = read_checked(folder, record, ADAPTED)
@@ -188,7 +180,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         classifier.classes_, classifier.counts_ = np.array(model.classes), np.array(model.images_per_class)
         classifier.intensity_, classifier.explanation_ = model.intensity, model.explanation
         if takes_table:
-            classifier.standardisation_ = Standardisation(**read_checked(folder, record, STANDARDISATION))
+            classifier.standardisation_ = Standardizer(**read_checked(folder, record, STANDARDISATION))
             classifier.n_features_in_ = len(classifier.standardisation_.mean)
         if model.feature_names:
             classifier.feature_names_in_ = np.array(model.feature_names, dtype=object)
@@ -210,7 +202,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _encoded(y: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " samples"]]:
-    """The classes, and each label as an index into them."""
+    """Return the classes, and each label as an index into them."""
     if y.dtype.kind == "f" and np.any(y % 1):
         raise InputError("y holds continuous values, and these are no classes; give the class of each image.")
     classes, codes = np.unique(y, return_inverse=True)
@@ -220,37 +212,21 @@ def _encoded(y: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " samples"]]:
 
 
 def _learner(learner: str | Path | Learner, source: ImageSource) -> Learner:
-    """The learner that was given; one that was named is made for what the source holds."""
+    """Return a copy of the learner that was given, or a new one that is made for what the source holds."""
     if isinstance(learner, Learner):
-        return learner
+        return copy.deepcopy(learner)
     if Path(learner).is_dir():
         return load_learner(learner)
-    name = str(learner)
-    if name not in LEARNERS:
-        raise InputError(f"learner is '{name}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it.")
-    shape = _shape_of(source)
-    made = create(name, shape=shape) if shape else create(name)
-    if made.gradient is not None:
-        raise InputError(f"Learner '{name}' must be meta-trained first; give the folder of a run, or a learner.")
-    return made
-
-
-def _shape_of(source: ImageSource) -> InputSpec | None:
-    """What a learner takes for which it is made; None where the source holds pictures, one a sample."""
-    match source:
-        case Vectors():
-            return FeatureInput(source.array.shape[1:])
-        case SeveralImages():
-            return EncodedBagInput(cut="slices" if source.axes == 3 else WHOLE, images=len(source.names))
-        case _:
-            return VolumeInput() if source.axes == 3 else None
+    if str(learner) not in LEARNERS:
+        raise InputError(f"learner is '{learner}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it.")
+    return create_for(source, str(learner))
 
 
 def _read(
     learner: Learner, source: ImageSource, rows: Int[np.ndarray, " samples"]
 ) -> Float[torch.Tensor, "1 samples ..."]:
-    """Some images with a task axis, where the learner is."""
-    return learner.shape.read(source, rows)[None].to(_device(learner))
+    """Read some images, with a task axis, on the learner's device."""
+    return reader_of(learner.input_spec).read(source, rows)[None].to(_device(learner))
 
 
 def _device(learner: Learner) -> torch.device:
@@ -258,7 +234,7 @@ def _device(learner: Learner) -> torch.device:
 
 
 def _ranges(measures: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
-    """The range of each measure over the images, widened by half its width and by 0.05 at either end."""
+    """Return the range of each measure over the images, widened by half its width and by 0.05 at either end."""
     ranges = {}
     for name, values in measures.items():
         margin = 0.5 * float(np.ptp(values)) + 0.05

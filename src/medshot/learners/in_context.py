@@ -1,14 +1,13 @@
-"""In-context learning: a transformer reads the support beside the query and is never fitted to a task."""
+"""In-context learning: a network reads the support and is never fitted to a task."""
 
-import math
-from typing import Any
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from medshot.imaging import FeatureInput, ImageInput, InputSpec
-from medshot.learners.base import Adapted, Learner
+from medshot.imaging import InputSpec
+from medshot.learners.base import Adapted
 from medshot.learners.closed_form.ridge import (
     PENALTY,
     SCALE,
@@ -18,54 +17,38 @@ from medshot.learners.closed_form.ridge import (
     block_sums,
     ridge_regression,
 )
-from medshot.learners.features import SMALLEST, class_means, log_frequencies, memberships
-from medshot.learners.seeding import Drawn
-from medshot.networks import base_network
+from medshot.learners.features import SMALLEST, class_means, learned_logarithm, log_frequencies, memberships
+from medshot.learners.kinds import NetworkLearner
+from medshot.learners.seeding import Randomness
 from medshot.networks.bag_network import SetEncoder
 from medshot.networks.in_context import InContextTransformer
 from medshot.tasks import Support
 
 
-class Context(Learner):
+class Context(NetworkLearner):
     """An in-context transformer (as CAML; Fifty et al., 2024) that starts as ridge regression.
 
-    The logits of a query are those of ridge regression on the support plus what the transformer says of it, which
-    begins at zero. The transformer sees no features but the likeness of samples to each other, block by block, so that
-    what a dozen data sets teach it holds for another; see `medshot.networks.in_context`. Inductive; `adapt` costs one
+    The logits of a query are those of ridge regression on the support plus the transformer's, which begin at zero. The
+    transformer's inputs are not features but how similar samples are to each other, block by block, so that what it
+    learns from a dozen data sets holds for another; see `medshot.networks.in_context`. Inductive; `adapt` costs one
     forward pass over the support, quadratic in its size, and each query is linear in it.
-
-    Args:
-        shape: the images it takes.
-        width: channels of the base network.
     """
 
     name = "context"
-    family = "Meta-NN"
     summary = "a transformer reads how the labelled images and each new one are alike"
     paper = "Fifty et al., ICLR 2024"
     cost = "one forward pass"
-    gradient = "exact"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
-        super().__init__(shape)
-        self.width = width
-        self.network = base_network(shape, width)
-        self.blocks = shape.blocks if isinstance(shape, FeatureInput) else (self.network.features,)
+    def __init__(self, input_spec: InputSpec, *, width: int = 64) -> None:
+        super().__init__(input_spec, width=width)
+        self.blocks = input_spec.blocks or (self.network.features,)
         self.transformer = InContextTransformer(len(self.blocks))
-        self.log_penalty = nn.Parameter(torch.tensor(math.log(PENALTY)))
-        self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
+        self.log_penalty = learned_logarithm(PENALTY)
+        self.log_scale = learned_logarithm(SCALE)
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {"width": self.width}
-
-    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images features"]:
-        """The base network's features."""
-        return self.network(images)
-
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The ridge regression of the support, and what the transformer remembers of it."""
-        members = memberships(support.labels, support.weights, support.ways)
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return the ridge regression of the support, and the keys and values that queries attend to."""
+        members = memberships(support)
         coefficients, centre = ridge_regression(support.images, members, self.log_penalty.exp())
         centred = support.images - centre
         scaled = centred / block_spread(centred, support.weights, self.blocks)
@@ -75,68 +58,59 @@ class Context(Learner):
             "centre": centre,
             "support": scaled,
             "weights": support.weights,
-            "prior": log_frequencies(support.labels, support.weights, support.ways),
-            "memory": self.transformer.remember(likeness, members),
+            "prior": log_frequencies(support),
+            "memory": self.transformer.keys_and_values(likeness, members),
         }
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
-        """The ridge regression's logits, and what the transformer adds to them."""
+        """Return the ridge regression's logits, and what the transformer adds to them."""
         centred = images - adapted["centre"]
         likeness = block_products(centred, adapted["support"], self.blocks)
-        said = self.transformer(likeness, adapted["memory"], adapted["weights"])
-        return self.log_scale.exp() * centred @ adapted["coefficients"] + said + adapted["prior"]
+        added = self.transformer(likeness, adapted["memory"], adapted["weights"])
+        return self.log_scale.exp() * centred @ adapted["coefficients"] + added + adapted["prior"]
 
 
 FLOOR = 1e-3
-"""Of the mean spread: blocks without any, as dead channels are, then differ little in the logarithm."""
+"""A share of the mean spread, added to each block's: blocks of dead channels then differ little in the logarithm."""
 
 
-class Film(Learner):
-    """CNAPs (Requeima et al., 2019) with the prototype head of Simple CNAPs (Bateni et al., 2020), spherical.
+class Film(NetworkLearner):
+    """CNAPs (Requeima et al., 2019) whose head is ridge regression (R2D2; Bertinetto et al., 2019).
 
     A set encoder reads how far the support spreads between and within its classes, block by block of the base network's
-    features, and says how every layer of the base network is to be scaled and shifted (FiLM; Perez et al., 2018) for
-    this task; queries then go to the nearest class mean of the modulated features. Over features of an encoder this
-    weighs its depths for the task. Inductive; `adapt` costs two forward passes over the support.
-
-    Args:
-        shape: the images it takes.
-        width: channels of the base network.
+    features, and predicts how every layer of the base network is scaled and shifted (FiLM; Perez et al., 2018) for this
+    task; a ridge regression on the modulated features then classifies. Over features of an encoder this weighs its
+    depths for the task. Inductive; `adapt` costs two forward passes over the support.
     """
 
     name = "film"
-    family = "Meta-NN"
     summary = "a set encoder reads the support and modulates the network for the task"
     paper = "Requeima et al., NeurIPS 2019"
     cost = "two forward passes"
-    gradient = "exact"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
-        super().__init__(shape)
-        self.width = width
-        self.network = base_network(shape, width)
+    def __init__(self, input_spec: InputSpec, *, width: int = 64) -> None:
+        super().__init__(input_spec, width=width)
         self.blocks = block_sizes(self.network)
         self.set_encoder = SetEncoder(2 * len(self.blocks) + 1, self.network.modulated)
-        self.log_penalty = nn.Parameter(torch.tensor(math.log(PENALTY)))
-        self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
+        self.log_penalty = learned_logarithm(PENALTY)
+        self.log_scale = learned_logarithm(SCALE)
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {"width": self.width}
+    def embed(self, images: Float[Tensor, "images *image"]) -> Float[Tensor, "images *embedded"]:
+        """Return the images: the network is modulated for each task."""
+        return images
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The modulation of every layer, and the class means under it."""
-        labelled = support.labels, support.weights, support.ways
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return the modulation of every layer, and a ridge regression on the modulated features."""
         modulation = self.set_encoder(describe(self.network(support.images), support, self.blocks))
         features = self.network(support.images, modulation)
-        coefficients, centre = ridge_regression(features, memberships(*labelled), self.log_penalty.exp())
-        adapted = {"coefficients": coefficients, "centre": centre, "prior": log_frequencies(*labelled)}
+        coefficients, centre = ridge_regression(features, memberships(support), self.log_penalty.exp())
+        adapted = {"coefficients": coefficients, "centre": centre, "prior": log_frequencies(support)}
         for layer, (gamma, delta) in enumerate(modulation):
             adapted |= {f"gamma.{layer}": gamma, f"delta.{layer}": delta}
         return adapted
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *shape"]) -> Float[Tensor, "queries ways"]:
-        """Scaled nearness to each prototype of the modulated features."""
+        """Return the logits of the ridge regression on the modulated features."""
         modulation = [
             (adapted[f"gamma.{layer}"], adapted[f"delta.{layer}"]) for layer in range(len(self.network.modulated))
         ]
@@ -147,14 +121,14 @@ class Film(Learner):
 def describe(
     features: Float[Tensor, "samples features"], support: Support, blocks: tuple[int, ...]
 ) -> Float[Tensor, " description"]:
-    """What a labelled set is like, whatever the order of its samples and classes and the scale of its features.
+    """Describe a labelled set in numbers that do not depend on the order of samples and classes or the features' scale.
 
-    For each block of features, its share of all spread, and how much of its own spread is between the classes; and the
-    logarithm of a class's mean weight.
+    They are, for each block of features, its share of all spread, and how much of its own spread is between the
+    classes; and the logarithm of a class's mean weight.
     """
-    members = memberships(support.labels, support.weights, support.ways)
+    members = memberships(support)
     counts = members.sum(0).clamp(min=SMALLEST)
-    means = class_means(features, support.labels, support.weights, support.ways)
+    means = class_means(replace(support, images=features))
     between = block_sums((means - means.mean(0)).square(), blocks).mean(0)
     residuals = block_sums((features - means[support.labels]).square(), blocks)
     within = ((members / counts).T @ residuals).mean(0)

@@ -1,8 +1,10 @@
-"""Numbers that describe a support: by them a learner says what tasks like this one taught it."""
+"""Meta-features: numbers that describe a support, from which learners predict settings for a new task."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+from medshot.tasks import Support
 
 META_FEATURES: tuple[str, ...] = (
     "log_support",
@@ -20,7 +22,7 @@ META_FEATURES: tuple[str, ...] = (
     "distance_variation",
     "alignment",
 )
-"""The names of what `meta_features` gives, in its order."""
+"""The names of the numbers that `meta_features` returns, in order."""
 
 SOFTNESS = 0.01
 FLOOR = 0.01
@@ -28,13 +30,8 @@ FAR = 1e6
 TINY = 1e-12
 
 
-def meta_features(
-    features: Float[Tensor, "support features"],
-    labels: Int[Tensor, " support"],
-    weights: Float[Tensor, " support"],
-    ways: int,
-) -> Float[Tensor, " meta"]:
-    """What a support looks like, in `len(META_FEATURES)` numbers of about -2 to 2.
+def meta_features(support: Support) -> Float[Tensor, " meta"]:
+    """Describe a support in `len(META_FEATURES)` numbers of about -2 to 2.
 
     The order of the support, the names of its classes, padding, and scale or rotations of the vectors change nothing.
     Vectors are first divided by their root mean square norm. SS_w and SS_b are the sums of squared distances of samples
@@ -60,14 +57,12 @@ def meta_features(
     ==========================  =========================================================================
 
     Args:
-        features: any vectors.
-        labels: 0 to ways - 1; a class may be without samples.
-        weights: 0 marks padding, which is not felt; all others count alike.
-        ways: the number of classes.
+        support: of one task; weight 0 marks padding, and all other weights count alike.
     """
-    real = weights > 0
-    member = (labels[:, None] == torch.arange(ways, device=labels.device)) & real[:, None]
-    vectors = features * real[:, None]
+    real = support.weights > 0
+    classes = torch.arange(support.ways, device=support.labels.device)
+    member = (support.labels[:, None] == classes) & real[:, None]
+    vectors = support.images * real[:, None]
     square = vectors.square().sum() / real.sum()
     vectors = vectors / square.clamp(min=torch.finfo(square.dtype).tiny).sqrt()
     centred = (vectors - vectors.sum(0) / real.sum()) * real[:, None]
@@ -110,7 +105,7 @@ def _spreads(gram: Float[Tensor, "support support"], member: Float[Tensor, "supp
 
 
 def _cosine_similarity(vectors: Float[Tensor, "support features"]) -> Float[Tensor, ""]:
-    """The mean over pairs of vectors that are not zero."""
+    """Return the mean over pairs of vectors that are not zero."""
     squares = vectors.square().sum(1)
     units = vectors / (squares + TINY).sqrt()[:, None]
     count = (squares > 0).sum()
@@ -120,7 +115,7 @@ def _cosine_similarity(vectors: Float[Tensor, "support features"]) -> Float[Tens
 def _accuracies(
     gram: Float[Tensor, "support support"], member: Bool[Tensor, "support ways"]
 ) -> list[Float[Tensor, ""]]:
-    """Leave-one-out, of the nearest mean and of the nearest neighbour."""
+    """Return the leave-one-out accuracies of the nearest mean and of the nearest neighbour."""
     counts, ones = member.sum(0), member.to(gram)
     averaging = ones / counts.clamp(min=1)
     to_means = _distances(gram.diagonal(), (averaging * (gram @ averaging)).sum(0), gram @ averaging)
@@ -142,7 +137,7 @@ def _accuracies(
 def _distances(
     one: Float[Tensor, " support"], other: Float[Tensor, " others"], products: Float[Tensor, "support others"]
 ) -> Float[Tensor, "support others"]:
-    """Squared distances from squared norms and inner products."""
+    """Return squared distances from squared norms and inner products."""
     return (one[:, None] + other - 2 * products).clamp(min=0)
 
 
@@ -153,17 +148,17 @@ def _smallest(
 
 
 def _right(own: Float[Tensor, " support"], other: Float[Tensor, " support"]) -> Float[Tensor, " support"]:
-    """1 where the own class is nearer, 0 where another is, between them where both are nearly as near."""
+    """Return 1 if the own class is nearer, 0 if another is, a number between if both are nearly as near."""
     return torch.sigmoid((other - own) / (other + own + TINY) / SOFTNESS)
 
 
 def _effective_dimension(gram: Float[Tensor, "support support"]) -> Float[Tensor, ""]:
-    """The participation ratio of the Gram matrix's eigenvalues."""
+    """Return the participation ratio of the Gram matrix's eigenvalues."""
     return ((gram.diagonal().sum().square() + TINY) / (gram.square().sum() + TINY)).log() - 2
 
 
 def _of_pairs(gram: Float[Tensor, "support support"], member: Bool[Tensor, "support ways"]) -> list[Float[Tensor, ""]]:
-    """How much distances vary, and how much of that comes of the classes."""
+    """Return how much distances vary, and how much of that is due to the classes."""
     pairs, same = _others(member.any(1)).to(gram), _same_class(member).to(gram)
     distances = _distances(gram.diagonal(), gram.diagonal(), gram)
     count = pairs.sum().clamp(min=1)
@@ -176,7 +171,7 @@ def _of_pairs(gram: Float[Tensor, "support support"], member: Bool[Tensor, "supp
 
 
 def _others(real: Bool[Tensor, " support"]) -> Bool[Tensor, "support support"]:
-    """Which pairs are of two different samples."""
+    """Return which pairs are of two different samples."""
     return real[:, None] & real & ~torch.eye(len(real), dtype=torch.bool, device=real.device)
 
 

@@ -1,4 +1,4 @@
-"""What `FewShotClassifier` is given: images, or tables of features, whose columns it standardises."""
+"""Checking what `FewShotClassifier` is given: images, or tables of features, which it standardises."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,27 +9,26 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from medshot.encoders.embedding import FEATURE_NORM
 from medshot.imaging import ArrayImages, FileImages, ImageSource, Vectors
 
-NORM = 4.0
-"""Of a typical vector. Encoders' features have this norm, and the settings of learners are chosen for it."""
 ROUNDING = 1e-12
 
 Features = Float[np.ndarray, "samples features"]
 
 
 def checked(X: Any, estimator: BaseEstimator, *, fitting: bool = False) -> ImageSource | Features:
-    """Images as a source of them; features as numbers that scikit-learn has checked, on behalf of the estimator.
+    """Return images as a source, or features as numbers that scikit-learn has checked for the estimator.
 
     Args:
         X: paths of files, an array `(images, height, width)`, `(images, height, width, 3)` or `(images, depth, height,
             width)`, a source of images as it is, or a table `(samples, features)`.
-        estimator: remembers number and names of the columns, or is compared with them.
-        fitting: remember rather than compare.
+        estimator: keeps the number and names of the columns, or is compared with them.
+        fitting: keep them instead of comparing.
 
     Raises:
         InputError: an array of images holds other numbers than uint8 or uint16.
-        ValueError: scikit-learn's, for what is no table of finite numbers.
+        ValueError: scikit-learn's, if `X` is no table of finite numbers.
     """
     if isinstance(X, Vectors):
         X = X.array
@@ -44,32 +43,32 @@ def checked(X: Any, estimator: BaseEstimator, *, fitting: bool = False) -> Image
 
 
 @dataclass(frozen=True)
-class Standardisation:
+class Standardizer:
     """z = (x - mean) · factor, column by column.
 
     Args:
         mean: of each column over the support.
         factor: gives the support's vectors a root mean square norm of 4, each column an equal share of it; 0 for a
-            column that is constant over the support, which does not tell its scale.
+            column that is constant over the support, so that its scale is unknown.
     """
 
     mean: Float[np.ndarray, " features"]
     factor: Float[np.ndarray, " features"]
 
     @staticmethod
-    def of(vectors: Features) -> "Standardisation":
-        """The standardisation that a support asks for."""
+    def of(vectors: Features) -> "Standardizer":
+        """Return the standardizer of a support."""
         mean, deviation = vectors.mean(0), vectors.std(0)
         varies = deviation > ROUNDING * np.abs(vectors).max(0)
-        return Standardisation(mean, NORM / np.where(varies, deviation * np.sqrt(varies.sum()), np.inf))
+        return Standardizer(mean, FEATURE_NORM / np.where(varies, deviation * np.sqrt(varies.sum()), np.inf))
 
     def __call__(self, vectors: Features) -> Features:
-        """The vectors in standard units."""
+        """Return the vectors in standard units."""
         return (vectors - self.mean) * self.factor
 
 
-def as_source(given: ImageSource | Features, standardisation: Standardisation | None) -> ImageSource:
-    """Features as a source, after standardisation where there is one; images as they are."""
+def as_source(given: ImageSource | Features, standardisation: Standardizer | None) -> ImageSource:
+    """Return features as a source, standardised if there is a standardizer; return images as they are."""
     if isinstance(given, np.ndarray):
         return Vectors(standardisation(given) if standardisation else given)
     return given

@@ -1,15 +1,12 @@
-"""Every learner by its name. Adding a built-in one is a file and a line here; others register themselves."""
+"""Every learner by its name. A built-in one is a file and a line here; others register themselves."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import torch
-
-from medshot.errors import InputError, StorageError
+from medshot.errors import InputError
 from medshot.learners.base import Learner
 from medshot.learners.baselines.linear import LinearSVM, Logistic
 from medshot.learners.baselines.networks import Finetune, FinetuneLast, Scratch
@@ -25,7 +22,6 @@ from medshot.learners.gradient.metal_reference import MetalReference
 from medshot.learners.gradient.reptile import Reptile
 from medshot.learners.in_context import Context, Film
 from medshot.learners.metric import MatchingNetwork, ProtoNet, RelationNetwork
-from medshot.learners.serialization import IMAGES, LEARNER, FolderRecord, read_checked, read_folder
 from medshot.learners.svm.meta_svm import MetaSVM, SVMPrior
 
 AnyLearner = TypeVar("AnyLearner", bound=Learner)
@@ -72,7 +68,7 @@ class Registry(Mapping[str, type[Learner]]):
     """Learners by their names.
 
     Installed packages announce theirs by entry points of the group "medshot.learners". They are imported when a name is
-    not known yet, or when all are listed; one that cannot be is left out, and `broken` has a sentence for it.
+    not known yet, or when all are listed; one that cannot be imported is left out, and `broken` has a sentence for it.
     """
 
     def __init__(self) -> None:
@@ -91,15 +87,15 @@ class Registry(Mapping[str, type[Learner]]):
 
     @property
     def broken(self) -> Sequence[str]:
-        """A sentence for each entry point that gives no learner."""
+        """Return a sentence for each entry point that gives no learner."""
         self._all()
         return self._broken
 
     def add(self, learner: type[Learner]) -> None:
-        """Make a learner known; one that is defined again, as in a notebook, takes the place of what it was.
+        """Add a learner; one that is defined again, as in a notebook, replaces the earlier one.
 
         Raises:
-            InputError: it does not say what it is, is unfinished, or has another learner's name.
+            InputError: a class attribute or method is missing, or another learner has its name.
         """
         check_facts(learner)
         known = self._known.get(learner.name, learner)
@@ -119,7 +115,7 @@ class Registry(Mapping[str, type[Learner]]):
             loaded = point.load()
             if not isinstance(loaded, ModuleType):
                 self.add(loaded)
-        except Exception as error:  # whatever a stranger's module does wrong, the other learners stay usable
+        except Exception as error:  # any error of another package's module leaves the other learners usable
             package = point.dist.name if point.dist else point.value
             self._broken.append(
                 f"The learner '{point.name}' of package {package} is left out ({described(error)}); mend the package "
@@ -131,17 +127,21 @@ LEARNERS = Registry()
 
 
 def register(learner: type[AnyLearner]) -> type[AnyLearner]:
-    """Make a learner known by its name; a decorator for the class.
+    """Add a learner to `LEARNERS`; a decorator for its class.
 
     Raises:
-        InputError: it does not say what it is, is unfinished, or has another learner's name.
+        InputError: a class attribute or method is missing, or another learner has its name.
     """
     LEARNERS.add(learner)
     return learner
 
 
 def check_facts(learner: type[Learner]) -> None:
-    """See to it that a learner says what tables and commands need to know; InputError where it does not."""
+    """Check that a learner has what tables and commands show.
+
+    Raises:
+        InputError: a class attribute or method is missing or wrong.
+    """
     if not (isinstance(learner, type) and issubclass(learner, Learner)):
         raise InputError(f"{learner!r} is no learner; give a class that derives from medshot.Learner.")
     missing = [fact for fact in FACTS if not getattr(learner, fact, "")] + sorted(learner.__abstractmethods__)
@@ -154,76 +154,15 @@ def check_facts(learner: type[Learner]) -> None:
         )
     if learner.gradient not in GRADIENTS:
         raise InputError(
-            f"Learner '{learner.name}' has gradient {learner.gradient!r}; say exact, first-order or implicit, or None "
-            "where nothing is meta-trained."
+            f"Learner '{learner.name}' has gradient {learner.gradient!r}; give exact, first-order or implicit, or None "
+            "if nothing is meta-trained."
         )
 
 
 def described(error: BaseException) -> str:
-    """An error in one line."""
+    """Return an error in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 for built_in in BUILT_IN:
     register(built_in)
-
-
-def create(name: str, *, preset: str | None = None, seed: int = 0, **settings: Any) -> Learner:
-    """A new learner of that name.
-
-    Args:
-        name: a key of `LEARNERS`.
-        preset: "reference" makes "metal" the published program, the learner "metal-reference".
-        seed: of its random initial parameters; the global random state is left as it was.
-        settings: keyword arguments of the learner's class.
-
-    Raises:
-        InputError: there is no such learner, or it has no such setting.
-    """
-    name = f"{name}-{preset}" if preset else name
-    if name not in LEARNERS:
-        sentence = f"'{name}' is no learner; choose one of {', '.join(LEARNERS)}."
-        raise InputError(" ".join([sentence, *LEARNERS.broken]))
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return LEARNERS[name](**settings)
-    except TypeError as error:
-        raise InputError(f"Learner '{name}' cannot be made with {settings} ({error}); check the names.") from error
-
-
-def load_learner(folder: str | Path) -> Learner:
-    """The learner of a run folder.
-
-    Raises:
-        StorageError: the folder is not a finished run, is damaged, or is of another version.
-    """
-    folder = Path(folder)
-    record = read_folder(folder, "run")
-    learner = rebuild(folder, record)
-    learner.seen = read_checked(folder, record, IMAGES)
-    return learner
-
-
-def rebuild(folder: Path, record: FolderRecord) -> Learner:
-    """The learner that a folder's record describes, with the parameters beside it."""
-    arrays = read_checked(folder, record, LEARNER)
-    description = record.learner
-    held = f"{folder} holds a '{description.name}' learner"
-    if description.name not in LEARNERS:
-        raise StorageError(
-            f"{held}, which is not known here; import the file that registers it (medshot --import FILE COMMAND, or "
-            "import in Python), or install its package."
-        )
-    try:
-        shape = description.shape
-        # On the meta device nothing is allocated, whatever size the record claims.
-        with torch.device("meta"):
-            learner = create(description.name, shape=shape, **description.settings)
-        learner.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, assign=True)
-    except InputError as error:
-        raise StorageError(f"{held}, which cannot be made here: {error}") from error
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise StorageError(f"{held}, whose parameters do not fit its record; make it anew.") from error
-    learner.training_record = description.training
-    return learner.eval()

@@ -1,4 +1,4 @@
-"""Base networks, meta-networks and encoders: plain torch modules that know nothing of tasks."""
+"""Base networks and meta-networks: plain torch modules, independent of tasks and files."""
 
 from medshot.networks.bag_network import BagInput, BagNetwork
 from medshot.networks.base import BaseNetwork, ReferenceNetwork, base_network

@@ -13,29 +13,29 @@ from medshot.networks.feature_network import FeatureNetwork
 BaseNetwork = ConvolutionalNetwork | FeatureNetwork | BagNetwork
 
 
-def base_network(shape: InputSpec, width: int) -> BaseNetwork:
-    """A new base network.
+def base_network(input_spec: InputSpec, width: int) -> BaseNetwork:
+    """Make a base network.
 
     All kinds have `features`, the number of features they give, and `modulated`, the channels of each layer that
     `forward(inputs, modulation)` may modulate.
 
     Args:
-        shape: what it takes.
+        input_spec: what it takes.
         width: channels of the convolutions, or units of the bottleneck.
 
     Raises:
         InputError: there is no base network for such input.
     """
-    match shape:
+    match input_spec:
         case GridInput():
-            return ConvolutionalNetwork(shape, width)
+            return ConvolutionalNetwork(input_spec, width)
         case BagInput():
-            return BagNetwork(shape, width)
+            return BagNetwork(input_spec, width)
         case FeatureInput():
-            return FeatureNetwork(shape, width)
+            return FeatureNetwork(input_spec, width)
         case _:
             raise InputError(
-                f"There is no base network for {shape}; give an ImageInput, a VolumeInput or a FeatureInput."
+                f"There is no base network for {input_spec}; give an ImageInput, a VolumeInput or a FeatureInput."
             )
 
 
@@ -48,7 +48,7 @@ class ReferenceNetwork(nn.Module):
     the published output, the probability of class 1, is `sigmoid(forward(images))`.
     """
 
-    shape = ImageInput(channels=3, size=224)
+    input_spec = ImageInput(channels=3, size=224)
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class ReferenceNetwork(nn.Module):
         )
 
     def forward(self, images: Float[Tensor, "batch 3 224 224"]) -> Float[Tensor, " batch"]:
-        """One logit for each RGB image with values in [0, 1]; its sigmoid is the probability of class 1."""
+        """Return one logit for each RGB image with values in [0, 1]; its sigmoid is the probability of class 1."""
         return self.layers(images)[:, 0]
 
 

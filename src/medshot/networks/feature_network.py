@@ -15,7 +15,7 @@ Modulation = Sequence[tuple[Float[Tensor, " _"], Float[Tensor, " _"]]]
 def modulate(
     values: Float[Tensor, "batch channels *spatial"], by: tuple[Tensor, Tensor] | None
 ) -> Float[Tensor, "batch channels *spatial"]:
-    """(1 + γ) ⊙ values + δ along the channels; the values themselves where `by` is None.
+    """Return (1 + γ) ⊙ values + δ along the channels; the values themselves if `by` is None.
 
     Args:
         values: of one layer.
@@ -28,7 +28,7 @@ def modulate(
 
 
 WEIGHTS_PACE, BOTTLENECK_PACE = 10.0, 0.03
-"""How fast the weights of the blocks and the bottleneck learn beside the rest, by the way they are parametrised.
+"""The factors by which the weights of the blocks and the bottleneck learn faster or slower than the rest.
 
 Which depths serve is soon learned from a dozen data sets; a free map of thousands of features overfits them.
 """
@@ -38,20 +38,20 @@ class FeatureNetwork(nn.Module):
     """A learned weight for each block of features, and a bottleneck beside it (Houlsby et al., 2019).
 
     z = w ⊙ x + a U relu(V (w ⊙ x)) with w = exp(b ω). The weights start at 1 and U at zero, so that meta-training
-    begins at the encoder's own features and departs from them only as far as other tasks say; ω, U and V are learned,
+    begins at the encoder's own features and departs from them only as far as other tasks ask; ω, U and V are learned,
     and b is large and a small, so that under Adam the weights learn fast and the bottleneck slowly.
 
     Args:
-        shape: the features it takes.
+        input_spec: the features it takes.
         width: units of the bottleneck.
     """
 
-    def __init__(self, shape: FeatureInput, width: int = 64) -> None:
+    def __init__(self, input_spec: FeatureInput, width: int = 64) -> None:
         super().__init__()
-        self.shape = shape
-        self.features = sum(shape.blocks)
-        self.modulated: Sequence[int] = (len(shape.blocks), width)
-        self.log_weights = nn.Parameter(torch.zeros(len(shape.blocks)))
+        self.input_spec = input_spec
+        self.features = sum(input_spec.blocks)
+        self.modulated: Sequence[int] = (len(input_spec.blocks), width)
+        self.log_weights = nn.Parameter(torch.zeros(len(input_spec.blocks)))
         self.down = nn.Linear(self.features, width)
         self.up = nn.Linear(width, self.features, bias=False)
         nn.init.zeros_(self.up.weight)
@@ -59,7 +59,7 @@ class FeatureNetwork(nn.Module):
     def forward(
         self, features: Float[Tensor, "batch features"], modulation: Modulation | None = None
     ) -> Float[Tensor, "batch features"]:
-        """The weighted features, moved by the bottleneck."""
+        """Return the weighted features, moved by the bottleneck."""
         weights = (WEIGHTS_PACE * self.log_weights).exp()
         first, second = modulation or (None, None)
         weights = modulate(weights[None], first)[0]
@@ -68,5 +68,5 @@ class FeatureNetwork(nn.Module):
         return weighted + BOTTLENECK_PACE * moved
 
     def _spread(self, weights: Float[Tensor, " blocks"]) -> Float[Tensor, " features"]:
-        """Each block's weight once for each of its features."""
-        return torch.cat([weight.expand(size) for weight, size in zip(weights, self.shape.blocks, strict=True)])
+        """Return each block's weight once for each of its features."""
+        return torch.cat([weight.expand(size) for weight, size in zip(weights, self.input_spec.blocks, strict=True)])

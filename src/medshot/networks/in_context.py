@@ -1,4 +1,4 @@
-"""A transformer that reads a labelled set in its context and answers for further samples, whatever the classes."""
+"""A transformer that reads a labelled set in its context and predicts further samples, for any classes."""
 
 import math
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ class InContextTransformer(nn.Module):
     added to the attention. In the streams of class k the token of a labelled sample starts as one of two learned
     vectors, by whether it is of class k, and that of a query as a third. All streams have the same weights, so any
     number of classes works, in any order. Every layer attends over the labelled samples (never to oneself), then
-    takes in the mean over classes and over blocks. Queries attend to labelled samples alone; what they attend to is
+    takes in the mean over classes and over blocks. Queries attend only to labelled samples; what they attend to is
     computed once, so the cost is linear in the queries. The output starts at zero.
 
     Args:
@@ -37,10 +37,10 @@ class InContextTransformer(nn.Module):
         self.output = nn.Linear(width, 1, bias=False)
         nn.init.zeros_(self.output.weight)
 
-    def remember(
+    def keys_and_values(
         self, likeness: Float[Tensor, "blocks samples samples"], members: Float[Tensor, "samples ways"]
     ) -> Float[Tensor, "layers 2 ways blocks samples width"]:
-        """What queries attend to in each layer.
+        """Return what queries attend to in each layer.
 
         Args:
             likeness: of the labelled samples to each other.
@@ -50,7 +50,7 @@ class InContextTransformer(nn.Module):
         others = (members.sum(1) - torch.eye(len(members)).to(members)).clamp(min=0)
         memory = []
         for layer in cast(Iterable[_Layer], self.layers):
-            memory.append(layer.remember(tokens))
+            memory.append(layer.keys_and_values(tokens))
             tokens = layer(tokens, memory[-1], likeness, others)
         return torch.stack(memory)
 
@@ -60,11 +60,11 @@ class InContextTransformer(nn.Module):
         memory: Float[Tensor, "layers 2 ways blocks samples width"],
         weights: Float[Tensor, " samples"],
     ) -> Float[Tensor, "queries ways"]:
-        """A number for each query and class.
+        """Return a number for each query and class.
 
         Args:
             likeness: of the queries to the labelled samples.
-            memory: what `remember` returned.
+            memory: what `keys_and_values` returned.
             weights: of the labelled samples; 0 is not attended to.
         """
         blocks, queries, _ = likeness.shape
@@ -75,7 +75,7 @@ class InContextTransformer(nn.Module):
 
 
 class _Layer(nn.Module):
-    """Attention to a memory, then a network of one hidden layer that also sees the means, each added to its input."""
+    """Attention to a memory, then a network of one hidden layer that also takes the means, each added to its input."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -87,10 +87,10 @@ class _Layer(nn.Module):
             nn.LayerNorm(3 * width), nn.Linear(3 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
 
-    def remember(
+    def keys_and_values(
         self, tokens: Float[Tensor, "ways blocks samples width"]
     ) -> Float[Tensor, "2 ways blocks samples width"]:
-        """Keys and values."""
+        """Return keys and values."""
         tokens = self.normalise(tokens)
         return torch.stack([self.key(tokens), self.value(tokens)])
 

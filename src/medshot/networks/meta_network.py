@@ -22,11 +22,11 @@ class Pieces:
     intercepts: Float64[Tensor, " kinks+1"]
 
     def find(self, inputs: Float[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-        """The piece on which each input lies."""
+        """Return the piece on which each input lies."""
         return torch.bucketize(inputs.detach().contiguous(), self.starts, right=True)
 
     def evaluate(self, inputs: Float[Tensor, "*shape"], piece: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The function's value at each input, given the piece on which it lies, in the inputs' precision."""
+        """Return the function's value at each input, given the piece on which it lies, in the inputs' precision."""
         flat = piece.flatten()
         slope, intercept = self.slopes.gather(0, flat), self.intercepts.gather(0, flat)
         value = slope * inputs.flatten().double() + intercept
@@ -39,7 +39,7 @@ def linear_pieces(
     output_weight: Float[Tensor, "1 units"],
     output_bias: Float[Tensor, "1"],
 ) -> Pieces:
-    """The pieces of x -> output_weight · relu(hidden_weight x + hidden_bias) + output_bias.
+    """Return the pieces of x -> output_weight · relu(hidden_weight x + hidden_bias) + output_bias.
 
     A unit whose weight is zero has no kink: it is constant, and on all pieces or none. Exactly on its kink a
     unit counts as off, as in PyTorch, where the derivative of ReLU at zero is zero.
@@ -91,7 +91,7 @@ class MetaNetwork(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, inputs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The network's value, from -1 to 1, at each coordinate; differentiable any number of times."""
+        """Return the network's value, from -1 to 1, at each coordinate; differentiable any number of times."""
         if inputs.numel() < LARGE:
             return torch.tanh(self.output(torch.relu(self.hidden(inputs[..., None])))[..., 0])
         pieces = self._pieces()
@@ -99,7 +99,7 @@ class MetaNetwork(nn.Module):
 
     @torch.no_grad()
     def propose(self, gradient: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The same as `forward`, without a graph and block by block, so that it needs little memory."""
+        """Return the same as `forward`, without a graph and block by block, so that it needs little memory."""
         pieces = self._pieces()
         blocks = gradient.flatten().split(BLOCK)
         proposal = torch.empty(gradient.numel(), dtype=gradient.dtype, device=gradient.device)
@@ -110,7 +110,7 @@ class MetaNetwork(nn.Module):
     def parameter_gradient(
         self, gradient: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]
     ) -> dict[str, Tensor]:
-        """The gradient of Σ weight · forward(gradient) with respect to each parameter, by its name.
+        """Return the gradient of Σ weight · forward(gradient) with respect to each parameter, by its name.
 
         This is what a first-order meta step needs: with θ' = θ − η (g + β m(g)) and a loss L at θ', the
         gradient of L with respect to the meta-network is that of Σ weight · m(g) at weight = −η β ∂L/∂θ'. On

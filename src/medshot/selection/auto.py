@@ -1,4 +1,4 @@
-"""The learner that chooses among learners: what past tasks taught, and what the support itself says."""
+"""The learner that chooses among learners, by past tasks and by cross-validation on the support."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import bdtrc
 from torch import Tensor, nn
 
-from medshot.imaging import ImageInput, InputSpec
+from medshot.encoders import ENCODERS
+from medshot.imaging import InputSpec
 from medshot.learners import Adapted, Learner, register
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.selection.candidates import SENTENCES, Candidate, candidates_of
 from medshot.selection.outcomes import Outcome, known_outcomes
 from medshot.selection.support_features import Traits, left_out_folds, traits_of
@@ -42,24 +43,24 @@ class Belief:
     deviation: Float[np.ndarray, " candidates"]
 
     def weights(self) -> Float[np.ndarray, " candidates"]:
-        """How probable it is of each candidate that it is the best; they sum to 1."""
+        """Return the probability that each candidate is the best; they sum to 1."""
         noise = np.random.default_rng(0).standard_normal((DRAWS, len(self.mean)))
         best = (self.mean + self.deviation * noise).argmax(1)
         return np.bincount(best, minlength=len(self.mean)) / DRAWS
 
     def after(self, evidence: "Belief") -> "Belief":
-        """The posterior of independent Gaussians, evidence weighing more the more precise it is."""
+        """Return the posterior of independent Gaussians; precise evidence weighs more."""
         precision = self.deviation**-2.0 + evidence.deviation**-2.0
         mean = (self.mean * self.deviation**-2.0 + evidence.mean * evidence.deviation**-2.0) / precision
         return Belief(mean, precision**-0.5)
 
 
 def prior(outcomes: Sequence[Outcome], candidates: Sequence[Key], traits: Traits) -> Belief:
-    """What past tasks say of the candidates, each task weighing as much as it is like this one.
+    """Return the candidates' advantage on past tasks, each weighted by its similarity to this one.
 
     Only tasks on which every candidate was tried count, since advantages are relative; of several outcomes of one
     candidate on one task that of most episodes, and of these the last. The mean is shrunk to none, and
-    the deviation to what is assumed where nothing is known, as by one more task on which all did alike.
+    the deviation to its value without past tasks, as by one more task on which all did equally well.
 
     Args:
         outcomes: of past tasks.
@@ -88,7 +89,7 @@ def prior(outcomes: Sequence[Outcome], candidates: Sequence[Key], traits: Traits
 
 
 def evidence(losses: Float[np.ndarray, "candidates patients"]) -> Belief:
-    """What cross-validation says: the mean advantage over the patients that were left out, and its standard error.
+    """Return the mean advantage over the patients left out in cross-validation, and its standard error.
 
     Args:
         losses: cross-entropy of each candidate on each patient that was left out, as a share of that of guessing.
@@ -118,17 +119,17 @@ class Auto(Learner):
     """Several learners weighed by how probably each is the best for this task.
 
     The prior is the advantage that each candidate had on past tasks, by their likeness to this one (meta-features of
-    the support alone: classes, labels per class, spread). Cross-validation on the support, patients left out whole,
-    says the rest, as precise as it is: with one patient per class there is none and the prior decides; with many it
-    decides alone (as in the warm starts of Feurer et al., Auto-sklearn, NeurIPS 2015, section 3.1, but as a posterior).
+    the support: classes, labels per class, spread). Cross-validation on the support, by patients, corrects it as far
+    as it is precise: with one patient per class there is none and the prior decides; with many patients the prior no
+    longer counts (as in the warm starts of Feurer et al., Auto-sklearn, NeurIPS 2015, section 3.1, but as a posterior).
     The prediction is the mixture of the candidates under their weights, and those of little weight count for nothing.
 
     Inductive; nothing is meta-trained here: candidates bring what they learned across tasks. `adapt` costs up to six
     fits of every candidate.
 
     Args:
-        shape: what it takes of each image; several encoders make more candidates.
-        outcomes: of past tasks; those that come with medshot and the user's own where they are left out.
+        input_spec: what it takes of each image; several encoders make more candidates.
+        outcomes: of past tasks; if left out, those that come with medshot and the user's own.
     """
 
     name = "auto"
@@ -138,31 +139,32 @@ class Auto(Learner):
     cost = "six fits of a few candidates"
     randomised = True
     batchable = False
+    encoders = "+".join(ENCODERS)
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec,
         *,
         outcomes: Sequence[Outcome | Mapping[str, Any]] | None = None,
     ) -> None:
-        super().__init__(shape)
+        super().__init__(input_spec)
         self.outcomes = None if outcomes is None else tuple(Outcome.model_validate(row) for row in outcomes)
-        self.learners = nn.ModuleList(candidates_of(shape))
+        self.learners = nn.ModuleList(candidates_of(input_spec))
         self.keys = [candidate.key for candidate in self.candidates]
         for candidate in self.candidates:
-            self.seen |= candidate.seen  # all that learned anything did so from the same images
+            self.training_images |= candidate.training_images  # the same for all that have shipped weights
 
     def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
+        """Return the keyword arguments that build this learner again."""
         return {} if self.outcomes is None else {"outcomes": [row.model_dump() for row in self.outcomes]}
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
-        """The seed of all that candidates draw."""
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
+        """Sample the seed of all candidates."""
         return {"seed": torch.randint(2**62, (1,), generator=generator)}
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """Every candidate adapted to the whole support, the weights, and what cross-validation found."""
-        support, seed = _chosen(support, support.weights > 0), int(drawn["seed"])
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return every candidate adapted to the whole support, the weights, and the results of cross-validation."""
+        support, seed = _chosen(support, support.weights > 0), int(randomness["seed"])
         folds = left_out_folds(support)
         outcomes = known_outcomes() if self.outcomes is None else self.outcomes
         belief = prior(outcomes, self.keys, traits_of(self.candidates[0].view.support(support)))
@@ -191,7 +193,7 @@ class Auto(Learner):
         return adapted
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
-        """The logarithm of the mixture."""
+        """Return the logarithm of the mixture."""
         logs = [
             candidate.predict_one(self.of_candidate(number, adapted), images).log_softmax(-1)
             for number, candidate in enumerate(self.candidates)
@@ -200,7 +202,7 @@ class Auto(Learner):
         return torch.stack(logs).add(weights[:, None, None]).logsumexp(0)
 
     def explain(self, adapted: Adapted) -> str:
-        """What was chosen and why, in a sentence; of the first task."""
+        """Return a sentence on what was chosen and why, for the first task."""
         weights, before = (adapted[name][0].cpu().numpy() for name in ("weights", "before"))
         right, judged = map(int, adapted["left_out"][0][:2])
         share = float(adapted["left_out"][0][2])
@@ -223,40 +225,41 @@ class Auto(Learner):
 
     @property
     def candidates(self) -> list[Candidate]:
-        """Between which it chooses."""
+        """Return the learners that it chooses between."""
         return [candidate for candidate in self.learners if isinstance(candidate, Candidate)]
 
     @staticmethod
     def of_candidate(number: int, adapted: Adapted) -> Adapted:
-        """What one of the candidates was adapted to."""
+        """Return what one of the candidates returned when it was adapted."""
         prefix = f"{number}/"
         return {name.removeprefix(prefix): value for name, value in adapted.items() if name.startswith(prefix)}
 
 
 def _fit(candidate: Candidate, support: Support, seed: int) -> Adapted:
-    return candidate.adapt_one(support, candidate.draw(support, torch.Generator().manual_seed(seed)))
+    return candidate.adapt_one(support, candidate.sample_randomness(support, torch.Generator().manual_seed(seed)))
 
 
 def _left_out(
     candidate: Candidate, support: Support, folds: Int[Tensor, " support"], seed: int
 ) -> Float[Tensor, "support ways"]:
-    """A candidate's log-probabilities of every image, from a fit without the image's fold."""
-    said = support.images.new_zeros(len(support.labels), support.ways)
+    """Return a candidate's log-probabilities of every image, from a fit without the image's fold."""
+    predictions = support.images.new_zeros(len(support.labels), support.ways)
     for fold in range(int(folds.max()) + 1):
         found = _fit(candidate, _chosen(support, folds != fold), seed)
-        said[folds == fold] = candidate.predict_one(found, support.images[folds == fold]).log_softmax(1).to(said)
-    return said
+        logits = candidate.predict_one(found, support.images[folds == fold])
+        predictions[folds == fold] = logits.log_softmax(1).to(predictions)
+    return predictions
 
 
 def _patients(support: Support, known: Bool[Tensor, " support"]) -> Int[Tensor, " known"]:
-    """Who each of the known images is of, counted from 0."""
+    """Return the patient of each of the known images, counted from 0."""
     if support.patients is None:
         return torch.arange(int(known.sum()))
     return support.patients[known].cpu().unique(return_inverse=True)[1]
 
 
 def _by_patient(values: Float[Tensor, "rows known"], who: Int[Tensor, " known"]) -> Float[Tensor, "rows patients"]:
-    """The mean of each patient's values."""
+    """Return the mean of each patient's values."""
     counts = who.bincount()
     return values.new_zeros(len(values), len(counts)).index_add(1, who, values) / counts
 

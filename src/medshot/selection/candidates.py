@@ -1,26 +1,18 @@
-"""Between what `auto` chooses: learners, each on the features of one encoder or on those of all."""
+"""The learners that `auto` chooses between, each on the features of one encoder or on those of all."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, called, encoders_of
-from medshot.encoders.encoder import Images
 from medshot.imaging import FeatureInput, InputSpec
 from medshot.learners import Adapted, Learner, create
-from medshot.learners.closed_form.depth_ridge import DepthRidge
-from medshot.learners.seeding import Drawn
-from medshot.networks.bag_network import BagInput
-from medshot.storage import read_arrays
+from medshot.learners.seeding import Randomness
+from medshot.learners.shipped import with_shipped_weights
 from medshot.tasks import Support
 
-HOME = Path(__file__).parent
 SENTENCES = {
     "depth-ridge": "ridge regression that weighs the encoder's depths",
     "even-ridge": "ridge regression to which all depths count alike",
@@ -32,36 +24,36 @@ LAST = "the last features of "
 
 @dataclass(frozen=True)
 class View:
-    """Some of the features that `auto` is given, or images whole.
+    """Some of the features that `auto` takes, or whole images.
 
     Args:
-        name: the encoders that features come from, joined by "+"; otherwise what is taken of images.
-        shape: what a learner of them takes.
-        columns: which features they are; all where it is left out.
-        scale: what they are multiplied by, so that one encoder alone has the norm that it has by itself.
+        name: the encoders of the features, joined by "+", or a description of other inputs.
+        input_spec: what a learner of them takes.
+        columns: the columns of these features; empty for all.
+        scale: the factor that gives the features of one encoder the norm that they have without the others.
     """
 
     name: str
-    shape: InputSpec
+    input_spec: InputSpec
     columns: tuple[int, ...] = ()
     scale: float = 1.0
 
     def of(self, images: Tensor) -> Tensor:
-        """The view's part of images as `auto` gets them, `(images, ...)`."""
+        """Return the view's part of images as `auto` takes them, `(images, ...)`."""
         return self.scale * images[:, list(self.columns)] if self.columns else images
 
     def support(self, support: Support) -> Support:
-        """The same support with the view's part of its images."""
+        """Return the support with the view's part of its images."""
         return replace(support, images=self.of(support.images))
 
 
 class Candidate(Learner):
-    """One learner on one view: a learner of all that `auto` is given.
+    """One learner on one view, as a learner that takes the same input as `auto`.
 
     Args:
-        shape: what `auto` takes of each image.
-        view: what the learner sees of that.
-        learner: needs no more meta-training.
+        input_spec: what `auto` takes of each image.
+        view: the part of it that the learner takes.
+        learner: needs no further meta-training.
     """
 
     name = "candidate"
@@ -69,128 +61,83 @@ class Candidate(Learner):
     randomised = True
     batchable = False
 
-    def __init__(self, shape: InputSpec, view: View, learner: Learner) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec, view: View, learner: Learner) -> None:
+        super().__init__(input_spec)
         self.view, self.learner = view, learner.requires_grad_(False)
-        self.seen = learner.seen
+        self.training_images = learner.training_images
 
     @property
     def key(self) -> tuple[str, str]:
-        """The learner's name and the view's, by which outcomes know it."""
+        """Return the learner's name and the view's, as in the outcomes."""
         return self.learner.name, self.view.name
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
-        """What the learner draws."""
-        return self.learner.draw(self.view.support(support), generator)
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
+        """Sample what is random in the learner."""
+        return self.learner.sample_randomness(self.view.support(support), generator)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The learner, adapted to what it sees."""
-        seen = self.view.support(support)
-        return self.learner.adapt_one(replace(seen, images=self.learner.embed(seen.images)), drawn)
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Adapt the learner to its view."""
+        viewed = self.view.support(support)
+        return self.learner.adapt_one(replace(viewed, images=self.learner.embed(viewed.images)), randomness)
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
-        """The learner's logits."""
+        """Return the learner's logits."""
         return self.learner.predict_one(adapted, self.learner.embed(self.view.of(images)))
 
 
-def candidates_of(shape: InputSpec) -> list[Candidate]:
-    """Every candidate for what `auto` takes of images.
+def candidates_of(input_spec: InputSpec) -> list[Candidate]:
+    """Return every candidate for what `auto` takes of images.
 
-    Of features each view by depth-ridge; all of them by even-ridge too, and the last features of every encoder by
-    logistic regression. Of anything else logistic regression and a linear support vector machine.
+    For features: depth-ridge on each view, even-ridge on all of them, and logistic regression on the last features of
+    every encoder. For other inputs: logistic regression and a linear support vector machine.
     """
-    if not isinstance(shape, FeatureInput) or isinstance(shape, BagInput):
-        (view,) = views_of(shape)
-        return [Candidate(shape, view, create(name, shape=view.shape)) for name in ("logistic", "svm")]
-    views = views_of(shape)
+    if input_spec.is_grid or input_spec.is_bag:
+        (view,) = views_of(input_spec)
+        return [Candidate(input_spec, view, create(name, input_spec=view.input_spec)) for name in ("logistic", "svm")]
+    views = views_of(input_spec)
     chosen = [("depth-ridge", view) for view in views]
-    chosen += [("even-ridge", views[-1]), ("logistic", last_view(shape))]
-    return [Candidate(shape, view, ready(create(name, shape=view.shape))) for name, view in chosen]
+    chosen += [("even-ridge", views[-1]), ("logistic", last_view(input_spec))]
+    return [
+        Candidate(input_spec, view, with_shipped_weights(create(name, input_spec=view.input_spec)))
+        for name, view in chosen
+    ]
 
 
-def views_of(shape: InputSpec) -> list[View]:
-    """Each encoder alone, then all together; one view where there is one encoder or none."""
-    match shape:
-        case EncodedInput(encoder=encoder, blocks=blocks):
-            names = called(encoder)
-            whole = View("+".join(names), FeatureInput(blocks))
-            if len(names) == 1:
-                return [whole]
-            owners, _ = _origins(shape)
-            return [*(_part(shape, name, owners == number) for number, name in enumerate(names)), whole]
-        case EncodedBagInput(encoder=encoder):
-            return [View(f"bags of {'+'.join(called(encoder))}", shape)]
-        case BagInput():
-            return [View("bags", shape)]
-        case FeatureInput(blocks=blocks):
-            return [View("features", FeatureInput(blocks))]
-        case _:
-            return [View("voxels" if len(shape.dimensions) == 4 else "pixels", shape)]
+def views_of(input_spec: InputSpec) -> list[View]:
+    """Return a view of each encoder, then one of all together; a single view for one encoder or none."""
+    names = input_spec.encoder_names()
+    if input_spec.is_grid or input_spec.is_bag:
+        return [View(input_spec.describe(), input_spec)]
+    whole = View("+".join(names) or input_spec.describe(), FeatureInput(input_spec.blocks))
+    if len(names) < 2:
+        return [whole]
+    owners, _ = _origins(input_spec)
+    return [*(_part(input_spec, name, owners == number) for number, name in enumerate(names)), whole]
 
 
-def last_view(shape: FeatureInput) -> View:
-    """What is usually called an encoder's features: the first block, which comes last in the network, of every encoder.
+def last_view(input_spec: InputSpec) -> View:
+    """Return what is usually called an encoder's features: the first block, which is computed last, of every encoder.
 
-    All features where no encoder has several depths, or none is known.
+    All features if they come from no encoder.
     """
-    if not isinstance(shape, EncodedInput):
-        return views_of(shape)[-1]
-    _, places = _origins(shape)
-    return _part(shape, f"{LAST}{'+'.join(called(shape.encoder))}", places == 0)
+    names = input_spec.encoder_names()
+    if not names:
+        return views_of(input_spec)[-1]
+    _, places = _origins(input_spec)
+    return _part(input_spec, f"{LAST}{'+'.join(names)}", places == 0)
 
 
-def _origins(shape: EncodedInput) -> tuple[Int[np.ndarray, " blocks"], Int[np.ndarray, " blocks"]]:
-    """Of each block the encoder and the place in it; pictures stand side by side, and of each all encoders."""
-    depths = [len(encoder.blocks) for encoder in encoders_of(shape.encoder)]
+def _origins(input_spec: InputSpec) -> tuple[Int[np.ndarray, " blocks"], Int[np.ndarray, " blocks"]]:
+    """Return for each block its encoder and its place in that encoder; both repeat for every picture of an image."""
+    depths = input_spec.encoder_depths()
     owners = np.repeat(np.arange(len(depths)), depths)
     places = np.concatenate([np.arange(count) for count in depths])
-    return np.resize(owners, len(shape.blocks)), np.resize(places, len(shape.blocks))
+    return np.resize(owners, len(input_spec.blocks)), np.resize(places, len(input_spec.blocks))
 
 
-def _part(shape: EncodedInput, name: str, chosen: Bool[np.ndarray, " blocks"]) -> View:
-    """Some blocks, as long together as all of them are."""
-    sizes = np.array(shape.blocks)
+def _part(input_spec: InputSpec, name: str, chosen: Bool[np.ndarray, " blocks"]) -> View:
+    """Return a view of some blocks, scaled to the norm of all."""
+    sizes = np.array(input_spec.blocks)
     columns = tuple(np.flatnonzero(np.repeat(chosen, sizes)).tolist())
     blocks = tuple(sizes[chosen].tolist())
     return View(name, FeatureInput(blocks), columns, (len(sizes) / len(blocks)) ** 0.5)
-
-
-def ready(learner: Learner) -> Learner:
-    """The learner with the start that it learned from the tasks that medshot was made with, where there is one."""
-    if isinstance(learner, DepthRidge):
-        give_prior(learner, shipped_prior(learner.name), shipped_images())
-    return learner
-
-
-def give_prior(learner: DepthRidge, prior: Mapping[str, Tensor], seen: Images) -> None:
-    """Set what the learner starts from; weights of an encoder's depths serve every encoder of as many depths.
-
-    Args:
-        learner: of any encoder's features.
-        prior: what it learned of one encoder's.
-        seen: the images that this was learned from.
-    """
-    depths = len(prior["log_weights"])
-    state = {name: value.clone() for name, value in prior.items()}
-    times, rest = divmod(len(learner.sizes), depths)
-    state["log_weights"] = prior["log_weights"].repeat(times) if rest == 0 else torch.zeros(len(learner.sizes))
-    learner.load_state_dict(state, assign=True)
-    learner.seen = dict(seen)
-
-
-def prior_file(name: str) -> Path:
-    """Where what a learner of that name starts from comes with medshot."""
-    return HOME / f"{name.replace('-', '_')}.safetensors"
-
-
-@cache
-def shipped_prior(name: str) -> dict[str, Tensor]:
-    """What a learner learned from the tasks that medshot was made with."""
-    return {key: torch.from_numpy(value.copy()) for key, value in read_arrays(prior_file(name)).items()}
-
-
-def shipped_images() -> Images:
-    """The images of those tasks: they are among those that the encoder `medical` was trained on."""
-    seen = ENCODERS["medical"].seen
-    assert seen is not None
-    return seen()

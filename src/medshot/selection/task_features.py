@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from medshot.errors import TooFewPatients
 from medshot.learners import Learner
+from medshot.learners.run import evaluating
 from medshot.tasks import Episode, Task, collate, draw_folds
 
 SCORED, MOST_REPEATS = 24, 4
@@ -78,8 +79,8 @@ def pooled_predictions(
     learner: Learner, episodes: Sequence[Episode]
 ) -> tuple[Float[np.ndarray, "queries classes"], Int[np.ndarray, " queries"]]:
     """Return the probabilities of the queries of all episodes, in the order of the task's classes, and the labels."""
-    batch = collate(episodes, learner.shape)
-    with torch.no_grad():
+    batch = collate(episodes, learner.input_spec)
+    with evaluating(learner), torch.no_grad():
         predictions = learner.adapt(batch.support).probabilities(batch.query.images, batch.query.weights)
     order = [np.argsort(episode.classes) for episode in episodes]
     probabilities = [

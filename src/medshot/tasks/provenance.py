@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from pydantic import BaseModel, ConfigDict
 
+from medshot.encoders import reader_of
 from medshot.imaging import InputSpec
 from medshot.tasks.task import Task
 
@@ -42,7 +43,8 @@ def task_records(tasks: Sequence[Task]) -> list[TaskRecord]:
 def training_images(tasks: Sequence[Task], shape: InputSpec) -> dict[str, UInt8[np.ndarray, "_ bytes"]]:
     """Return what identifies images of tasks: every image's content hash, and a fingerprint for each sample."""
     hashes = [bytes.fromhex(digest) for task in tasks for of_one in task.hashes_of_each() for digest in of_one]
-    prints = [shape.fingerprints(task.images)[task.rows] for task in tasks]
+    reader = reader_of(shape)
+    prints = [reader.fingerprints(task.images)[task.rows] for task in tasks]
     return {
         "hashes": np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1),
         "fingerprints": np.concatenate(prints),

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from medshot.encoders import reader_of
 from medshot.errors import InputError
 from medshot.imaging import ImageSource, InputSpec, hashes_of_each
 
@@ -83,7 +84,7 @@ class Task:
 
     def batch(self, samples: Int[np.ndarray, " samples"], shape: InputSpec) -> Float[Tensor, "samples *dimensions"]:
         """Return the images of `samples` as a learner of that shape takes them, float32."""
-        return shape.read(self.images, self.rows[samples])
+        return reader_of(shape).read(self.images, self.rows[samples])
 
     def hashes(self) -> list[str]:
         """Return the content hash of each sample's image."""

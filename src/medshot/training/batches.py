@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from medshot.encoders import EncodedBagInput
 from medshot.errors import InputError, TooFewPatients
-from medshot.imaging import Augmentation, GridInput, InputSpec, augment
+from medshot.imaging import Augmentation, InputSpec, augment
 from medshot.tasks import Episode, Episodes, Task, collate, draw_episode, draw_folds, random_variant
 
 ATTEMPTS = 50
@@ -51,13 +50,13 @@ def draw_batch(
     *,
     cross_validated: bool,
 ) -> list[Episode]:
-    """Episodes of one way and one shot; with `cross_validated` every fold of a task's L_cv is an episode.
+    """Draw episodes of one way and one shot; with `cross_validated` every fold of a task's L_cv is an episode.
 
-    Tasks with too few patients for a draw are passed over; those with more classes than the drawn way are made smaller
-    by leaving out or merging classes.
+    Tasks with too few patients for a draw are skipped; in those with more classes than the drawn way, classes are left
+    out or merged.
 
     Raises:
-        TooFewPatients: no task has patients enough.
+        TooFewPatients: no task has enough patients.
     """
     ways = int(rng.integers(2, min(settings.ways, max(len(task.classes) for task in tasks)) + 1))
     shots = int(rng.choice(settings.shots))
@@ -82,29 +81,69 @@ def draw_batch(
     )
 
 
+VALIDATION = 2**40
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of meta-training; each depends only on the seed and its number.
+
+    Args:
+        settings: what a batch looks like.
+        input_spec: what the learner takes of each image.
+        seed: decides every draw.
+        device: where the batches go.
+        cross_validated: whether every fold of a task's L_cv is an episode.
+    """
+
+    settings: BatchSettings
+    input_spec: InputSpec
+    seed: int
+    device: torch.device
+    cross_validated: bool
+
+    def training(self, tasks: Sequence[Task], step: int) -> tuple[Episodes, Float[Tensor, " episodes"]]:
+        """Return the batch of a step, augmented if the settings say so, and each episode's share of the loss."""
+        rng = np.random.default_rng([self.seed, step])
+        episodes = draw_batch(tasks, self.settings, rng, cross_validated=self.cross_validated)
+        augmentation = Augmentation() if self.settings.augment else None
+        batch = to_tensors(episodes, self.input_spec, self.device, augmentation, int(rng.integers(2**62)))
+        return batch, task_shares(episodes).to(self.device)
+
+    def validation(self, tasks: Sequence[Task], number: int) -> list[Episode]:
+        """Draw the episodes of a validation batch."""
+        rng = np.random.default_rng([self.seed, VALIDATION + number])
+        return draw_batch(tasks, self.settings, rng, cross_validated=self.cross_validated)
+
+    def tensors(self, episodes: Sequence[Episode]) -> tuple[Episodes, Float[Tensor, " episodes"]]:
+        """Return episodes that were drawn before, not augmented, and each one's share of the loss."""
+        return to_tensors(episodes, self.input_spec, self.device), task_shares(episodes).to(self.device)
+
+
 def task_shares(episodes: Sequence[Episode]) -> Float[Tensor, " episodes"]:
-    """What each episode counts in a mean over tasks that is first a mean over the folds of each task."""
+    """Return each episode's share in a mean over tasks that is first a mean over the folds of each task."""
     folds = Counter(id(episode.task) for episode in episodes)
     return torch.tensor([1 / (folds[id(episode.task)] * len(folds)) for episode in episodes])
 
 
 def to_tensors(
     episodes: Sequence[Episode],
-    shape: InputSpec,
+    input_spec: InputSpec,
     device: torch.device,
     augmentation: Augmentation | None = None,
     seed: int = 0,
 ) -> Episodes:
-    """The episodes on `device`, their pixels or voxels augmented where an `augmentation` is given.
+    """Return the episodes on `device`, their pixels or voxels augmented if an `augmentation` is given.
 
-    Mirrored only where the task allows it. Features stay as they are; of samples with several images some are dropped.
+    They are mirrored only if the task allows it. Features stay as they are; of several images of a sample some are
+    left out.
     """
-    batch = collate(episodes, shape, device)
+    batch = collate(episodes, input_spec, device)
     generator = torch.Generator(device).manual_seed(seed)
-    if augmentation is not None and isinstance(shape, EncodedBagInput):
-        return replace(batch, images=shape.dropped(batch.images, generator))
-    if augmentation is None or not isinstance(shape, GridInput):
+    if augmentation is None:
         return batch
+    if not input_spec.is_grid:
+        return replace(batch, images=input_spec.drop_images(batch.images, generator))
     mirrored = torch.zeros(len(batch.images), dtype=torch.bool)
     for side in (batch.support_side, batch.query_side):
         for rows, weights, episode in zip(side.rows.cpu(), side.weights.cpu(), episodes, strict=True):

@@ -1,4 +1,4 @@
-"""The state of meta-training as one file: everything needed to go on and end bit for bit the same."""
+"""Checkpoints: the state of meta-training in one file, from which it continues and ends with the same bits."""
 
 import json
 import shutil
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from medshot.errors import StorageError
 from medshot.storage import read_arrays, read_metadata, refuse_existing, write_arrays
-from medshot.training.trainable import Trainable
 
 CHECKPOINT = "checkpoint.safetensors"
 LAST = "last"
@@ -24,12 +24,12 @@ LAST = "last"
 
 @dataclass
 class Progress:
-    """Where meta-training stands; all randomness is a function of the seed and `step`, so no generator is kept.
+    """The progress of meta-training; all randomness is a function of the seed and `step`, so no generator is kept.
 
     Args:
         step: outer steps done.
         best_loss: the lowest validation loss so far, None before the first.
-        best_step: when it was.
+        best_step: the step of that loss.
         stale: validations since then.
         converged: whether training is to stop before its last step.
         engine: how tasks are batched; measured once and kept.
@@ -48,7 +48,7 @@ class Progress:
 def save_checkpoint(
     folder: Path,
     progress: Progress,
-    learner: Trainable,
+    learner: nn.Module,
     best: dict[str, torch.Tensor],
     last: torch.Tensor,
     optimizer: torch.optim.Adam,
@@ -62,9 +62,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, fingerprint: str, learner: Trainable, optimizer: torch.optim.Adam
+    folder: Path, fingerprint: str, learner: nn.Module, optimizer: torch.optim.Adam
 ) -> tuple[Progress, dict[str, torch.Tensor], torch.Tensor]:
-    """Put learner and optimizer back where the checkpoint left them.
+    """Restore learner and optimizer from the checkpoint.
 
     Returns:
         The progress, the best parameters, and the parameters at the last validation as one vector.
@@ -78,10 +78,10 @@ def load_checkpoint(
         progress = Progress(**json.loads(read_metadata(path)["progress"]))
         last = arrays[LAST]
     except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{path} is not a checkpoint of this version; start anew in another folder.") from error
+        raise StorageError(f"{path} is not a checkpoint of this version; start again in another folder.") from error
     if progress.fingerprint != fingerprint:
         raise StorageError(
-            f"{path} was made with other tasks or settings; give the same ones to go on, or start anew elsewhere."
+            f"{path} was made with other tasks or settings; give the same ones to continue, or start again elsewhere."
         )
     learner.load_state_dict(_under("learner/", arrays))
     restore_optimizer(optimizer, arrays)
@@ -89,7 +89,7 @@ def load_checkpoint(
 
 
 def optimizer_arrays(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """What the optimizer remembers of every parameter, by names that begin with "adam/"."""
+    """Return the optimizer's state of every parameter, by names that begin with "adam/"."""
     return {
         f"adam/{index}/{name}": torch.as_tensor(value)
         for index, state in optimizer.state_dict()["state"].items()
@@ -98,7 +98,7 @@ def optimizer_arrays(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, arrays: dict[str, torch.Tensor]) -> None:
-    """Give the optimizer back what `optimizer_arrays` took from it."""
+    """Restore the optimizer's state from what `optimizer_arrays` returned."""
     adam: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in _under("adam/", arrays).items():
         index, _, key = name.partition("/")
@@ -111,15 +111,15 @@ def _under(prefix: str, arrays: dict[str, torch.Tensor]) -> dict[str, torch.Tens
 
 
 def check_unfinished(folder: Path, record: str, *, resume: bool) -> None:
-    """See to it that there is nothing at `folder`, or, to resume, unfinished training alone.
+    """Check that there is nothing at `folder`, or, to resume, unfinished training.
 
     Args:
-        folder: where training is to go.
+        folder: where training will be written.
         record: the JSON file that is written last, named by what it describes: run.json, encoder.json.
-        resume: whether unfinished training is gone on with.
+        resume: whether unfinished training is continued.
 
     Raises:
-        StorageError: `folder` exists (without `resume`), is finished, or holds nothing to go on with.
+        StorageError: `folder` exists (without `resume`), is finished, or holds nothing to continue.
     """
     what = Path(record).stem
     if not resume:
@@ -127,14 +127,14 @@ def check_unfinished(folder: Path, record: str, *, resume: bool) -> None:
     elif (folder / record).exists():
         raise StorageError(f"{folder} is a finished {what}; leave --resume out and choose another folder.")
     elif not (folder / CHECKPOINT).exists():
-        raise StorageError(f"{folder} holds no unfinished {what} to go on with; leave --resume out.")
+        raise StorageError(f"{folder} holds no unfinished {what} to continue; leave --resume out.")
 
 
 @contextmanager
 def unfinished(folder: Path, *, resume: bool) -> Iterator[None]:
     """Make the folder that the block fills, and remove the checkpoint when it ends well.
 
-    A block that fails leaves the folder for `resume`, or no folder where there was no checkpoint yet.
+    A block that fails leaves the folder for `resume`, or no folder if there was no checkpoint yet.
 
     Raises:
         StorageError: the folder cannot be made.
@@ -142,7 +142,7 @@ def unfinished(folder: Path, *, resume: bool) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=resume)
     except OSError as error:
-        raise StorageError(f"{folder} could not be created ({error.strerror}); choose another place.") from error
+        raise StorageError(f"{folder} could not be created ({error.strerror}); choose another folder.") from error
     try:
         yield
     except BaseException:

@@ -1,14 +1,30 @@
 """How a function of one task is run over a batch of tasks: a loop, vmap, or vmap in chunks. Measured, not guessed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch import Tensor
+from torch.utils._pytree import register_pytree_node, tree_flatten, tree_unflatten
 
 from medshot.errors import InputError
+from medshot.tasks import Support
+
+
+def _flat(support: Support) -> tuple[list[Tensor], tuple[int, bool]]:
+    """Return the tensors of a support, and its other parts."""
+    tensors = [support.images, support.labels, support.weights]
+    return tensors + ([] if support.patients is None else [support.patients]), (support.ways, support.patients is None)
+
+
+def _support(tensors: Iterable[Tensor], rest: tuple[int, bool]) -> Support:
+    images, labels, weights, *patients = tensors
+    return Support(images, labels, weights, rest[0], None if rest[1] else patients[0])
+
+
+register_pytree_node(Support, _flat, _support)  # so that an engine gives a function one task's support
 
 
 @dataclass(frozen=True)
@@ -17,32 +33,36 @@ class Engine:
 
     Args:
         kind: "loop", "vmap" or "chunk".
-        chunk: tasks at once where `kind` is "chunk".
+        chunk: tasks at once if `kind` is "chunk".
     """
 
     kind: str = "loop"
     chunk: int | None = None
 
     def map(self, function: Callable[..., Any], *trees: Any) -> Any:
-        """`function` of every task's slice of `trees`, stacked along a new leading axis.
+        """Return `function` of every task's slice of `trees`, stacked along a new leading axis.
 
         Args:
             function: takes one task's part of each tree and returns a tensor or a tree of tensors.
-            trees: tensors, or dictionaries or tuples of them, each `(tasks, ...)`.
+            trees: tensors `(tasks, ...)`, or supports, dictionaries or tuples of them.
         """
-        if self.kind == "loop":
-            tasks = len(tree_flatten(trees)[0][0])
-            results = [function(*tree_map(lambda tensor, task=task: tensor[task], trees)) for task in range(tasks)]
-            leaves = zip(*(tree_flatten(result)[0] for result in results), strict=True)
-            return tree_unflatten([torch.stack(of_leaf) for of_leaf in leaves], tree_flatten(results[0])[1])
-        return torch.func.vmap(function, chunk_size=self.chunk)(*trees)
+        tensors, tree = tree_flatten(trees)
+
+        def of_tensors(*one_task: Tensor) -> Any:
+            return function(*tree_unflatten(one_task, tree))
+
+        if self.kind != "loop":
+            return torch.func.vmap(of_tensors, chunk_size=self.chunk)(*tensors)
+        results = [of_tensors(*one_task) for one_task in zip(*tensors, strict=True)]
+        leaves = zip(*(tree_flatten(result)[0] for result in results), strict=True)
+        return tree_unflatten([torch.stack(of_leaf) for of_leaf in leaves], tree_flatten(results[0])[1])
 
     def __str__(self) -> str:
         return f"chunk:{self.chunk}" if self.kind == "chunk" else self.kind
 
 
 def parse_engine(text: str) -> Engine:
-    """The engine named "loop", "vmap" or "chunk:N"; InputError for anything else."""
+    """Return the engine named "loop", "vmap" or "chunk:N"; InputError for anything else."""
     kind, _, chunk = text.partition(":")
     if kind in ("loop", "vmap") and not chunk:
         return Engine(kind)
@@ -52,7 +72,7 @@ def parse_engine(text: str) -> Engine:
 
 
 def fastest_engine(run: Callable[[Engine], object], tasks: int) -> Engine:
-    """The engine under which `run` takes least time, each tried once after one warm-up.
+    """Return the engine under which `run` takes least time, each tried once after one warm-up.
 
     Args:
         run: does the work to be measured, with the engine it is given.
@@ -75,13 +95,13 @@ def fastest_engine(run: Callable[[Engine], object], tasks: int) -> Engine:
 
 
 def synchronize() -> None:
-    """Wait until the accelerator, if there is one, has done what it was given, so that a clock may be read."""
+    """Wait until the accelerator, if there is one, has finished, so that a clock can be read."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """The device of that name: "cpu", "cuda" (or "cuda:1"), "mps", or "auto" for the fastest there is.
+    """Return the device of that name: "cpu", "cuda" (or "cuda:1"), "mps", or "auto" for the fastest there is.
 
     Raises:
         InputError: the name is unknown, or this machine has no such device.

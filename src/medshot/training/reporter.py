@@ -17,11 +17,11 @@ FORGETTING = 0.95
 
 
 class Reporter:
-    """Takes the outer loop's events; use as a context.
+    """A reporter of the outer loop's events; use as a context.
 
     Args:
         steps: how many outer steps there will be at most.
-        folder: where `events.jsonl` goes; no history is kept where it is left out.
+        folder: where `events.jsonl` goes; if left out, no history is kept.
         show: whether to show progress on stderr.
     """
 
@@ -79,7 +79,7 @@ class Reporter:
 
     def _write(self, path: Path, event: dict[str, Any]) -> None:
         if event["kind"] == "start":
-            _forget_after(path, event["step"])
+            _delete_after(path, event["step"])
         try:
             if self._file is None:
                 self._file = path.open("a", encoding="utf-8")
@@ -91,8 +91,8 @@ class Reporter:
             ) from error
 
 
-def _forget_after(path: Path, step: int) -> None:
-    """Drop what a killed run wrote after its last checkpoint; those steps are made again.
+def _delete_after(path: Path, step: int) -> None:
+    """Delete what a killed run wrote after its last checkpoint; those steps are made again.
 
     Raises:
         StorageError: a line is damaged, other than the last, which a kill may tear.
@@ -106,6 +106,6 @@ def _forget_after(path: Path, step: int) -> None:
         except (ValueError, TypeError, KeyError) as error:
             if number < len(lines):
                 raise StorageError(
-                    f"{path} is damaged at line {number}; put it back as it was, or start anew in another folder."
+                    f"{path} is damaged at line {number}; restore it, or start again in another folder."
                 ) from error
     write_bytes(path, b"".join(line + b"\n" for line in kept))

@@ -1,4 +1,4 @@
-"""Dealing tasks into the sets that meta-training keeps apart: train, new and validation; test tasks never come here."""
+"""Splitting tasks into the sets that meta-training keeps apart: train, new and validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ class TaskSplit:
 
 
 def split_tasks(tasks: Sequence[Task], seed: int = 0) -> TaskSplit:
-    """Deal tasks into train (6 parts), new and validation (1 part each).
+    """Split tasks into train (6 parts), new and validation (1 part each).
 
-    With eight or more sources, whole sources are dealt, since tasks of one source may share images. With fewer, no task
-    can be spared: patients are dealt, once for all tasks, into a half that trains and two quarters, new and validation.
+    With eight or more sources, whole sources are split, since tasks of one source may share images. With fewer, the
+    patients are split, once for all tasks: half of them train, a quarter is new and a quarter validates.
 
     Raises:
-        InputError: there is no task.
+        InputError: there are no tasks.
         TooFewPatients: a class cannot be split into three parts.
     """
     if not tasks:

@@ -1,7 +1,4 @@
-"""Logistic regression: the baseline that any claim needs."""
-
-from dataclasses import replace
-from typing import Any
+"""Linear baselines as scikit-learn has them: logistic regression and a support vector machine."""
 
 import numpy as np
 import torch
@@ -10,29 +7,29 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
-from medshot.imaging import Augmentation, GridInput, ImageInput, InputSpec, augment
-from medshot.learners.base import Adapted, Learner
-from medshot.learners.features import BIAS, WEIGHT, apply_head, as_vectors, row_space
-from medshot.learners.seeding import Drawn, canonical_labels
+from medshot.imaging import InputSpec
+from medshot.learners.base import Adapted
+from medshot.learners.features import BIAS, WEIGHT, apply_head, flatten_features, row_space
+from medshot.learners.kinds import VectorLearner
+from medshot.learners.seeding import Randomness, canonical_labels, sample_views, views_of
 from medshot.tasks import Support
 
 
-class Logistic(Learner):
+class Logistic(VectorLearner):
     """scikit-learn's `LogisticRegression` on features as they are, or on pixels with the support augmented.
 
-    For pixels, each image is brought to mean 0 and standard deviation 1, shrunk to `pixels` a side, and seen once as it
+    For pixels, each image is brought to mean 0 and standard deviation 1, shrunk to `pixels` a side, and used once as it
     is and `views - 1` times augmented. Inductive; nothing is meta-trained; `adapt` costs one fit of `support` rows, or
     `support · views` of pixels.
 
     Args:
-        shape: the images it takes.
-        pixels: side of the shrunken image.
-        views: how often each support image is seen.
+        input_spec: what it takes of each image.
+        pixels: side of the shrunken image, if it takes pixels or voxels.
+        views: how often each support image is used.
         regularisation: scikit-learn's C on features scaled to unit mean square norm.
     """
 
     name = "logistic"
-    family = "baseline"
     summary = "logistic regression"
     paper = "Cox, 1958"
     cost = "one convex fit"
@@ -41,31 +38,33 @@ class Logistic(Learner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec,
         *,
         pixels: int = 16,
         views: int = 8,
         regularisation: float = 1.0,
     ) -> None:
-        super().__init__(shape)
-        self.pixels, self.views, self.regularisation = pixels, views, regularisation
+        super().__init__(input_spec, pixels=pixels)
+        self.views, self.regularisation = views, regularisation
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {"pixels": self.pixels, "views": self.views, "regularisation": self.regularisation}
+    def embed(self, images: Float[Tensor, "images *image"]) -> Float[Tensor, "images *embedded"]:
+        """Return the images: views are augmented before they become vectors."""
+        return images
 
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
-        """The support and its augmented views, with their labels and weights."""
-        return augmented_views(support, self._views, generator)
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
+        """Sample augmented views of the support."""
+        return sample_views(support, self.input_spec, self.views, generator)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """Coefficients and intercepts, one row per class."""
-        real = (drawn["weights"] > 0).cpu()
-        vectors = as_vectors(drawn["images"], self.pixels).cpu()[real].double()
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return coefficients and intercepts, one row per class."""
+        views = views_of(support, randomness)
+        real = (support.weights > 0).cpu().repeat(len(views))
+        images = torch.cat([view.images for view in views])
+        vectors = flatten_features(images, self.pixels).cpu()[real].double()
         basis = row_space(vectors)
-        labels, weights = drawn["labels"].cpu()[real].numpy(), drawn["weights"].cpu()[real].numpy()
+        labels, weights = (side.cpu().repeat(len(views))[real].numpy() for side in (support.labels, support.weights))
         model = LogisticRegression(C=self.regularisation, tol=1e-6, max_iter=1000).fit(
-            (vectors @ basis).numpy(), labels, weights / self._views
+            (vectors @ basis).numpy(), labels, weights / len(views)
         )
         coefficients = np.zeros((support.ways, basis.shape[1]))
         intercepts = np.zeros(support.ways)
@@ -80,28 +79,11 @@ class Logistic(Learner):
         }
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
-        """The fitted model's logits."""
-        return as_vectors(images, self.pixels) @ adapted["coefficients"].T + adapted["intercepts"]
-
-    @property
-    def _views(self) -> int:
-        return self.views if isinstance(self.shape, GridInput) else 1
+        """Return the fitted model's logits."""
+        return flatten_features(images, self.pixels) @ adapted["coefficients"].T + adapted["intercepts"]
 
 
-def augmented_views(support: Support, views: int, generator: torch.Generator) -> Drawn:
-    """Each image of one task's support as it is and `views - 1` times augmented, view after view."""
-    seen = support.images
-    if views > 1:
-        others = torch.cat([support.images] * (views - 1))
-        seen = torch.cat([seen, augment(others, Augmentation(), flip=False, generator=generator)])
-    return {
-        "images": seen,
-        "labels": support.labels.repeat(views),
-        "weights": support.weights.repeat(views),
-    }
-
-
-class LinearSVM(Learner):
+class LinearSVM(VectorLearner):
     """scikit-learn's `LinearSVC`, one machine per class against the rest, on features as they are or shrunken pixels.
 
     The logits of a class are its machine's decision values. They were not fitted to be log-probabilities, so that the
@@ -109,39 +91,30 @@ class LinearSVM(Learner):
     one convex fit per class.
 
     Args:
-        shape: the images it takes.
-        pixels: side of the shrunken image, where pixels are given.
+        input_spec: what it takes of each image.
+        pixels: side of the shrunken image, if it takes pixels or voxels.
         regularisation: scikit-learn's C.
     """
 
     name = "svm"
-    family = "baseline"
     summary = "linear support vector machine"
     paper = "Cortes and Vapnik, 1995"
     cost = "one convex fit per class"
-    randomised = True  # in scikit-learn's order of coordinates; so the support is ordered by content
+    randomised = True  # scikit-learn visits coordinates in random order, so that the support's order matters
     batchable = False
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec,
         *,
         pixels: int = 16,
         regularisation: float = 1.0,
     ) -> None:
-        super().__init__(shape)
-        self.pixels, self.regularisation = pixels, regularisation
+        super().__init__(input_spec, pixels=pixels)
+        self.regularisation = regularisation
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {"pixels": self.pixels, "regularisation": self.regularisation}
-
-    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images features"]:
-        """The images as vectors."""
-        return as_vectors(images, self.pixels)
-
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """Coefficients and intercepts, one row per class; of two classes, one row is the other's negative."""
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return coefficients and intercepts, one row per class; of two classes, one row is the other's negative."""
         real = support.weights > 0
         labels, old = canonical_labels(support.labels[real])
         vectors, weights = (values[real].detach().cpu().double() for values in (support.images, support.weights))
@@ -157,20 +130,5 @@ class LinearSVM(Learner):
         return adapted
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
-        """The decision values."""
+        """Return the decision values."""
         return apply_head(adapted, images)
-
-
-VIEWS = "views"
-
-
-def draw_views(support: Support, shape: InputSpec, count: int, generator: torch.Generator) -> Drawn:
-    """That many views of one task's support as `(support, views, channels, *spatial)`; of features one."""
-    count = count if isinstance(shape, GridInput) else 1
-    images = augmented_views(support, count, generator)["images"]
-    return {VIEWS: images.unflatten(0, (count, -1)).transpose(0, 1)}
-
-
-def views_of(support: Support, drawn: Drawn) -> list[Support]:
-    """The support with each of the views that were drawn."""
-    return [replace(support, images=images) for images in drawn[VIEWS].unbind(1)]

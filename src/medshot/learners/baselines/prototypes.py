@@ -1,61 +1,48 @@
-"""The k nearest neighbours."""
-
-from typing import Any
+"""Baselines that keep the support or its class means: nearest neighbours, and transductive prototypes."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
-from medshot.imaging import ImageInput, InputSpec
-from medshot.learners.base import Adapted, Learner
-from medshot.learners.features import as_vectors, log_frequencies, memberships, squared_distances
-from medshot.learners.seeding import Drawn
+from medshot.imaging import InputSpec
+from medshot.learners.base import Adapted
+from medshot.learners.features import log_frequencies, memberships, one_hot, squared_distances
+from medshot.learners.kinds import VectorLearner
+from medshot.learners.seeding import Randomness
 from medshot.tasks import Support
 
 NEAREST = 1e-4
 
 
-class Neighbours(Learner):
+class Neighbours(VectorLearner):
     """The nearest support images vote, each with one over its distance (Dudani, 1976), on features or shrunken pixels.
 
     As scikit-learn's `KNeighborsClassifier(weights="distance")`, with `neighbours` or all there are. The k shares of
-    the vote count beside one more vote that goes to all classes alike, so that no class is impossible. Inductive;
+    the vote count beside one more vote that is shared by all classes, so that no class is impossible. Inductive;
     nothing is meta-trained; `adapt` only keeps the support.
 
     Args:
-        shape: the images it takes.
-        pixels: side of the shrunken image, where pixels are given.
+        input_spec: what it takes of each image.
+        pixels: side of the shrunken image, if it takes pixels or voxels.
         neighbours: k.
     """
 
     name = "knn"
-    family = "baseline"
     summary = "the five nearest neighbours, nearer ones counting more"
     paper = "Cover and Hart, 1967; Dudani, 1976"
     cost = "nothing but features"
 
-    def __init__(
-        self, shape: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16, neighbours: int = 5
-    ) -> None:
-        super().__init__(shape)
-        self.pixels, self.neighbours = pixels, neighbours
+    def __init__(self, input_spec: InputSpec, *, pixels: int = 16, neighbours: int = 5) -> None:
+        super().__init__(input_spec, pixels=pixels)
+        self.neighbours = neighbours
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {"pixels": self.pixels, "neighbours": self.neighbours}
-
-    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images features"]:
-        """The images as vectors."""
-        return as_vectors(images, self.pixels)
-
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The support's vectors, the class of each as a row of 0 and 1, and which are real."""
-        classes = functional.one_hot(support.labels, support.ways).to(support.images)
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return the support's vectors, the class of each as a row of 0 and 1, and which are not padding."""
+        classes = one_hot(support.labels, support.ways, support.images)
         return {"vectors": support.images, "classes": classes, "real": (support.weights > 0).to(support.images)}
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
-        """The logarithm of each class's share of the vote, smoothed by one more vote."""
+        """Return the logarithm of each class's share of the vote, smoothed by one more vote."""
         distances = squared_distances(images, adapted["vectors"]).clamp(min=NEAREST**2).sqrt()
         distances = torch.where(adapted["real"] > 0, distances, torch.inf)
         count = min(self.neighbours, len(adapted["vectors"]))
@@ -71,7 +58,7 @@ SHARPNESS = 0.5
 SHARE = 0.3
 
 
-class TransductivePrototypes(Learner):
+class TransductivePrototypes(VectorLearner):
     """Class means that take in all queries of a call by soft k-means, on features or shrunken pixels. **Transductive.**
 
     p(k | q) ∝ π_k exp(-s |q - c_k|²), where π_k is the class's share of the support. Each query belongs to each class
@@ -80,49 +67,31 @@ class TransductivePrototypes(Learner):
     that it did not move itself, so that it cannot confirm itself: from the mean c of a class of weight M, the distance
     to the mean without it is |q - c| M / (M - w z).
 
-    Nothing is assumed of how many queries a class has. A single query moves nothing and is of the class whose mean is
-    nearest. Predictions depend on the other images of a call, so give those of one source together; nothing is
+    Nothing is assumed about how many queries a class has. A single query moves nothing: its class is that of the
+    nearest mean. Predictions depend on the other images of a call, so give those of one source together; nothing is
     meta-trained; `adapt` costs one mean per class.
-
-    Args:
-        shape: the images it takes.
-        pixels: side of the shrunken image, where pixels are given.
     """
 
     name = "transductive-prototypes"
-    family = "baseline"
     summary = "the nearest class mean, refined by all images of a call: transductive"
     paper = "Ren et al., ICLR 2018"
     cost = "one mean per class"
     inductive = False
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16) -> None:
-        super().__init__(shape)
-        self.pixels = pixels
-
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {"pixels": self.pixels}
-
-    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images features"]:
-        """The images as vectors."""
-        return as_vectors(images, self.pixels)
-
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """Of each class the sum of its vectors, its weight, and the logarithm of its share."""
-        labelled = support.labels, support.weights, support.ways
-        members = memberships(*labelled)
-        return {"sums": members.T @ support.images, "masses": members.sum(0), "prior": log_frequencies(*labelled)}
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return the sum of each class's vectors, its weight, and the logarithm of its share."""
+        members = memberships(support)
+        return {"sums": members.T @ support.images, "masses": members.sum(0), "prior": log_frequencies(support)}
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
-        """Nearness to the means of the support alone."""
+        """Return the nearness to the means of the support without the queries."""
         means = adapted["sums"] / adapted["masses"][:, None]
         return adapted["prior"] - SHARPNESS * squared_distances(images, means)
 
-    def predict_among(
+    def predict_jointly(
         self, adapted: Adapted, images: Float[Tensor, "queries features"], weights: Float[Tensor, " queries"]
     ) -> Float[Tensor, "queries ways"]:
-        """Nearness to the means of the support and of the other queries."""
+        """Return the nearness to the means of the support and of the other queries."""
         share = SHARE * (weights > 0).to(images)[:, None]
         logits = self.predict_one(adapted, images)
         for _ in range(STEPS):

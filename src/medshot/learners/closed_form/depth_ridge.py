@@ -1,30 +1,27 @@
-"""Ridge regression that weighs an encoder's depths anew for every task, from a prior that is learned across tasks."""
-
-from typing import Any
+"""Ridge regression that weighs an encoder's depths for every task, from a prior that is learned across tasks."""
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medshot.imaging import FeatureInput, ImageInput, InputSpec
+from medshot.imaging import InputSpec
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.closed_form.ridge import balanced, block_products, block_sums, solve
-from medshot.learners.features import SMALLEST, log_frequencies, memberships
+from medshot.learners.features import SMALLEST, log_frequencies, memberships, one_hot
 from medshot.learners.gradient.base import Parameters, inner_loop
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.networks import base_network
-from medshot.networks.bag_network import BagInput
 from medshot.tasks import Support
 
 USUAL_SHOTS = 5.0
 SHOTS = (1.0, 10.0)
-"""Images per class between which what depends on them is learned; with fewer or more it stays as it is at the ends."""
+"""Between so many images per class the settings depend on their number; outside they are those of the nearer end."""
 LARGEST = 512
 CONSTANT = 10.0
-"""Of the kernel: large beside that of features of norm 4, so that the intercept is hardly shrunk."""
+"""The intercept's kernel: large beside that of features of norm 4, so that the intercept is hardly shrunk."""
 LEAST_SCATTER = 1e-3
-"""As a share of a block's mean square: below it images are taken to be the same in this block."""
+"""The least scatter as a share of a block's mean square; below it images count as equal in this block."""
 WEIGHTS, PENALTY = "log_weights", "log_penalty"
 
 
@@ -32,23 +29,23 @@ class DepthRidge(Learner):
     """Kernel ridge regression with k = Σ_b w_b k_b over the blocks b of the features, w and λ fitted to the support.
 
     Which depth of an encoder serves is a property of the task (Raghu et al., Transfusion, NeurIPS 2019), and a support
-    tells something of it: its error when each patient is left out, which for ridge regression has a closed form
+    bears on it: by its error when each patient is left out, which for ridge regression has a closed form
     (Allen's PRESS, Technometrics 1974; by blocks of patients as in Rasmussen & Williams, 2006, section 5.4.2). The
     inner loop takes gradient steps from a start of log w and log λ on the cross-entropy of those predictions and a
     Gaussian prior around the start; few labels leave the prior as it is, and with one patient per class nothing moves.
 
-    The images of one task are alike in most of what an encoder sees, and in some depths far more than in others. So the
+    The images of one task are similar in most features of an encoder, in some depths far more than in others. So the
     start is w_b = exp(a_b) / r_b^γ, with a learned, r_b the block's scatter on this support as a share of its own mean
-    square, and γ from 0 (as the features come) to 1 (every depth tells images apart equally).
+    square, and γ from 0 (the features as they are) to 1 (every depth has the same scatter).
 
     Learned across tasks: a; λ, γ and the scale of the logits as functions of the shots, between 1 and 10 of them; how
     firm the prior is; the step. Classes weigh the same. Samples of one patient are left out together; the support's
     mean, which features are centred by, keeps them. Supports of more than `LARGEST` samples keep the weights and λ
-    that were learned, since theirs is the memory of one kernel for each block. Inductive; `adapt` costs one kernel and
+    that were learned, since kernels of all blocks would take too much memory. Inductive; `adapt` costs one kernel and
     `steps + 1` inversions of it.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network for pixels and voxels; features have none.
         steps: of the inner loop.
     """
@@ -60,14 +57,14 @@ class DepthRidge(Learner):
     cost = "one kernel, inverted nine times"
     gradient = "exact"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64, steps: int = 8) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec, *, width: int = 64, steps: int = 8) -> None:
+        super().__init__(input_spec)
         self.width, self.steps = width, steps
         self.network: nn.Module = nn.Identity()
-        if isinstance(shape, FeatureInput) and not isinstance(shape, BagInput):
-            self.sizes = shape.blocks
+        if input_spec.blocks and not input_spec.is_bag:
+            self.sizes = input_spec.blocks
         else:
-            self.network = base_network(shape, width)
+            self.network = base_network(input_spec, width)
             self.sizes = (self.network.features,)
         self.log_weights = nn.Parameter(torch.zeros(len(self.sizes)))
         self.evenness: nn.Parameter | tuple[float, float] = nn.Parameter(torch.tensor([1.0, 0.0]))
@@ -76,18 +73,13 @@ class DepthRidge(Learner):
         self.log_precision = nn.Parameter(torch.tensor(1.0))
         self.log_step = nn.Parameter(torch.tensor(0.0))
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {"width": self.width, "steps": self.steps}
-
-    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images features"]:
-        """Features as they are; of anything else the base network's."""
+    def embed(self, images: Float[Tensor, "images *image"]) -> Float[Tensor, "images features"]:
+        """Return features as they are, and the base network's features of anything else."""
         return self.network(images)
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The coefficients of a linear classifier, its intercepts and the weights of the blocks that it came to."""
-        labelled = support.labels, support.weights, support.ways
-        members = balanced(memberships(*labelled))
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return the coefficients of a linear classifier, its intercepts, and the weights of the blocks."""
+        members = balanced(memberships(support))
         weights = members.sum(1)
         roots = weights.clamp(min=SMALLEST).sqrt()[:, None] * (weights > 0)[:, None]
         centre = weights @ support.images / weights.sum()
@@ -112,13 +104,13 @@ class DepthRidge(Learner):
         solved = solve(torch.cat([factors * rows, CONSTANT**0.5 * roots], dim=1), targets, found[PENALTY].exp())
         return {
             "coefficients": scale * factors[:, None] * solved[:-1],
-            "intercepts": scale * CONSTANT**0.5 * solved[-1] + log_frequencies(*labelled),
+            "intercepts": scale * CONSTANT**0.5 * solved[-1] + log_frequencies(support),
             "centre": centre,
             "log_weights": found[WEIGHTS],
         }
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
-        """The linear classifier's logits."""
+        """Return the linear classifier's logits."""
         return (images - adapted["centre"]) @ adapted["coefficients"] + adapted["intercepts"]
 
     def _start(
@@ -128,7 +120,7 @@ class DepthRidge(Learner):
         weights: Float[Tensor, " support"],
         shots: Float[Tensor, ""],
     ) -> Parameters:
-        """The prior's means: rows are centred, times the roots of the weights, and shots the logarithm of a share."""
+        """Return the prior's means; rows are centred and times the roots of the weights, shots are a logarithm."""
         scatter = block_sums(rows.square(), self.sizes).sum(0)
         length = weights @ block_sums(support.images.square(), self.sizes)
         differing = (scatter / length.clamp(min=SMALLEST)).clamp(min=LEAST_SCATTER)
@@ -140,10 +132,10 @@ class DepthRidge(Learner):
     def _loss(
         self, fit: "_Fit", values: Parameters, start: Parameters, scale: Float[Tensor, ""], support: Support
     ) -> Float[Tensor, ""]:
-        """Cross-entropy with patients left out and the prior, per sample that it counts."""
+        """Return the cross-entropy with patients left out and the prior, per sample that counts."""
         losses = functional.cross_entropy(scale * fit.left_out(values), support.labels, reduction="none")
         moved = sum((values[name] - start[name]).square().sum() for name in values)
-        counts = fit.judged(support)  # balanced, so that a frequent class does not decide alone
+        counts = fit.judged(support)  # balanced, so that a frequent class does not dominate
         precision = self.log_precision.exp()
         return (counts @ losses + precision * moved / 2) / (counts.sum() + precision)
 
@@ -181,20 +173,20 @@ class _Fit:
         self.members, self.roots, self.same = members, roots, same
 
     def inverse(self, values: Parameters) -> Float[Tensor, "support support"]:
-        """(Σ_b w_b K_b + constant + λ I)⁻¹."""
+        """Return (Σ_b w_b K_b + constant + λ I)⁻¹."""
         kernel = torch.einsum("b,bij->ij", values[WEIGHTS].exp(), self.kernels) + self.constant
         return torch.linalg.inv(kernel + values[PENALTY].exp() * torch.eye(len(kernel)).to(kernel))
 
     def left_out(self, values: Parameters) -> Float[Tensor, "support ways"]:
-        """What is predicted of each sample by the fit without its patient: y_P - (A_PP)⁻¹ (A y)_P, A the inverse."""
+        """Return each sample's prediction by the fit without its patient: y_P - (A_PP)⁻¹ (A y)_P, A the inverse."""
         inverse = self.inverse(values)
         residuals = torch.linalg.solve(inverse * self.same, inverse @ self.targets)
         return (self.targets - residuals) / self.roots.clamp(min=SMALLEST)
 
     def judged(self, support: Support) -> Float[Tensor, " support"]:
-        """The samples' balanced weights; 0 for those whose class has no other patient."""
+        """Return the samples' balanced weights; 0 if no other patient has the sample's class."""
         others = (~self.same).to(self.members) @ self.members
-        own = memberships(support.labels, torch.ones_like(support.weights), support.ways)
+        own = one_hot(support.labels, support.ways, self.members)
         return self.members.sum(1) * ((others * own).sum(1) > SMALLEST)
 
 
@@ -205,7 +197,7 @@ class EvenRidge(DepthRidge):
     linear system.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network for pixels and voxels; features have none.
     """
 
@@ -214,11 +206,7 @@ class EvenRidge(DepthRidge):
     paper = "after Hoerl & Kennard, Technometrics 1970"
     cost = "one linear system"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
-        super().__init__(shape, width=width, steps=0)
+    def __init__(self, input_spec: InputSpec, *, width: int = 64) -> None:
+        super().__init__(input_spec, width=width, steps=0)
         del self.evenness, self.log_precision, self.log_step
         self.evenness = (1.0, 0.0)
-
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {"width": self.width}

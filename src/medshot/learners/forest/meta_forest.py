@@ -1,7 +1,6 @@
-"""A random forest whose settings and calibration for a new task are what earlier tasks taught about such tasks."""
+"""A random forest whose settings and calibration for a new task are learned from earlier tasks."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -9,22 +8,22 @@ from jaxtyping import Float, Int
 from sklearn.tree import BaseDecisionTree
 from torch import Tensor, nn
 
-from medshot.imaging import ImageInput, InputSpec
-from medshot.learners.base import Adapted, Learner
-from medshot.learners.features import as_vectors
+from medshot.imaging import InputSpec
+from medshot.learners.base import Adapted
 from medshot.learners.forest.trees import SettingsSpace, class_values, joint, leaf_values, tree_tensors
+from medshot.learners.kinds import VectorLearner
 from medshot.learners.meta_features import META_FEATURES, meta_features
-from medshot.learners.seeding import Drawn, canonical_labels
+from medshot.learners.seeding import Randomness, canonical_labels
 from medshot.tasks import Support
 
 
 def calibrated(
     probabilities: Float[Tensor, "queries ways"], temperature: Float[Tensor, ""], smoothing: Float[Tensor, ""]
 ) -> Float[Tensor, "queries ways"]:
-    """Logits τ log((p + ε) / (1 + K ε)) of the K classes.
+    """Return logits τ log((p + ε) / (1 + K ε)) of the K classes.
 
-    The order of the classes stays as it is. ε keeps a class that no tree has voted for from being impossible; the
-    larger it is, the nearer are all classes to 1 / K. τ above 1 makes up for averaging, which leaves a forest less sure
+    The order of the classes stays as it is. With ε no class is impossible, even if no tree has voted for it; the larger
+    it is, the nearer are all classes to 1 / K. τ above 1 makes up for averaging, after which a forest is less confident
     than it should be (Niculescu-Mizil and Caruana, ICML 2005).
 
     Args:
@@ -38,11 +37,11 @@ def calibrated(
 TEMPERATURE, SMOOTHING = 2.0, 0.05
 SPREAD = 0.01
 PACE = 5.0
-"""How fast the probabilities of settings learn beside the calibration, by the way they are parametrised."""
+"""The factor by which the probabilities of settings learn faster than the calibration."""
 WEIGHTS, SETTINGS = "trees.weights", "trees.settings"
 
 
-class MetaForest(Learner):
+class MetaForest(VectorLearner):
     """scikit-learn's `RandomForestClassifier` on vectors as they are; its settings and calibration are meta-learned.
 
     With m the `meta_features` of the support, the probability of each value of each setting (`SettingsSpace`) is
@@ -58,8 +57,8 @@ class MetaForest(Learner):
     `trees` trees, about a millisecond each.
 
     Args:
-        shape: the images it takes.
-        pixels: side of the shrunken image, where pixels are given.
+        input_spec: what it takes of each image.
+        pixels: side of the shrunken image, if it takes pixels or voxels.
         trees: of an adapted forest.
         trials: settings drawn for a task while meta-training.
         trial_trees: trees grown with each of them.
@@ -76,55 +75,42 @@ class MetaForest(Learner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec,
         *,
         pixels: int = 16,
         trees: int = 240,
         trials: int = 5,
         trial_trees: int = 25,
     ) -> None:
-        super().__init__(shape)
-        self.pixels, self.trees, self.trials, self.trial_trees = pixels, trees, trials, trial_trees
-        self.space = SettingsSpace(shape)
+        super().__init__(input_spec, pixels=pixels)
+        self.trees, self.trials, self.trial_trees = trees, trials, trial_trees
+        self.space = SettingsSpace(input_spec)
         self.policy = _prior(self.space.start / PACE)
         self.calibration = _prior(torch.tensor([math.log(TEMPERATURE), math.log(SMOOTHING)]))
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {
-            "pixels": self.pixels,
-            "trees": self.trees,
-            "trials": self.trials,
-            "trial_trees": self.trial_trees,
-        }
-
-    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images features"]:
-        """The images as vectors."""
-        return as_vectors(images, self.pixels)
-
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
-        """The settings to try while meta-training, and a seed for the trees."""
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
+        """Sample the settings to try while meta-training, and a seed for the trees."""
         return {
             "trials": self.space.trials(self.trials, generator),
             "seed": torch.randint(2**31, (1,), generator=generator),
         }
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The trees with their weights and settings, the probabilities of all settings, τ and ε."""
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return the trees with their weights and settings, the probabilities of all settings, τ and ε."""
         real = support.weights > 0
         labels, classes = canonical_labels(support.labels[real])
         vectors = support.images[real].detach()
-        meta = meta_features(vectors, labels, torch.ones_like(vectors[:, 0]), support.ways)
+        meta = meta_features(Support(vectors, labels, torch.ones_like(vectors[:, 0]), support.ways))
         probable = self.space.log_probabilities(PACE * self.policy(meta))
         log_temperature, log_smoothing = self.calibration(meta)
         if self.training:
-            of_tree = drawn["trials"].repeat_interleave(self.trial_trees, 0)
+            of_tree = randomness["trials"].repeat_interleave(self.trial_trees, 0)
             start = self.space.log_probabilities(self.space.start.to(meta))
             weights = (joint(probable, of_tree) - joint(start, of_tree)).softmax(0)
         else:
             of_tree = self.space.shares(probable, self.trees)
             weights = vectors.new_full((self.trees,), 1 / self.trees)
-        trees, columns = self._grow(of_tree, vectors, labels, int(drawn["seed"]))
+        trees, columns = self._grow(of_tree, vectors, labels, int(randomness["seed"]))
         return {
             **tree_tensors(trees, class_values(trees, classes, support.ways), columns=columns, support=support.images),
             WEIGHTS: weights,
@@ -135,7 +121,7 @@ class MetaForest(Learner):
         }
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
-        """The calibrated logits of the mixture of forests."""
+        """Return the calibrated logits of the mixture of forests."""
         probabilities = torch.einsum("t,tqk->qk", adapted[WEIGHTS], leaf_values(adapted, images))
         return calibrated(probabilities, adapted["temperature"], adapted["smoothing"])
 
@@ -145,21 +131,21 @@ class MetaForest(Learner):
         vectors: Float[Tensor, "support features"],
         labels: Int[Tensor, " support"],
         seed: int,
-    ) -> tuple[list[BaseDecisionTree], list[Int[np.ndarray, " seen"]]]:
-        """Every tree, and the columns that it sees; trees of the same settings in a row are one forest."""
+    ) -> tuple[list[BaseDecisionTree], list[Int[np.ndarray, " used"]]]:
+        """Grow every tree; return it with the columns it uses. Trees of the same settings in a row are one forest."""
         rows, classes = vectors.cpu().float().numpy(), labels.cpu().numpy()
         forests = zip(*torch.unique_consecutive(of_tree, dim=0, return_counts=True), strict=True)
         trees: list[BaseDecisionTree] = []
-        columns: list[Int[np.ndarray, " seen"]] = []
+        columns: list[Int[np.ndarray, " used"]] = []
         for number, (settings, count) in enumerate(forests):
-            forest, seen = self.space.grow(settings.tolist(), rows, classes, trees=int(count), seed=seed + number)
+            forest, used = self.space.grow(settings.tolist(), rows, classes, trees=int(count), seed=seed + number)
             trees += forest.estimators_
-            columns += [seen] * len(forest.estimators_)
+            columns += [used] * len(forest.estimators_)
         return trees, columns
 
 
 def _prior(start: Float[Tensor, " values"]) -> nn.Linear:
-    """A linear function of the meta-features that starts near `start`, whatever they are."""
+    """Return a linear function of the meta-features that starts near `start` for all of them."""
     linear = nn.Linear(len(META_FEATURES), len(start))
     nn.init.normal_(linear.weight, std=SPREAD)
     linear.bias = nn.Parameter(start)

@@ -10,7 +10,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import BaseDecisionTree
 from torch import Tensor
 
-from medshot.imaging import FeatureInput, InputSpec
+from medshot.imaging import InputSpec
 
 CHILDREN, FEATURES, THRESHOLDS, VALUES = "trees.children", "trees.features", "trees.thresholds", "trees.values"
 
@@ -22,23 +22,23 @@ def tree_tensors(
     columns: Sequence[Int[np.ndarray, " _"]],
     support: Float[Tensor, "support features"],
 ) -> dict[str, Tensor]:
-    """Trees as four tensors, each filled up to the longest tree that so many samples can grow.
+    """Return trees as four tensors, each padded to the longest tree that so many samples can grow.
 
     Args:
         trees: fitted on float32 features.
-        values: what each node of each tree says.
-        columns: for each tree, where its features stand in a whole vector.
-        support: what they were fitted on; says where the tensors go and in which precision.
+        values: what each node of each tree predicts.
+        columns: for each tree, the columns of its features in a whole vector.
+        support: what they were fitted on; the tensors get its device and precision.
 
     Returns:
-        "trees.children", `(trees, nodes, 2)`, a leaf's being itself; "trees.features" and "trees.thresholds",
+        "trees.children", `(trees, nodes, 2)`, for a leaf itself; "trees.features" and "trees.thresholds",
         `(trees, nodes)`; "trees.values", `(trees, nodes, outputs)`.
     """
     nodes = 2 * len(support) - 1
     children = np.tile(np.arange(nodes)[:, None], (len(trees), 1, 2))
     features = np.zeros((len(trees), nodes), dtype=np.int64)
     thresholds = np.zeros((len(trees), nodes), dtype=np.float32)
-    said = np.zeros((len(trees), nodes, values[0].shape[1]))
+    predictions = np.zeros((len(trees), nodes, values[0].shape[1]))
     for row, (tree, of_tree, whole) in enumerate(zip(trees, values, columns, strict=True)):
         grown = tree.tree_
         inner = np.flatnonzero(grown.children_left >= 0)
@@ -46,24 +46,24 @@ def tree_tensors(
         children[row, inner, 1] = grown.children_right[inner]
         features[row, inner] = whole[grown.feature[inner]]
         thresholds[row, inner] = _rounded_down(grown.threshold[inner])
-        said[row, : grown.node_count] = of_tree
+        predictions[row, : grown.node_count] = of_tree
     return {
         CHILDREN: torch.from_numpy(children).to(support.device),
         FEATURES: torch.from_numpy(features).to(support.device),
         THRESHOLDS: torch.from_numpy(thresholds).to(support),
-        VALUES: torch.from_numpy(said).to(support),
+        VALUES: torch.from_numpy(predictions).to(support),
     }
 
 
 def class_values(
     trees: Sequence[BaseDecisionTree], classes: Int[Tensor, " present"], ways: int
 ) -> list[Float[np.ndarray, "_ ways"]]:
-    """The class probabilities at every node of classification trees.
+    """Return the class probabilities at every node of classification trees.
 
     Args:
         trees: fitted on labels 0 to present - 1.
-        classes: which class of the task each of these labels means.
-        ways: classes of the task; one that no sample had gets probability 0.
+        classes: the task's class for each of these labels.
+        ways: the number of classes of the task; a class without a sample gets probability 0.
     """
     placed = np.eye(ways)[classes.cpu().numpy()]
     return [tree.tree_.value[:, 0] @ placed for tree in trees]
@@ -72,7 +72,7 @@ def class_values(
 def leaf_values(
     adapted: dict[str, Tensor], vectors: Float[Tensor, "queries features"]
 ) -> Float[Tensor, "trees queries outputs"]:
-    """What each tree says of each query; all trees and queries descend together.
+    """Return each tree's prediction for each query; all trees and queries descend together.
 
     scikit-learn compares features in float32 with thresholds in float64, and so does this: a float32 feature is at most
     a threshold exactly if it is at most the threshold rounded down to float32.
@@ -90,7 +90,7 @@ def leaf_values(
 
 
 def _rounded_down(thresholds: Float[np.ndarray, " nodes"]) -> Float[np.ndarray, " nodes"]:
-    """The largest float32 numbers that are not above these."""
+    """Return the largest float32 numbers that are not above these."""
     rounded = thresholds.astype(np.float32)
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
@@ -104,14 +104,14 @@ AXES: Mapping[str, Mapping[Value, float]] = {
     "leaf": {1: 0.95, 3: 0.05},
     "depth": {None: 0.9, 2: 0.1},
 }
-"""What can be set beside the features a tree sees, and the share that each value starts with."""
+"""The settings beside the features that a tree uses, and the share that each value starts with."""
 
 
 class SettingsSpace:
     """All settings of a forest: one value on each of six axes, each axis with probabilities of its own.
 
     ==========  =====================================================================================================
-    blocks      the features a tree sees: all, the first block, or a third of the other blocks
+    blocks      the features a tree uses: all, the first block, or a third of the other blocks
     splits      "best" thresholds (`RandomForestClassifier`) or "random" ones (`ExtraTreesClassifier`)
     sampling    a tree grows on all samples, on a bootstrap of them, or on one whose classes are weighted to be equal
     candidates  how many features a split chooses from (scikit-learn's `max_features`)
@@ -122,11 +122,11 @@ class SettingsSpace:
     A forest's settings are a row of six numbers: which value it has on each axis.
 
     Args:
-        shape: what the learner takes of an image.
+        input_spec: what the learner takes of an image.
     """
 
-    def __init__(self, shape: InputSpec) -> None:
-        self.blocks = blocks_of(shape)
+    def __init__(self, input_spec: InputSpec) -> None:
+        self.blocks = blocks_of(input_spec)
         self.axes: dict[str, Mapping[Value, float]] = {
             "blocks": dict.fromkeys(self.blocks, 1 / len(self.blocks)),
             **AXES,
@@ -134,28 +134,28 @@ class SettingsSpace:
 
     @property
     def start(self) -> Float[Tensor, " values"]:
-        """The log-probability that each value starts with, axis after axis."""
+        """Return the log-probability that each value starts with, axis after axis."""
         return torch.tensor([share for axis in self.axes.values() for share in axis.values()]).log()
 
     def log_probabilities(self, logits: Float[Tensor, " values"]) -> dict[str, Float[Tensor, " of_axis"]]:
-        """The log-probabilities of each axis' values."""
+        """Return the log-probabilities of each axis' values."""
         parts = logits.split([len(axis) for axis in self.axes.values()])
         return {name: part.log_softmax(0) for name, part in zip(self.axes, parts, strict=True)}
 
     def trials(self, count: int, generator: torch.Generator) -> Int[Tensor, "count axes"]:
-        """Random settings in which each value occurs as often as the share that it starts with, up to rounding."""
+        """Sample settings in which each value occurs as often as the share that it starts with, up to rounding."""
         columns = []
         for axis in self.axes.values():
             offset = torch.rand((), generator=generator, dtype=torch.float64)
-            values = _dealt(torch.tensor(list(axis.values())), count, offset)
+            values = _resampled(torch.tensor(list(axis.values())), count, offset)
             columns.append(values[torch.randperm(count, generator=generator)])
         return torch.stack(columns, 1)
 
     def shares(self, log_probabilities: Mapping[str, Tensor], trees: int) -> Int[Tensor, "trees axes"]:
-        """The settings of each of `trees` trees, so that settings have trees in proportion to their probability."""
+        """Return the settings of each of `trees` trees, in proportion to the settings' probability."""
         every = torch.cartesian_prod(*(torch.arange(len(axis)) for axis in self.axes.values()))
         cpu = {name: axis.detach().cpu() for name, axis in log_probabilities.items()}
-        return every[_dealt(joint(cpu, every).exp(), trees, 0.5)]
+        return every[_resampled(joint(cpu, every).exp(), trees, 0.5)]
 
     def grow(
         self,
@@ -165,8 +165,8 @@ class SettingsSpace:
         *,
         trees: int,
         seed: int,
-    ) -> tuple[Forest, Int[np.ndarray, " seen"]]:
-        """A forest with these settings, and the columns of the vectors that it sees."""
+    ) -> tuple[Forest, Int[np.ndarray, " used"]]:
+        """Grow a forest with these settings; return it with the columns of the vectors that it uses."""
         chosen = {name: list(axis)[value] for (name, axis), value in zip(self.axes.items(), settings, strict=True)}
         columns = np.arange(vectors.shape[1])[self.blocks[str(chosen["blocks"])]]
         kind: type[Forest] = RandomForestClassifier if chosen["splits"] == "best" else ExtraTreesClassifier
@@ -183,25 +183,25 @@ class SettingsSpace:
 
 
 def joint(log_probabilities: Mapping[str, Tensor], settings: Int[Tensor, "count axes"]) -> Float[Tensor, " count"]:
-    """The log-probability of each setting: the sum over its axes."""
+    """Return the log-probability of each setting: the sum over its axes."""
     return torch.stack([axis[values] for axis, values in zip(log_probabilities.values(), settings.T, strict=True)]).sum(
         0
     )
 
 
-def _dealt(shares: Float[Tensor, " values"], count: int, offset: Tensor | float) -> Int[Tensor, " count"]:
-    """`count` values in proportion to their shares, each rounded up or down (systematic resampling, Kitagawa, 1996)."""
+def _resampled(shares: Float[Tensor, " values"], count: int, offset: Tensor | float) -> Int[Tensor, " count"]:
+    """Return `count` values in proportion to their shares (systematic resampling; Kitagawa, 1996)."""
     cumulative = shares.double().cumsum(0)
     steps = (torch.arange(count) + offset) / count
     return torch.searchsorted(cumulative, steps * cumulative[-1])
 
 
-def blocks_of(shape: InputSpec) -> dict[str, slice]:
-    """Where all features stand, those of the first block, and those of up to three runs of the other blocks."""
+def blocks_of(input_spec: InputSpec) -> dict[str, slice]:
+    """Return the columns of all features, of the first block, and of up to three runs of the other blocks."""
     every = {"all": slice(None)}
-    if not isinstance(shape, FeatureInput) or len(shape.blocks) == 1:
+    if len(input_spec.blocks) < 2:
         return every
-    ends = np.cumsum([0, *shape.blocks]).tolist()
-    others = np.arange(1, len(shape.blocks))
+    ends = np.cumsum([0, *input_spec.blocks]).tolist()
+    others = np.arange(1, len(input_spec.blocks))
     runs = [np.array([0]), *np.array_split(others, min(3, len(others)))]
     return every | {f"{run[0]}-{run[-1]}": slice(ends[run[0]], ends[run[-1] + 1]) for run in runs}

@@ -1,19 +1,30 @@
-"""What learners share that adapt a base network and a linear head by gradient steps."""
+"""The inner loop, and the base of learners that adapt a network and a linear head by gradient steps."""
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
 from medshot.errors import InputError
-from medshot.imaging import GridInput, InputSpec
-from medshot.learners.base import Adapted, Learner
-from medshot.learners.features import BIAS, WEIGHT, apply_head, is_head, new_head, weighted_cross_entropy
-from medshot.networks import base_network
+from medshot.imaging import InputSpec
+from medshot.learners.base import Adapted
+from medshot.learners.features import (
+    BIAS,
+    WEIGHT,
+    apply_head,
+    is_head,
+    learned_logarithm,
+    mean_feature,
+    new_head,
+    weighted_cross_entropy,
+)
+from medshot.learners.kinds import NetworkLearner
+from medshot.learners.run import Gradient
 from medshot.tasks import Support
 
 Parameters = dict[str, Tensor]
@@ -33,7 +44,7 @@ def inner_loop(
     max_steps: int | None = None,
     first: Collection[str] | None = None,
 ) -> Parameters:
-    """θ after θ ← θ − rule(∇_θ L_t(θ)) for t = 0, 1, …
+    """Return θ after θ ← θ − rule(∇_θ L_t(θ)) for t = 0, 1, …
 
     Args:
         task_loss: L_t(θ) from θ and the number t of the step, by which it may choose a minibatch.
@@ -41,27 +52,39 @@ def inner_loop(
         parameters: where θ starts. Under vmap the first step works on them as they are, shared by all tasks.
         steps: number of steps.
         order: 2 back-propagates through the gradients, 1 past them.
-        max_steps: where it is given, there may be as many steps; after `steps` of them a task stops once its loss falls
-            by less than a thousandth per step.
-        first: the names that alone change in the first step, where the others are known to have no gradient yet.
+        max_steps: if it is given, up to so many steps. After `steps` of them a task stops once its loss falls by less
+            than a thousandth per step, and takes a step back if its loss rose.
+        first: the only names that change in the first step, if the others are known to have no gradient yet.
     """
-    active, before = torch.tensor(True), torch.tensor(torch.inf)
+    active, before, previous = torch.tensor(True), torch.tensor(torch.inf), parameters
     for step in range(max_steps or steps):
         free = {name: value for name, value in parameters.items() if step or first is None or name in first}
         gradients, loss = _gradients(task_loss, parameters, free, step, order)
         updates = rule(gradients)
         stepped = {name: value - updates[name] for name, value in free.items()}
         if step >= steps:
+            if step > steps:
+                parameters = step_back(previous, parameters, active & ~(loss <= before))
+                free = parameters
             active = active & (before - loss > CONVERGED * loss)
             stepped = {name: torch.where(active, value, free[name]) for name, value in stepped.items()}
-        parameters, before = parameters | stepped, loss.detach()
+        previous, parameters, before = parameters, parameters | stepped, loss.detach()
+    if max_steps is not None and max_steps > steps:
+        with torch.no_grad():
+            rose = active & ~(task_loss(parameters, max_steps) <= before)
+        parameters = step_back(previous, parameters, rose)
     return parameters
+
+
+def step_back(previous: Parameters, parameters: Parameters, rose: Bool[Tensor, ""]) -> Parameters:
+    """Return the previous parameters if the loss rose after the last step, and these otherwise."""
+    return {name: torch.where(rose, previous[name], value) for name, value in parameters.items()}
 
 
 def _gradients(
     task_loss: TaskLoss, parameters: Parameters, free: Parameters, step: int, order: int
 ) -> tuple[Parameters, Tensor]:
-    """∇ L_t with respect to `free`, and L_t; without a graph of their own where `order` is 1."""
+    """Return ∇ L_t with respect to `free`, and L_t; without a graph of their own if `order` is 1."""
     with torch.set_grad_enabled(order == 2 and torch.is_grad_enabled()):
         return grad_and_value(lambda free: task_loss(parameters | free, step))(free)
 
@@ -70,80 +93,72 @@ HEAD = (WEIGHT, BIAS)
 CENTRE = "centre"
 
 
-class GradientLearner(Learner):
+class GradientLearner(NetworkLearner):
     """A base network and a linear head that is made for each task; a subclass writes `adapt_one`.
 
     Features enter the head less the support's mean, so that a head that starts at zero first moves along the
-    differences between classes. Where the head alone adapts, each image is embedded once.
+    differences between classes. If only the head adapts, each image is embedded once.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network, or units of its bottleneck.
         steps: inner steps.
 
     Attributes:
-        adapt_parameters: "all" where the inner loop changes base network and head, "head" where the head alone.
+        adapt_parameters: "all" if the inner loop changes base network and head, "head" if it changes only the head.
 
     Raises:
         InputError: there are no steps.
     """
 
     family = "Meta-GD"
+    gradient: Gradient = None
     adapt_parameters: Literal["all", "head"] = "all"
 
-    def __init__(self, shape: InputSpec, *, width: int, steps: int) -> None:
-        super().__init__(shape)
+    def __init__(self, input_spec: InputSpec, *, width: int, steps: int) -> None:
+        super().__init__(input_spec, width=width)
         if steps < 1:
             raise InputError(f"steps is {steps}; give 1 or more.")
-        self.width, self.steps = width, steps
-        self.network = base_network(shape, width)
+        self.steps = steps
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {"width": self.width, "steps": self.steps}
-
-    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images *embedded"]:
-        """The base network's features where only the head adapts."""
+    def embed(self, images: Float[Tensor, "images *image"]) -> Float[Tensor, "images *embedded"]:
+        """Return the base network's features if only the head adapts."""
         return images if self.adapt_parameters == "all" else self.network(images)
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
-        """Logits of the adapted base network and head."""
+        """Return the logits of the adapted base network and head."""
         return apply_head(adapted, self.features(adapted, images) - adapted[CENTRE])
 
     def adapting(self) -> Parameters:
-        """The base network's parameters that the inner loop changes."""
+        """Return the base network's parameters that the inner loop changes."""
         return dict(self.network.named_parameters()) if self.adapt_parameters == "all" else {}
 
     def start(self, support: Support) -> Parameters:
-        """θ₀: the parameters that adapt, and a head of equal rows, one per class."""
+        """Return θ₀: the parameters that adapt, and a head of equal rows, one per class."""
         return self.adapting() | new_head(support, self.network.features)
 
     def features(self, parameters: Parameters, images: Tensor) -> Float[Tensor, "samples features"]:
-        """The base network's features under those of its parameters that are given."""
+        """Return the base network's features under those of its parameters that are given."""
         if self.adapt_parameters == "head":
             return images
         base = {name: value for name, value in parameters.items() if not is_head(name) and name != CENTRE}
         return functional_call(self.network, base, (images,))
 
     def with_centre(self, parameters: Parameters, support: Support) -> Adapted:
-        """The parameters, and the support's mean feature under them."""
-        return parameters | {CENTRE: mean_feature(self.features(parameters, support.images), support)}
+        """Return the parameters, and the support's mean feature under them."""
+        embedded = replace(support, images=self.features(parameters, support.images))
+        return parameters | {CENTRE: mean_feature(embedded)}
 
     def task_loss(self, *minibatches: Support) -> TaskLoss:
-        """L_task: the cross-entropy on the support, or on each of several minibatches in turn."""
+        """Return L_task: the cross-entropy on the support, or on each of several minibatches in turn."""
 
         def loss(parameters: Parameters, step: int) -> Tensor:
-            seen = minibatches[step % len(minibatches)]
-            features = self.features(parameters, seen.images)
-            logits = apply_head(parameters, features - mean_feature(features, seen))
-            return weighted_cross_entropy(logits, seen.labels, seen.weights)
+            batch = minibatches[step % len(minibatches)]
+            embedded = replace(batch, images=self.features(parameters, batch.images))
+            logits = apply_head(parameters, embedded.images - mean_feature(embedded))
+            return weighted_cross_entropy(logits, batch.labels, batch.weights)
 
         return loss
-
-
-def mean_feature(features: Float[Tensor, "samples features"], support: Support) -> Float[Tensor, " features"]:
-    """The mean under the support's weights."""
-    return (features * support.weights[:, None]).sum(0) / support.weights.sum()
 
 
 ON_PIXELS, ON_FEATURES = 100, 300
@@ -151,30 +166,30 @@ ON_PIXELS, ON_FEATURES = 100, 300
 to the loss and accuracy of scikit-learn's `LogisticRegression(C=1)`."""
 
 
-def first_rates(adapting: Iterable[str], shape: InputSpec, learning_rate: float) -> dict[str, float]:
-    """Where the rate of each parameter tensor starts: of those of the network that adapt, then of the head.
+def first_rates(adapting: Iterable[str], input_spec: InputSpec, learning_rate: float) -> dict[str, float]:
+    """Return the first rate of each parameter tensor: those of the network that adapt, then of the head.
 
     Raises:
         InputError: `learning_rate` is not a number above 0.
     """
     if not 0 < learning_rate < math.inf:
         raise InputError(f"learning_rate is {learning_rate}; give a finite number above 0.")
-    factor = ON_PIXELS if isinstance(shape, GridInput) else ON_FEATURES
+    factor = ON_PIXELS if input_spec.is_grid else ON_FEATURES
     return dict.fromkeys(adapting, learning_rate) | dict.fromkeys(HEAD, factor * learning_rate)
 
 
 def learned_logarithms(values: Mapping[str, float]) -> nn.ParameterDict:
-    """The logarithm of each value as a parameter, by its name's `key`."""
-    return nn.ParameterDict({key(name): nn.Parameter(torch.tensor(math.log(value))) for name, value in values.items()})
+    """Return the logarithm of each value as a parameter, by its name's `key`."""
+    return nn.ParameterDict({key(name): learned_logarithm(value) for name, value in values.items()})
 
 
 def key(name: str) -> str:
-    """`ParameterDict` takes no dots in its keys."""
+    """Return a parameter's name without dots, which `ParameterDict` does not take in keys."""
     return name.replace(".", "/")
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015, algorithm 1, with its defaults); it remembers, so every adaptation takes its own.
+    """Adam (Kingma and Ba, 2015, algorithm 1, with its defaults); it has a state, so every adaptation needs its own.
 
     Args:
         learning_rate: its α.
@@ -186,7 +201,7 @@ class Adam:
         self.second: dict[str, Tensor | float] = {}
 
     def __call__(self, gradients: Parameters) -> Parameters:
-        """The updates of the next step."""
+        """Return the updates of the next step."""
         self.step += 1
         updates = {}
         for name, gradient in gradients.items():

@@ -1,4 +1,4 @@
-"""iMAML: a regularised inner problem, solved, and differentiated at its solution alone."""
+"""iMAML: a regularised inner problem, solved, and differentiated only at its solution."""
 
 import math
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.func import grad, vjp
 
 from medshot.errors import InputError
-from medshot.imaging import GridInput, ImageInput, InputSpec
+from medshot.imaging import InputSpec
 from medshot.learners.base import Adapted
 from medshot.learners.gradient.base import HEAD, GradientLearner, Parameters, inner_loop, key, learned_logarithms
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.tasks import Support
 
 Vector = Float[Tensor, " coordinates"]
@@ -36,7 +36,7 @@ class Minimum(torch.autograd.Function):
 
     @staticmethod
     def forward(objective: Objective, coordinates: int, steps: int, solver_steps: int, *inputs: Tensor) -> Tensor:
-        """u*, of that many coordinates, after `steps` gradient steps."""
+        """Return u*, of that many coordinates, after `steps` gradient steps."""
         start = {"u": inputs[0].new_zeros(coordinates)}
 
         def loss(parameters: Parameters, step: int) -> Tensor:
@@ -52,7 +52,7 @@ class Minimum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        """−(∂∇_u f / ∂inputs)ᵀ H⁻¹ slope, for the inputs of floating point."""
+        """Return −(∂∇_u f / ∂inputs)ᵀ H⁻¹ slope, for the inputs of floating point."""
         minimum, *inputs = ctx.saved_tensors
         gradient = grad(ctx.objective)
         hessian = vjp(lambda u: gradient(u, *inputs), minimum)[1]
@@ -69,14 +69,14 @@ class Minimum(torch.autograd.Function):
 
 
 class BarzilaiBorwein:
-    """Gradient steps of a length that the last two gradients tell (Barzilai and Borwein, 1988, equation 6).
+    """Gradient steps of a length that follows from the last two gradients (Barzilai and Borwein, 1988, equation 6).
 
-    The length is s·y / y·y, with s the last step and y the change of the gradient over it, where the curvature s·y is
-    positive; at most 1, which is the longest where all curvature is 1 or more. It remembers, so every minimisation
-    takes its own.
+    The length is s·y / y·y, with s the last step and y the change of the gradient over it, if the curvature s·y is
+    positive; at most 1, which is the longest if all curvature is 1 or more. It has a state, so every minimisation needs
+    its own.
 
     Args:
-        first: length of the first step, and of those where the curvature is not positive.
+        first: length of the first step, and of those at which the curvature is not positive.
     """
 
     def __init__(self, first: float) -> None:
@@ -84,7 +84,7 @@ class BarzilaiBorwein:
         self.last: tuple[Parameters, Parameters] | None = None
 
     def __call__(self, gradients: Parameters) -> Parameters:
-        """The updates of the next step."""
+        """Return the updates of the next step."""
         length: float | Tensor = self.first
         if self.last:
             before, updates = self.last
@@ -98,14 +98,14 @@ class BarzilaiBorwein:
 
 
 def conjugate_gradients(product: Callable[[Vector], Vector], target: Vector, steps: int) -> Vector:
-    """x with A x = target, after some steps of conjugate gradients (Hestenes and Stiefel, 1952) from zero.
+    """Return x with A x = target, after some steps of conjugate gradients (Hestenes and Stiefel, 1952) from zero.
 
-    It stays where it is once it is there, or once a direction shows that A is not positive definite.
+    It stops once it has converged, or once a direction shows that A is not positive definite.
 
     Args:
         product: A times a vector.
         target: the right-hand side.
-        steps: at most as many as there are coordinates are of use.
+        steps: more than there are coordinates are of no use.
     """
     solution, residual, direction = torch.zeros_like(target), target, target
     square = residual @ residual
@@ -122,7 +122,7 @@ def conjugate_gradients(product: Callable[[Vector], Vector], target: Vector, ste
 
 
 ON_PIXELS, ON_FEATURES = (100.0, 0.2), (2.0, 0.04)
-"""Where λ starts for network and head: as small as still lets ten steps and five of the solver come near the true
+"""The first λ of network and head: the smallest at which ten steps and five of the solver come near the true
 meta-gradient (cosine 0.98 or more)."""
 
 
@@ -137,12 +137,11 @@ class Imaml(GradientLearner):
     the support.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network, or units of its bottleneck.
         steps: inner steps, enough to come near the minimum.
         solver_steps: of conjugate gradients.
-        regularisation: factor on where λ starts: 100 for the network and 0.2 for the head on pixels, 2 and 0.04 on
-            features.
+        regularisation: factor on the first λ: 100 (network) and 0.2 (head) on pixels, 2 and 0.04 on features.
 
     Raises:
         InputError: a number is out of range.
@@ -156,35 +155,31 @@ class Imaml(GradientLearner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec,
         *,
         width: int = 64,
         steps: int = 10,
         solver_steps: int = 5,
         regularisation: float = 1.0,
     ) -> None:
-        super().__init__(shape, width=width, steps=steps)
+        super().__init__(input_spec, width=width, steps=steps)
         if solver_steps < 1 or not 0 < regularisation < math.inf:
             raise InputError(
                 f"solver_steps is {solver_steps} and regularisation {regularisation}; give 1 or more, and a finite "
                 "number above 0."
             )
         self.solver_steps, self.regularisation = solver_steps, regularisation
-        of_network, of_head = ON_PIXELS if isinstance(shape, GridInput) else ON_FEATURES
+        of_network, of_head = ON_PIXELS if input_spec.is_grid else ON_FEATURES
         strengths = dict.fromkeys(self.adapting(), of_network) | dict.fromkeys(HEAD, of_head)
         self.log_strengths = learned_logarithms({name: regularisation * value for name, value in strengths.items()})
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return super().settings() | {"solver_steps": self.solver_steps, "regularisation": self.regularisation}
-
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """θ*, and the support's mean feature under it."""
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return θ*, and the support's mean feature under it."""
         start = self.start(support)
         units = {name: (-0.5 * self.log_strengths[key(name)]).exp() for name in start}
 
         def objective(u: Tensor, images: Tensor, labels: Tensor, weights: Tensor, *tensors: Tensor) -> Tensor:
-            """L_task + |u|²/2, of tensors alone: what a closure holds has no derivative and no task axis here."""
+            """Return L_task + |u|²/2, from tensors only: a closure's have no derivative and no task axis here."""
             halves = tensors[: len(start)], tensors[len(start) :]
             values, scales = (dict(zip(start, half, strict=True)) for half in halves)
             loss = self.task_loss(Support(images, labels, weights, support.ways))
@@ -199,7 +194,7 @@ class Imaml(GradientLearner):
 
 
 def moved(start: Parameters, units: Parameters, u: Tensor) -> Parameters:
-    """θ = θ₀ + u / √λ, with the coordinates of u in the order of the parameters."""
+    """Return θ = θ₀ + u / √λ, with the coordinates of u in the order of the parameters."""
     parts = u.split([value.numel() for value in start.values()])
     return {
         name: value + units[name] * part.view_as(value)

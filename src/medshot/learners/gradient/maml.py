@@ -1,15 +1,15 @@
-"""MAML and what differs from it in one thing: the order of its gradients, the part that adapts, or its rates."""
+"""MAML and its variants, each different in one thing: the order of gradients, what adapts, the rates or the start."""
 
 from collections.abc import Collection
-from typing import Any
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from medshot.imaging import ImageInput, InputSpec
-from medshot.learners.base import Adapted, Gradient
-from medshot.learners.features import BIAS, WEIGHT, class_means
+from medshot.imaging import InputSpec
+from medshot.learners.base import Adapted
+from medshot.learners.features import BIAS, WEIGHT, class_means, mean_feature
 from medshot.learners.gradient.base import (
     HEAD,
     GradientLearner,
@@ -18,9 +18,9 @@ from medshot.learners.gradient.base import (
     inner_loop,
     key,
     learned_logarithms,
-    mean_feature,
 )
-from medshot.learners.seeding import Drawn
+from medshot.learners.run import Gradient
+from medshot.learners.seeding import Randomness
 from medshot.tasks import Support
 
 
@@ -29,11 +29,11 @@ class Maml(GradientLearner):
 
     θ ← θ − η ∇_θ L_task(θ) for `steps` steps from the learned θ₀; the meta-gradient is that of the query loss at the
     end. η is learned, one rate for each parameter tensor, after MAML++ (Antoniou et al., 2019, where each step has its
-    own as well). The head starts at zero and hands no gradient on to the network, so the first step changes the head
-    alone. Inductive; `adapt` costs `steps` forward and backward passes over the support.
+    own as well). The head starts at zero, so that the network has no gradient in the first step, which changes only the
+    head. Inductive; `adapt` costs `steps` forward and backward passes over the support.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network, or units of its bottleneck.
         steps: inner steps.
         learning_rate: where η starts for the base network; the head's starts at 100 times that on pixels and 300 times
@@ -50,29 +50,25 @@ class Maml(GradientLearner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec,
         *,
         width: int = 64,
         steps: int = 5,
         learning_rate: float = 0.01,
     ) -> None:
-        super().__init__(shape, width=width, steps=steps)
+        super().__init__(input_spec, width=width, steps=steps)
         self.learning_rate = learning_rate
-        self.first_rates = first_rates(self.adapting(), shape, learning_rate)
+        self.first_rates = first_rates(self.adapting(), input_spec, learning_rate)
         self.learn_rates()
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return super().settings() | {"learning_rate": self.learning_rate}
-
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """Network and head after the inner loop, and the support's mean feature."""
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return network and head after the inner loop, and the support's mean feature."""
         start, loss = self.start(support), self.task_loss(support)
-        ended = inner_loop(loss, self.updates, start, steps=self.steps, order=self.order, first=self.first)
-        return self.with_centre(ended, support)
+        adapted = inner_loop(loss, self.updates, start, steps=self.steps, order=self.order, first=self.first)
+        return self.with_centre(adapted, support)
 
     def updates(self, gradients: Parameters) -> Parameters:
-        """η ∇_θ L_task."""
+        """Return η ∇_θ L_task."""
         return {name: self.rate(name) * gradient for name, gradient in gradients.items()}
 
     def learn_rates(self) -> None:
@@ -80,7 +76,7 @@ class Maml(GradientLearner):
         self.log_rates = learned_logarithms(self.first_rates)
 
     def rate(self, name: str) -> Tensor:
-        """η of the parameter tensor of that name."""
+        """Return η of the parameter tensor of that name."""
         return self.log_rates[key(name)].exp()
 
 
@@ -97,7 +93,7 @@ class Fomaml(Maml):
 
 
 class Anil(Maml):
-    """Almost no inner loop (Raghu et al., 2020): MAML whose inner loop changes the head alone.
+    """Almost no inner loop (Raghu et al., 2020): MAML whose inner loop changes only the head.
 
     The base network is learned across tasks only, so each image is embedded once. The head's rates are learned.
     Inductive; `adapt` costs one forward pass over the support and `steps` gradient steps of the head.
@@ -113,8 +109,8 @@ class Anil(Maml):
 class MetaSgd(Maml):
     """Meta-SGD (Li et al., 2017): MAML with a learned rate for every single parameter, of either sign.
 
-    θ ← θ − α ∘ ∇_θ L_task(θ). Of the head, which is made for each task, every feature has a rate, shared by all
-    classes, and so has the bias. What is learned is α in units of the rate at which it starts. Inductive; `adapt` costs
+    θ ← θ − α ∘ ∇_θ L_task(θ). In the head, which is made for each task, every feature has a rate that is shared by all
+    classes, and so has the bias. What is learned is α in units of its first value. Inductive; `adapt` costs
     as much as MAML's.
     """
 
@@ -123,28 +119,25 @@ class MetaSgd(Maml):
     paper = "Li et al., 2017"
 
     def learn_rates(self) -> None:
-        """Ones: α in units of the rate at which it starts."""
+        """Make α, in units of its first value: ones."""
         shapes = {name: value.shape for name, value in self.adapting().items()}
         shapes |= dict.fromkeys(HEAD, torch.Size()) | {WEIGHT: torch.Size([self.network.features])}
         self.rates = nn.ParameterDict({key(name): nn.Parameter(torch.ones(shape)) for name, shape in shapes.items()})
 
     def rate(self, name: str) -> Tensor:
-        """α of the parameter tensor of that name; of the head's weight one for each feature."""
+        """Return α of the parameter tensor of that name; for the head's weight one per feature."""
         return self.first_rates[name] * self.rates[key(name)]
 
 
-def prototype_head(
-    features: Float[Tensor, "samples features"], support: Support
-) -> dict[str, Float[Tensor, "ways *features"]]:
-    """Weight 2 μ_c and bias −|μ_c|² (Snell et al., 2017, equation 8; Triantafillou et al., 2020, section 3).
+def prototype_head(support: Support) -> dict[str, Float[Tensor, "ways *features"]]:
+    """Return weight 2 μ_c and bias −|μ_c|² (Snell et al., 2017, equation 8; Triantafillou et al., 2020, section 3).
 
     With them the logit of x is −|x − μ_c|² but for |x|², which all classes have in common.
 
     Args:
-        features: of the support's images.
-        support: their labels and weights.
+        support: with features for images.
     """
-    means = class_means(features, support.labels, support.weights, support.ways)
+    means = class_means(support)
     return {WEIGHT: 2 * means, BIAS: -means.square().sum(1)}
 
 
@@ -162,7 +155,7 @@ class ProtoMaml(Maml):
     first = None
 
     def start(self, support: Support) -> Parameters:
-        """θ₀ and the head of a prototypical network."""
+        """Return θ₀ and the head of a prototypical network."""
         start = self.adapting()
-        features = self.features(start, support.images)
-        return start | prototype_head(features - mean_feature(features, support), support)
+        embedded = replace(support, images=self.features(start, support.images))
+        return start | prototype_head(replace(embedded, images=embedded.images - mean_feature(embedded)))

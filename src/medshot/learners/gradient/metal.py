@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from medshot.errors import InputError
-from medshot.imaging import ImageInput, InputSpec
+from medshot.imaging import InputSpec
 from medshot.learners.base import Adapted
 from medshot.learners.gradient.base import GradientLearner, Parameters, first_rates, inner_loop, key, learned_logarithms
-from medshot.learners.meta_training import update_on
-from medshot.learners.seeding import Drawn
+from medshot.learners.run import update_on
+from medshot.learners.seeding import Randomness
 from medshot.networks import MetaNetwork
 from medshot.tasks import Support, Task
 
@@ -21,14 +21,14 @@ SMALLEST = 1e-8
 class Metal(GradientLearner):
     """METAL over a base network and a linear head that is made for each task.
 
-    Inductive; `adapt` costs `max_steps` forward and backward passes over the support (of the head alone where
-    `adapt_parameters` is "head"). The symbols of the published equations (docs/metal.md) and where they are:
+    Inductive; `adapt` costs `max_steps` forward and backward passes over the support (of only the head if
+    `adapt_parameters` is "head"). The symbols of the published equations (docs/metal.md) in this code:
 
     =============  =====================================================================================
     f, θ_base      `network` and the task's head; θ₀, where every task starts, is `network`'s parameters
     m, θ_meta = φ  `meta_network`, 385 parameters, applied to each coordinate
     L_task         `weighted_cross_entropy` on the support
-    L_cv           `loss` on the episodes that `draw_folds` deals
+    L_cv           mean of `scores` on the episodes of `draw_folds`
     g              ∇_θ L_task(support); r is its root mean square over one parameter tensor
     Δθ_meta        r · m(g / r)
     Δθ_base        g + β · Δθ_meta, equation 4
@@ -41,13 +41,13 @@ class Metal(GradientLearner):
     The head has a row per class and all rows start equal, at zero; features enter it less the support's mean.
 
     Args:
-        shape: what it takes of each image.
+        input_spec: what it takes of each image.
         width: channels of the base network, or units of its bottleneck.
         steps: inner steps while meta-training.
-        max_steps: inner steps of `adapt` in evaluation mode, which after `steps` stops a task once its support loss
-            falls by less than a thousandth per step.
+        max_steps: inner steps of `adapt` in evaluation mode. After `steps` of them a task stops once its support loss
+            falls by less than a thousandth per step; a step after which it rose is taken back.
         order: 2 back-propagates through the inner loop's gradients, 1 past them.
-        adapt_parameters: "all" changes base network and head, "head" the head alone.
+        adapt_parameters: "all" changes base network and head, "head" only the head.
         learning_rate: where η starts for the base network; the head's starts at 100 times that on pixels and 300 times
             on features.
         beta: where β starts.
@@ -61,7 +61,7 @@ class Metal(GradientLearner):
 
     def __init__(
         self,
-        shape: InputSpec = ImageInput(channels=1, size=64),
+        input_spec: InputSpec,
         *,
         width: int = 64,
         steps: int = 5,
@@ -71,7 +71,7 @@ class Metal(GradientLearner):
         learning_rate: float = 0.01,
         beta: float = 0.1,
     ) -> None:
-        super().__init__(shape, width=width, steps=steps)
+        super().__init__(input_spec, width=width, steps=steps)
         if order not in (1, 2) or adapt_parameters not in ("all", "head"):
             raise InputError(
                 f"order is {order} and adapt_parameters '{adapt_parameters}'; give 1 or 2, and all or head."
@@ -81,24 +81,18 @@ class Metal(GradientLearner):
         if max_steps < steps:
             raise InputError(f"steps is {steps} and max_steps {max_steps}; give at least as many.")
         self.max_steps, self.order, self.adapt_parameters = max_steps, order, adapt_parameters
-        self.learning_rate, self.start_beta = learning_rate, beta
+        self.learning_rate, self.first_beta = learning_rate, beta
         self.meta_network = MetaNetwork()
-        self.log_rates = learned_logarithms(first_rates(self.adapting(), shape, learning_rate))
+        self.log_rates = learned_logarithms(first_rates(self.adapting(), input_spec, learning_rate))
         self.beta = nn.Parameter(torch.tensor(beta))
         self.gradient = "exact" if order == 2 else "first-order"
 
     def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return super().settings() | {
-            "max_steps": self.max_steps,
-            "order": self.order,
-            "adapt_parameters": self.adapt_parameters,
-            "learning_rate": self.learning_rate,
-            "beta": self.start_beta,
-        }
+        """Return the keyword arguments that build this learner again: `beta` as it was given, before it was learned."""
+        return super().settings() | {"beta": self.first_beta}
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The inner loop: base network and head after adaptation, and the support's mean feature."""
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return base network and head after the inner loop, and the support's mean feature."""
         parameters = inner_loop(
             self.task_loss(support),
             self._updates,
@@ -112,10 +106,10 @@ class Metal(GradientLearner):
     def update(
         self, task: Task, *, shots: int = 5, steps: int = 10, learning_rate: float = 0.001, seed: int = 0
     ) -> None:
-        """Go on learning from a new task: meta steps on that task's own cross-validation loss.
+        """Continue meta-training on a new task: meta steps on that task's own cross-validation loss.
 
         Args:
-            task: the new task; its labelled patients are dealt into folds anew at every step.
+            task: the new task; its labelled patients are split into new folds at every step.
             shots: labelled patients per class to adapt on in a fold.
             steps: meta steps.
             learning_rate: α.
@@ -125,10 +119,9 @@ class Metal(GradientLearner):
             TooFewPatients: a class has fewer than two patients, so that the loss is undefined.
         """
         update_on(self, task, shots=shots, steps=steps, learning_rate=learning_rate, seed=seed)
-        self.remember([task])
 
     def _updates(self, gradients: Parameters) -> Parameters:
-        """η (g + β r m(g / r)) for every parameter tensor, with one call of the meta-network for all of them."""
+        """Return η (g + β r m(g / r)) for every parameter tensor, with one call of the meta-network for all of them."""
         sizes = {name: (gradient.square().mean() + SMALLEST**2).sqrt() for name, gradient in gradients.items()}
         scaled = torch.cat([(gradients[name] / size).flatten() for name, size in sizes.items()])
         proposals = self.meta_network(scaled).split([gradient.numel() for gradient in gradients.values()])

@@ -1,7 +1,6 @@
-"""METAL's reference preset: the published program, step by step, for one task with two classes."""
+"""METAL's reference preset: the published program, for one task with two classes."""
 
 import copy
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from medshot.errors import InputError
 from medshot.imaging import ImageInput
 from medshot.learners.base import Adapted, Learner
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.networks import MetaNetwork, ReferenceNetwork
 from medshot.tasks import Support
 
@@ -25,22 +24,22 @@ FIRST_MOMENT = 0.9
 class MetalReference(Learner):
     """METAL exactly as published (docs/metal.md): two classes on one logit, images of 224×224×3.
 
-    `adapt` deals the support's patients into training folds and one validation fold. An epoch is one pass over the
+    `adapt` splits the support's patients into training folds and one validation fold. An epoch is one pass over the
     training patients in batches of 32. For each batch, with g = ∇_θ L_task: θ takes a step of Adam(0.001) on
     Δθ = g + β m_φ(g), then φ takes a step of Adam(0.001) on L_cv, the loss of a batch of the validation fold. That step
     is first order: g is constant, and so is Adam's second moment, so that dθ'/dΔθ is Adam's own rate per coordinate.
 
-    It is exempt from relabelling (one logit) and from support permutation (mini-batches, though their order is seeded
-    by the support's content). Randomised, inductive; `adapt` costs `epochs` passes and takes minutes.
+    It is exempt from relabelling (one logit). The order of its mini-batches is seeded by the support. Inductive;
+    `adapt` costs `epochs` passes and takes minutes.
 
     Args:
-        shape: 224×224×3.
+        input_spec: 224×224×3.
         epochs: passes over the training patients.
         batch: images in a mini-batch.
         learning_rate: of both optimizers.
-        beta: β, which the publication leaves open. After one step m of a raw gradient is a nearly constant 0.01 to 0.1,
-            a gradient's coordinate is about 0.001: hence the small value.
-        folds: one of these is the validation fold.
+        beta: β, which the publication does not give. After one step m of a raw gradient is nearly constant, 0.01 to
+            0.1, and a gradient's coordinate is about 0.001: hence the small value.
+        folds: the number of folds, one of which is the validation fold.
     """
 
     name = "metal-reference"
@@ -54,7 +53,7 @@ class MetalReference(Learner):
 
     def __init__(
         self,
-        shape: ImageInput = ReferenceNetwork.shape,
+        input_spec: ImageInput = ReferenceNetwork.input_spec,
         *,
         epochs: int = 10,
         batch: int = 32,
@@ -62,36 +61,28 @@ class MetalReference(Learner):
         beta: float = 0.01,
         folds: int = 5,
     ) -> None:
-        super().__init__(shape)
-        if shape != ReferenceNetwork.shape:
+        super().__init__(input_spec)
+        if input_spec != ReferenceNetwork.input_spec:
             raise InputError(
-                f"The reference preset takes 224×224×3 images, not {shape}; leave --size and --channels out."
+                f"The reference preset takes 224×224×3 images, not {input_spec}; leave --size and --channels out."
             )
         self.epochs, self.batch, self.learning_rate = epochs, batch, learning_rate
         self.beta, self.folds = beta, folds
         self.network = ReferenceNetwork()
         self.meta_network = MetaNetwork()
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {
-            "epochs": self.epochs,
-            "batch": self.batch,
-            "learning_rate": self.learning_rate,
-            "beta": self.beta,
-            "folds": self.folds,
-        }
-
-    def draw(self, support: Support, generator: torch.Generator) -> Drawn:
-        """Which images are the validation fold, and the order of the training images in every epoch."""
+    def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
+        """Sample which images are the validation fold, and each training image's place in every epoch."""
         patients = torch.arange(len(support.labels)) if support.patients is None else support.patients.cpu()
         validation = _validation_fold(support.labels.cpu(), patients, self.folds, generator)
         training = (~validation).nonzero()[:, 0]
-        order = torch.stack([training[torch.randperm(len(training), generator=generator)] for _ in range(self.epochs)])
-        return {"validation": validation.nonzero()[:, 0], "order": order.T}
+        places = torch.zeros(len(validation), self.epochs, dtype=torch.int64)
+        for epoch in range(self.epochs):
+            places[training[torch.randperm(len(training), generator=generator)], epoch] = torch.arange(len(training))
+        return {"validation": validation, "places": places}
 
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The published program; returns the trained base network and meta-network."""
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Run the published program; return the trained base network and meta-network."""
         if support.ways != 2:
             raise InputError(
                 f"The reference preset tells two classes apart, and the task has {support.ways}; merge some."
@@ -99,7 +90,10 @@ class MetalReference(Learner):
         network, meta_network = copy.deepcopy(self.network), copy.deepcopy(self.meta_network)
         base = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
         meta = torch.optim.Adam(meta_network.parameters(), lr=self.learning_rate)
-        batches = [batch for epoch in drawn["order"].T for batch in epoch.split(self.batch)]
+        validation = randomness["validation"].nonzero()[:, 0]
+        training = (~randomness["validation"] & (support.weights > 0).cpu()).nonzero()[:, 0]
+        orders = (training[places.argsort()] for places in randomness["places"][training].T)
+        batches = [batch for order in orders for batch in order.split(self.batch)]
         console = Console(stderr=True)
         for step, batch in enumerate(
             track(batches, "reference METAL", console=console, disable=not console.is_terminal, transient=True)
@@ -108,14 +102,14 @@ class MetalReference(Learner):
             for parameter, gradient in zip(network.parameters(), gradients, strict=True):
                 parameter.grad = gradient + self.beta * meta_network.propose(gradient)
             base.step()
-            start = step * self.batch % len(drawn["validation"])
-            held_out = drawn["validation"].roll(-start)[: self.batch]
+            start = step * self.batch % len(validation)
+            held_out = validation.roll(-start)[: self.batch]
             self._meta_step(network, meta_network, base, meta, gradients, _gradients(network, support, held_out))
         trained = {name: value.detach() for name, value in network.named_parameters()}
         return trained | {META + name: value.detach() for name, value in meta_network.named_parameters()}
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:
-        """Two logits whose softmax is the published sigmoid: zero for class 0, the network's for class 1."""
+        """Return two logits, zero for class 0 and the network's for class 1; their softmax is the published sigmoid."""
         network = {name: value for name, value in adapted.items() if not name.startswith(META)}
         logits = torch.cat([functional_call(self.network, network, (part,)) for part in images.split(self.batch)])
         return torch.stack([torch.zeros_like(logits), logits], dim=1)
@@ -129,7 +123,7 @@ class MetalReference(Learner):
         gradients: list[Tensor],
         slopes: list[Tensor],
     ) -> None:
-        """One step of φ on L_cv; `slopes` is ∇_θ L_cv at the stepped θ."""
+        """Take one step of φ on L_cv; `slopes` is ∇_θ L_cv at the stepped θ."""
         meta.zero_grad()
         for parameter, gradient, slope in zip(network.parameters(), gradients, slopes, strict=True):
             state = base.state[parameter]
@@ -143,7 +137,7 @@ class MetalReference(Learner):
 
 
 def _gradients(network: ReferenceNetwork, support: Support, rows: Tensor) -> list[Tensor]:
-    """∇_θ of the mean binary cross-entropy over these rows of the support."""
+    """Return ∇_θ of the mean binary cross-entropy over these rows of the support."""
     with torch.enable_grad():
         logits = network(support.images[rows])
         loss = binary_cross_entropy_with_logits(logits, support.labels[rows].to(logits))
@@ -151,7 +145,7 @@ def _gradients(network: ReferenceNetwork, support: Support, rows: Tensor) -> lis
 
 
 def _validation_fold(labels: Tensor, patients: Tensor, folds: int, generator: torch.Generator) -> Tensor:
-    """A mask over the support: about one patient in `folds` of each class, at least one, never all."""
+    """Return a mask over the support: about one patient in `folds` of each class, at least one, never all."""
     chosen: set[int] = set()
     for label in labels.unique():
         people = patients[labels == label].unique()

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from medshot.learners.features import memberships
+from medshot.learners.features import one_hot
 
 STEPS = 200
 SQUARINGS = 5
@@ -17,7 +17,7 @@ def crammer_singer(
     ways: int,
     steps: int = STEPS,
 ) -> Float[Tensor, "support ways"]:
-    """The dual coefficients α of the multi-class SVM of Crammer and Singer (2001), as in Lee et al. (2019).
+    """Return the dual coefficients α of the multi-class SVM of Crammer and Singer (2001), as in Lee et al. (2019).
 
     The primal problem, over one w_k per class and without intercepts, is
 
@@ -29,8 +29,8 @@ def crammer_singer(
 
     w_k = Σ_i α_ik φ(x_i), and class k's margin at x is Σ_i α_ik φ(x_i)·φ(x). Each row of s = Y - a, with Y the one-hot
     labels, lies in the probability simplex. It is found from s = Y by accelerated projected gradients (FISTA; Beck and
-    Teboulle, 2009) that start their momentum anew where it points uphill (O'Donoghue and Candès, 2015). With φ as
-    long as 4 and more dimensions than samples, 100 steps are within 1e-6 of the optimum, relative to it, whatever C;
+    Teboulle, 2009) that restart their momentum if it points uphill (O'Donoghue and Candès, 2015). With φ as
+    long as 4 and more dimensions than samples, 100 steps are within 1e-6 of the optimum, relative to it, for any C;
     classes that overlap in few dimensions with C of 10 and more need thousands.
 
     With two classes, w_1 = -w_2 at the optimum, and the difference v = w_1 - w_2 solves
@@ -42,11 +42,11 @@ def crammer_singer(
     Args:
         gram: of any kernel.
         labels: 0 to ways - 1.
-        strengths: c, C times the weight of each sample; a sample of 0 is not felt, whatever its row of `gram` holds.
+        strengths: c, C times the weight of each sample; a sample of 0 has no effect, with any row of `gram`.
         ways: the number of classes.
         steps: of the solver.
     """
-    targets = memberships(labels, torch.ones_like(strengths), ways)
+    targets = one_hot(labels, ways, strengths)
     hessian = strengths[:, None] * gram * strengths
     linear = strengths[:, None] * targets
     shares = _solved(hessian.detach(), linear.detach(), targets, steps)
@@ -59,7 +59,7 @@ def crammer_singer(
 def dual_objective(
     gram: Float[Tensor, "support support"], labels: Int[Tensor, " support"], coefficients: Float[Tensor, "support ways"]
 ) -> Float[Tensor, ""]:
-    """What `crammer_singer` makes largest, which at the optimum equals the primal objective."""
+    """Return what `crammer_singer` maximises; at the optimum it equals the primal objective."""
     right = coefficients.gather(1, labels[:, None]).sum()
     return right - (coefficients * (gram @ coefficients)).sum() / 2
 
@@ -70,7 +70,7 @@ def _solved(
     targets: Float[Tensor, "support ways"],
     steps: int,
 ) -> Float[Tensor, "support ways"]:
-    """The s of least ½ Σ_k (Y - s)_kᵀ Q (Y - s)_k + linear·s with rows in the simplex, Q being `hessian`."""
+    """Return the s of least ½ Σ_k (Y - s)_kᵀ Q (Y - s)_k + linear·s with rows in the simplex, Q being `hessian`."""
     rate = 1 / _largest_eigenvalue(hessian)
     start = (linear - hessian @ targets) * rate
     scaled = hessian * rate
@@ -86,7 +86,7 @@ def _solved(
 
 
 def _onto_simplex(rows: Float[Tensor, "support ways"]) -> Float[Tensor, "support ways"]:
-    """The nearest point of the probability simplex to each row, by sorting (Duchi et al., 2008, figure 1)."""
+    """Return the nearest point of the probability simplex to each row, by sorting (Duchi et al., 2008, figure 1)."""
     ordered = rows.sort(1, descending=True).values
     counts = torch.arange(1, rows.shape[1] + 1, device=rows.device)
     thresholds = (ordered.cumsum(1) - 1) / counts
@@ -94,7 +94,7 @@ def _onto_simplex(rows: Float[Tensor, "support ways"]) -> Float[Tensor, "support
 
 
 def _largest_eigenvalue(matrix: Float[Tensor, "rows rows"]) -> Float[Tensor, ""]:
-    """A bound λ ≤ (tr M^p)^(1/p), p = 2^SQUARINGS: at most 1.13 times λ for 50 rows, and the same in any order."""
+    """Return a bound λ ≤ (tr M^p)^(1/p), p = 2^SQUARINGS: at most 1.13 times λ for 50 rows, equal in any order."""
     bound = torch.ones_like(matrix[0, 0])
     for squaring in range(SQUARINGS):
         trace = matrix.diagonal().sum().clamp(min=torch.finfo(matrix.dtype).tiny)
@@ -110,7 +110,7 @@ def _attached(
     hessian: Float[Tensor, "support support"],
     linear: Float[Tensor, "support ways"],
 ) -> Float[Tensor, "support ways"]:
-    """The same a, with the gradient that the optimum has in Q (`hessian`) and b (`linear`).
+    """Return the same a, with the gradient that the optimum has in Q (`hessian`) and b (`linear`).
 
     While the set of a_ik that lie on their bound stays as it is, a moves in the space of directions that are zero there
     and sum to zero in each sample. With P the projection onto it, P (Q a - b) = 0 at the optimum, so that

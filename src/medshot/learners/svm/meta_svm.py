@@ -1,19 +1,18 @@
-"""MetaOptNet: a support vector machine as the head of a network that is learned for it."""
+"""Support vector machines with meta-learned features (MetaOptNet) or meta-learned settings."""
 
 import math
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from medshot.imaging import ImageInput, InputSpec
-from medshot.learners.base import Adapted, Learner
-from medshot.learners.features import BIAS, WEIGHT, apply_head, as_vectors, squared_distances
+from medshot.imaging import InputSpec
+from medshot.learners.base import Adapted
+from medshot.learners.features import BIAS, WEIGHT, apply_head, learned_logarithm, squared_distances
+from medshot.learners.kinds import NetworkLearner, VectorLearner
 from medshot.learners.meta_features import META_FEATURES, meta_features
-from medshot.learners.seeding import Drawn
+from medshot.learners.seeding import Randomness
 from medshot.learners.svm.dual import crammer_singer
-from medshot.networks import base_network
 from medshot.tasks import Support
 
 SMALLEST = 1e-12
@@ -22,7 +21,7 @@ SMALLEST = 1e-12
 def own_units(
     vectors: Float[Tensor, "support features"], weights: Float[Tensor, " support"]
 ) -> tuple[Float[Tensor, " features"], Float[Tensor, ""]]:
-    """The mean of a support's vectors and their root mean square distance to it."""
+    """Return the mean of a support's vectors and their root mean square distance to it."""
     share = weights / weights.sum()
     centre = share @ vectors
     square = share @ (vectors - centre).square().sum(1)
@@ -32,10 +31,10 @@ def own_units(
 def linear_kernel(
     one: Float[Tensor, "samples features"], other: Float[Tensor, "others features"]
 ) -> Float[Tensor, "samples others"]:
-    """x·x' + 1, where the 1 is that of an intercept.
+    """Return x·x' + 1, where the 1 is that of an intercept.
 
     Without it the Gram matrix of a centred support maps the vector of ones to zero, its dual has many solutions, and
-    the gradient of the one that is found means nothing.
+    the gradient of the one that is found has no meaning.
     """
     return one @ other.T + 1
 
@@ -46,7 +45,7 @@ def mixed_kernel(
     gamma: Float[Tensor, ""],
     mix: Float[Tensor, ""],
 ) -> Float[Tensor, "samples others"]:
-    """(1 - mix) x·x' + mix exp(-γ |x - x'|² / 2) + 1; a mix of kernels is a kernel.
+    """Return (1 - mix) x·x' + mix exp(-γ |x - x'|² / 2) + 1; a mix of kernels is a kernel.
 
     In a support's own units the mean squared distance of its pairs is 2, so that γ is relative to that.
     """
@@ -58,7 +57,7 @@ CENTRE = "centre"
 STRENGTH, SCALE = 1.0, 4.0
 
 
-class MetaSVM(Learner):
+class MetaSVM(NetworkLearner):
     """MetaOptNet (Lee et al., 2019): the multi-class SVM of Crammer and Singer on a network's features.
 
     Features are taken about the support's mean and divided by their root mean square distance to it, so that C means
@@ -66,10 +65,6 @@ class MetaSVM(Learner):
     the α that `crammer_singer` finds, s the paper's learned scale and k the linear kernel. C is learned as well, and as
     the network is: by the gradient that α has at the optimum, not through the solver's steps. Inductive; `adapt` costs
     one forward pass over the support and 200 products of its Gram matrix.
-
-    Args:
-        shape: the images it takes.
-        width: channels of the base network.
     """
 
     name = "meta-svm"
@@ -79,23 +74,13 @@ class MetaSVM(Learner):
     cost = "one quadratic programme"
     gradient = "implicit"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, width: int = 64) -> None:
-        super().__init__(shape)
-        self.width = width
-        self.network = base_network(shape, width)
-        self.log_strength = nn.Parameter(torch.tensor(math.log(STRENGTH)))
-        self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
+    def __init__(self, input_spec: InputSpec, *, width: int = 64) -> None:
+        super().__init__(input_spec, width=width)
+        self.log_strength = learned_logarithm(STRENGTH)
+        self.log_scale = learned_logarithm(SCALE)
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {"width": self.width}
-
-    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images features"]:
-        """The base network's features."""
-        return self.network(images)
-
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The linear head Σ_i α_i x_i, its intercept Σ_i α_i, and the support's mean feature."""
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return the linear head Σ_i α_i x_i, its intercept Σ_i α_i, and the support's mean feature."""
         centre, size = own_units(support.images, support.weights)
         vectors = (support.images - centre) / size
         strengths = self.log_strength.exp() * support.weights
@@ -104,7 +89,7 @@ class MetaSVM(Learner):
         return {WEIGHT: scaled.T @ vectors / size, BIAS: scaled.sum(0), CENTRE: centre}
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
-        """The scaled margin of each class."""
+        """Return the scaled margin of each class."""
         return apply_head(adapted, images - adapted[CENTRE])
 
 
@@ -112,8 +97,8 @@ PRIOR_STRENGTH, GAMMA, MIX, PRIOR_SCALE = 3.0, 1.0, 0.7, 4.0
 SPREAD = 0.01
 
 
-class SVMPrior(Learner):
-    """A kernel SVM on vectors as they are; nothing but its settings is meta-learned.
+class SVMPrior(VectorLearner):
+    """A kernel SVM on vectors as they are; only its settings are meta-learned.
 
     With m the `meta_features` of the support, log C = a·m + a₀, log γ = b·m + b₀, logit mix = c·m + c₀ and the
     logarithm of the logits' scale likewise. C, γ and mix go into the multi-class SVM of Crammer and Singer (2001) with
@@ -121,10 +106,6 @@ class SVMPrior(Learner):
     (Chapelle et al., 2002, on the data of one task). a, b and c start near zero, a₀, b₀ and c₀ at settings that serve
     most tasks. A task's settings are among what `adapt_one` returns: C, gamma, mix and scale. Inductive; `adapt` costs
     the support's Gram matrix and 200 products of it.
-
-    Args:
-        shape: the images it takes.
-        pixels: side of the shrunken image, where pixels are given.
     """
 
     name = "svm-prior"
@@ -134,26 +115,16 @@ class SVMPrior(Learner):
     cost = "one quadratic programme"
     gradient = "implicit"
 
-    def __init__(self, shape: InputSpec = ImageInput(channels=1, size=64), *, pixels: int = 16) -> None:
-        super().__init__(shape)
-        self.pixels = pixels
+    def __init__(self, input_spec: InputSpec, *, pixels: int = 16) -> None:
+        super().__init__(input_spec, pixels=pixels)
         self.prior = nn.Linear(len(META_FEATURES), 4)
         nn.init.normal_(self.prior.weight, std=SPREAD)
         start = [math.log(PRIOR_STRENGTH), math.log(GAMMA), math.log(MIX / (1 - MIX)), math.log(PRIOR_SCALE)]
         self.prior.bias = nn.Parameter(torch.tensor(start))
 
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments that build this learner again."""
-        return {"pixels": self.pixels}
-
-    def embed(self, images: Float[Tensor, "images *shape"]) -> Float[Tensor, "images features"]:
-        """The images as vectors."""
-        return as_vectors(images, self.pixels)
-
-    def adapt_one(self, support: Support, drawn: Drawn) -> Adapted:
-        """The predicted settings, the support's vectors in its own units, and their coefficients."""
-        labelled = support.labels, support.weights, support.ways
-        log_strength, log_gamma, mix, log_scale = self.prior(meta_features(support.images, *labelled)).unbind()
+    def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
+        """Return the predicted settings, the support's vectors in its own units, and their coefficients."""
+        log_strength, log_gamma, mix, log_scale = self.prior(meta_features(support)).unbind()
         predicted = {"C": log_strength.exp(), "gamma": log_gamma.exp(), "mix": mix.sigmoid(), "scale": log_scale.exp()}
         centre, size = own_units(support.images, support.weights)
         vectors = (support.images - centre) / size
@@ -162,7 +133,7 @@ class SVMPrior(Learner):
         return predicted | {"vectors": vectors, "coefficients": coefficients, "centre": centre, "size": size}
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries features"]) -> Float[Tensor, "queries ways"]:
-        """The scaled margin of each class."""
+        """Return the scaled margin of each class."""
         vectors = (images - adapted["centre"]) / adapted["size"]
         kernel = mixed_kernel(vectors, adapted["vectors"], adapted["gamma"], adapted["mix"])
         return adapted["scale"] * kernel @ adapted["coefficients"]

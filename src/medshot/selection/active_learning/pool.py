@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
+from medshot.encoders import reader_of
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages, FileImages, SeveralImages
 from medshot.learners import FewShotClassifier
-from medshot.learners.features import as_vectors
+from medshot.learners.features import flatten_features
 from medshot.tasks.people import unnamed_patients
 
 CANDIDATES = 5000
@@ -82,9 +83,9 @@ def _of_some(who: np.ndarray, seed: int) -> Int[np.ndarray, " kept"]:
 
 
 def _vectors(classifier: FewShotClassifier, images: Images) -> Float[np.ndarray, "images features"]:
-    shape = classifier.learner_.shape
+    reader = reader_of(classifier.learner_.input_spec)
     batches = np.split(np.arange(len(images)), range(BATCH, len(images), BATCH))
-    return np.concatenate([as_vectors(shape.read(images, rows), PIXELS).numpy() for rows in batches])
+    return np.concatenate([flatten_features(reader.read(images, rows), PIXELS).numpy() for rows in batches])
 
 
 def _nearest_to_mean(vectors: Float[np.ndarray, "images features"], who: np.ndarray) -> Int[np.ndarray, " patients"]:

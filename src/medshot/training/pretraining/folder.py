@@ -86,8 +86,8 @@ def train_encoder_into(
     check_unfinished(folder, RECORD, resume=resume)
     where = resolve_device(device)
     for task in tasks:
-        ImageInput(channels=3, size=settings.size).prepare(task.images)
-    seen = training_images(tasks, ARCHITECTURE.shape)
+        task.images.pixels(ImageInput(channels=3, size=settings.size))
+    seen = training_images(tasks, ARCHITECTURE.input_spec)
     start = imagenet_weights()
     network = Lite0(start)
     with torch.random.fork_rng(devices=[]):

@@ -67,7 +67,7 @@ def test_a_folder_with_a_changed_byte_is_refused(moved: Path, name: str) -> None
     (moved / name).write_bytes(content)
     (encoder,) = encoders_of(str(moved))
     with pytest.raises(StorageError, match=rf"{name} is not the file that was saved"):
-        encoder.build() if name.startswith("encoder") else encoder.seen()
+        encoder.build() if name.startswith("encoder") else encoder.training_images()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_folder_with_a_changed_byte_is_refused(moved: Path, name: str) -> None
 def test_a_record_that_is_not_one_is_refused(moved: Path, change: dict[str, object]) -> None:
     path = moved / "encoder.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(InputError, match=r"cannot be taken: .*encoder\.json") as caught:
+    with pytest.raises(InputError, match=r"cannot be used: .*encoder\.json") as caught:
         EncodedInput(str(moved))
     assert "\n" not in str(caught.value)
 
@@ -100,7 +100,7 @@ def test_images_that_are_no_hashes_are_refused(tmp_path: Path) -> None:
     wrong = {"hashes": np.zeros((2, 31), np.uint8), "fingerprints": np.zeros((2, 32), np.uint8)}
     write_encoder(tmp_path, "other", "lite0", {}, wrong, {})
     with pytest.raises(StorageError, match="must hold hashes and fingerprints"):
-        encoders_of(str(tmp_path))[0].seen()
+        encoders_of(str(tmp_path))[0].training_images()
 
 
 def test_encoders_that_come_along_are_known_by_their_folders_names(folder: Path) -> None:
@@ -129,9 +129,9 @@ def test_a_run_remembers_the_folder_wherever_it_is_read_from(
     moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    create("logistic", shape=EncodedInput("moved+lite0")).save("run")
+    create("logistic", input_spec=EncodedInput("moved+lite0")).save("run")
     monkeypatch.chdir("/")
-    shape = load_learner(tmp_path / "run").shape
+    shape = load_learner(tmp_path / "run").input_spec
     assert shape == EncodedInput(f"{moved}+lite0")
     assert shape.sha256 not in {encoder.sha256 for encoder in encoders_of(shape.encoder)}
     elsewhere = moved.rename(tmp_path / "elsewhere")
@@ -139,7 +139,7 @@ def test_a_run_remembers_the_folder_wherever_it_is_read_from(
         load_learner(tmp_path / "run")
     record = tmp_path / "run" / "run.json"
     record.write_text(record.read_text().replace(str(moved), str(elsewhere)))
-    assert load_learner(tmp_path / "run").shape == EncodedInput(f"{elsewhere}+lite0")
+    assert load_learner(tmp_path / "run").input_spec == EncodedInput(f"{elsewhere}+lite0")
     path = elsewhere / "encoder.json"
     changed = json.loads(path.read_text())
     changed["arrays"]["encoder.safetensors"] = "0" * 64

@@ -9,13 +9,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from medshot.cli.loading import input_spec
-from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
+from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, reader_of
 from medshot.encoders.encoder import Encoder
 from medshot.errors import InputError
 from medshot.evaluation import refuse_overlap
 from medshot.imaging import MISSING, ArrayImages, ImageInput, SeveralImages
 from medshot.learners import create
-from medshot.learners.serialization import input_record
 from medshot.simulated import simulate
 from medshot.tasks import Task, training_images
 
@@ -35,7 +34,7 @@ def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two quick encoders, of which the second was trained on medical images, and a store of this test's own."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
     monkeypatch.setitem(ENCODERS, "corners", Encoder(SMALL, (3, 2), "c0" * 32, Corners))
-    trained = Encoder(LARGE, (3, 1, 1), "c1" * 32, Corners, seen=lambda: training_images([SEEN], LARGE))
+    trained = Encoder(LARGE, (3, 1, 1), "c1" * 32, Corners, training_images=lambda: training_images([SEEN], LARGE))
     monkeypatch.setitem(ENCODERS, "trained", trained)
 
 
@@ -47,31 +46,31 @@ def test_joined_features_are_those_of_the_parts_each_block_with_its_share():
     images, rows = pictures(5), np.array([3, 1])
     joined = EncodedInput("corners+trained")
     assert joined.blocks == (3, 2, 3, 1, 1)
-    parts = [EncodedInput(name).read(images, rows) for name in ("corners", "trained")]
+    parts = [reader_of(EncodedInput(name)).read(images, rows) for name in ("corners", "trained")]
     shares = [(len(ENCODERS[name].blocks) / 5) ** 0.5 for name in ("corners", "trained")]
     expected = torch.cat([share * part for share, part in zip(shares, parts, strict=True)], dim=1)
-    torch.testing.assert_close(joined.read(images, rows), expected)
-    torch.testing.assert_close(joined.read(images, rows).norm(dim=1), torch.full((2,), 4.0))
-    turned = EncodedInput("trained+corners").read(images, rows)
+    torch.testing.assert_close(reader_of(joined).read(images, rows), expected)
+    torch.testing.assert_close(reader_of(joined).read(images, rows).norm(dim=1), torch.full((2,), 4.0))
+    turned = reader_of(EncodedInput("trained+corners")).read(images, rows)
     torch.testing.assert_close(turned, expected[:, [5, 6, 7, 8, 9, 0, 1, 2, 3, 4]])
 
 
 def test_joined_bags_and_parts_hold_the_features_of_whole_pictures():
     rows = {"flair": np.array([0, 1, MISSING]), "post": np.array([2, MISSING, 0])}
     several = SeveralImages({"flair": pictures(2), "post": pictures(3, seed=1)}, rows)
-    bags = EncodedBagInput("corners+trained", images=2).read(several, np.arange(3))
+    bags = reader_of(EncodedBagInput("corners+trained", images=2)).read(several, np.arange(3))
     assert bags.shape == (3, 2, 11)
     assert bags[..., 0].tolist() == [[1, 1], [1, 0], [0, 1]]
-    whole = EncodedInput("corners+trained").read(several.sources["post"], np.array([2]))
+    whole = reader_of(EncodedInput("corners+trained")).read(several.sources["post"], np.array([2]))
     torch.testing.assert_close(bags[0, 1, 1:], whole[0])
 
 
 def test_a_cut_page_has_the_features_of_all_encoders_lead_after_lead():
     page = ArrayImages(np.random.default_rng(0).integers(0, 256, (2, 126, 224), dtype=np.uint8))
     joined = EncodedInput("corners+trained", cut="leads")
-    features = joined.read(page, np.arange(2)).unflatten(1, (14, 10))
+    features = reader_of(joined).read(page, np.arange(2)).unflatten(1, (14, 10))
     parts = [
-        EncodedInput(name, cut="leads").read(page, np.arange(2)).unflatten(1, (14, 5))
+        reader_of(EncodedInput(name, cut="leads")).read(page, np.arange(2)).unflatten(1, (14, 5))
         for name in ("corners", "trained")
     ]
     for found, part, blocks in ((features[..., :5], parts[0], 2), (features[..., 5:], parts[1], 3)):
@@ -79,9 +78,9 @@ def test_a_cut_page_has_the_features_of_all_encoders_lead_after_lead():
 
 
 def test_nothing_is_embedded_twice(tmp_path: Path):
-    EncodedInput("corners").prepare(pictures(4))
+    reader_of(EncodedInput("corners")).prepare(pictures(4))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.f32")}
-    EncodedInput("corners+trained").prepare(pictures(4))
+    reader_of(EncodedInput("corners+trained")).prepare(pictures(4))
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.f32")}
     assert len(before) == 2
     assert len(after) == 4
@@ -93,11 +92,11 @@ def test_the_hash_is_of_all_in_their_order_and_is_recorded():
     assert len({EncodedInput(name).sha256 for name in names}) == 4
     shape = input_spec("corners+trained")
     assert shape == EncodedInput("corners+trained")
-    record = create("logistic", shape=shape).record()
-    assert record.shape == shape
-    assert input_record(shape).sha256 == shape.sha256
+    record = create("logistic", input_spec=shape).record()
+    assert record.input_spec == shape
+    assert shape.to_record().sha256 == shape.sha256
     bags = EncodedBagInput("corners+trained", images=2)
-    assert create("logistic", shape=bags).record().shape == bags
+    assert create("logistic", input_spec=bags).record().input_spec == bags
 
 
 def one_of_the_training(noise: int) -> Task:
@@ -109,17 +108,17 @@ def one_of_the_training(noise: int) -> Task:
 @pytest.mark.parametrize("shape", [EncodedInput, EncodedBagInput])
 @pytest.mark.parametrize(("noise", "identical"), [(0, 1), (1, 0)])
 def test_a_baseline_is_refused_images_that_its_encoder_was_trained_on(shape: type, noise: int, identical: int):
-    task, learner = one_of_the_training(noise), create("logistic", shape=shape("corners+trained"))
+    task, learner = one_of_the_training(noise), create("logistic", input_spec=shape("corners+trained"))
     with pytest.raises(InputError, match=rf"shares 1 of its 6 .*encoder 'trained' of 'logistic' .*\({identical} iden"):
         refuse_overlap(learner, [task])
-    refuse_overlap(create("logistic", shape=shape("corners")), [task])
+    refuse_overlap(create("logistic", input_spec=shape("corners")), [task])
     refuse_overlap(learner, [UNSEEN])
 
 
 def test_images_that_are_cut_are_known_again_as_wholes():
     for shape in (EncodedInput("trained", cut="leads"), EncodedBagInput("trained", cut="patches")):
         with pytest.raises(InputError, match=r"shares 1 of its 6 images.*0 identical"):
-            refuse_overlap(create("logistic", shape=shape), [one_of_the_training(1)])
+            refuse_overlap(create("logistic", input_spec=shape), [one_of_the_training(1)])
 
 
 def test_only_rows_of_the_task_count():
@@ -127,7 +126,7 @@ def test_only_rows_of_the_task_count():
     rows = np.array([0, 1, 2, 4, 5])
     labels, patients = UNSEEN.labels[rows], UNSEEN.patients[rows]
     few = Task("test", shared.images, labels, UNSEEN.classes, patients, rows=rows)
-    refuse_overlap(create("logistic", shape=EncodedInput("trained")), [few])
+    refuse_overlap(create("logistic", input_spec=EncodedInput("trained")), [few])
 
 
 def test_any_image_of_a_sample_counts():
@@ -135,4 +134,4 @@ def test_any_image_of_a_sample_counts():
     several = SeveralImages({"first": UNSEEN.images, "second": one_of_the_training(0).images}, rows)
     task = Task("test", several, UNSEEN.labels, UNSEEN.classes, UNSEEN.patients)
     with pytest.raises(InputError, match=r"shares 1 of its 6 images.*1 identical"):
-        refuse_overlap(create("logistic", shape=EncodedBagInput("trained", images=2)), [task])
+        refuse_overlap(create("logistic", input_spec=EncodedBagInput("trained", images=2)), [task])

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from medshot.encoders import ENCODERS, EncodedInput, encoders_of
+from medshot.encoders import ENCODERS, EncodedInput, encoders_of, reader_of
 from medshot.encoders import encoder as running
 from medshot.encoders.encoder import load_encoder
-from medshot.encoders.external import Foreign, Normalised, encoder_of
-from medshot.encoders.libraries import ADAPTERS, adapted
+from medshot.encoders.external import ExternalModel, Normalised, encoder_of
+from medshot.encoders.libraries import ADAPTERS
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages
 from medshot.learners import create, load_learner
@@ -43,7 +43,7 @@ def held_to(name: str, expected: torch.Tensor, tmp_path: Path, monkeypatch: pyte
     """The encoder of that name gives these features of `pixels`, by ONNX Runtime, and as a part of two."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "cache"))
     (encoder,) = encoders_of(name)
-    assert encoder.shape.size == SIZE
+    assert encoder.input_spec.size == SIZE
     assert encoder.blocks == (expected.shape[1],)
     capfd.readouterr()
     found = load_encoder.__wrapped__(encoder, CPU)(pixels())
@@ -51,7 +51,7 @@ def held_to(name: str, expected: torch.Tensor, tmp_path: Path, monkeypatch: pyte
     assert "in torch" not in capfd.readouterr().err
     assert EncodedInput(f"lite0+{name}").blocks == ENCODERS["lite0"].blocks + encoder.blocks
     assert adapted.__wrapped__(*name.split(":")).sha256 == encoder.sha256
-    create("logistic", shape=EncodedInput(name)).save(tmp_path / "run")
+    create("logistic", input_spec=EncodedInput(name)).save(tmp_path / "run")
     assert load_learner(tmp_path / "run").shape.sha256 == encoder.sha256
 
 
@@ -177,16 +177,16 @@ class FixedBatch(Channels):
 
 def test_the_hash_is_of_weights_and_configuration():
     encoders = [
-        encoder_of(Foreign(Channels(weight), size, mean, DEVIATION, {}))
+        encoder_of(ExternalModel(Channels(weight), size, mean, DEVIATION, {}))
         for weight, size, mean in ((1.0, 16, MEAN), (2.0, 16, MEAN), (1.0, 32, MEAN), (1.0, 16, DEVIATION))
     ]
-    encoders.append(encoder_of(Foreign(Channels(), 16, MEAN, DEVIATION, {"heads": 2})))
+    encoders.append(encoder_of(ExternalModel(Channels(), 16, MEAN, DEVIATION, {"heads": 2})))
     assert len({encoder.sha256 for encoder in encoders}) == 5
-    assert encoders[0].sha256 == encoder_of(Foreign(Channels(), 16, MEAN, DEVIATION, {})).sha256
+    assert encoders[0].sha256 == encoder_of(ExternalModel(Channels(), 16, MEAN, DEVIATION, {})).sha256
 
 
 def test_the_library_s_normalisation_is_applied_and_nothing_is_trained():
-    network = Normalised(Foreign(Channels(), SIZE, MEAN, DEVIATION, {}))
+    network = Normalised(ExternalModel(Channels(), SIZE, MEAN, DEVIATION, {}))
     torch.testing.assert_close(network(torch.from_numpy(pixels())), normalised().mean((2, 3)))
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
@@ -198,14 +198,14 @@ def test_what_gives_no_vector_is_refused(shape):
             return torch.zeros(shape)
 
     with pytest.raises(InputError, match="one finite vector each"):
-        encoder_of(Foreign(Wrong(), 16, MEAN, DEVIATION, {}))
+        encoder_of(ExternalModel(Wrong(), 16, MEAN, DEVIATION, {}))
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("failing", [True, False])
 def test_what_onnx_cannot_hold_runs_in_torch_and_says_so(tmp_path, monkeypatch, capfd, failing):
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
-    encoder = encoder_of(Foreign(FixedBatch(), SIZE, MEAN, DEVIATION, {}))
+    encoder = encoder_of(ExternalModel(FixedBatch(), SIZE, MEAN, DEVIATION, {}))
     if failing:
         monkeypatch.setattr(running, "_exported", lambda *_: 1 / 0)
     encode = load_encoder.__wrapped__(encoder, CPU)
@@ -222,7 +222,13 @@ def test_what_onnx_cannot_hold_runs_in_torch_and_says_so(tmp_path, monkeypatch, 
 
 def test_a_foreign_encoder_is_embedded_like_any_other(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
-    monkeypatch.setitem(ENCODERS, "channels", encoder_of(Foreign(Channels(), SIZE, MEAN, DEVIATION, {})))
+    monkeypatch.setitem(ENCODERS, "channels", encoder_of(ExternalModel(Channels(), SIZE, MEAN, DEVIATION, {})))
     images = ArrayImages(np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8))
-    features = EncodedInput("channels").read(images, np.arange(4))
+    features = reader_of(EncodedInput("channels")).read(images, np.arange(4))
     torch.testing.assert_close(features.norm(dim=1), torch.full((4,), 4.0))
+
+
+def test_the_hash_is_that_of_earlier_versions():
+    """Models and stored features of earlier versions are found by this hash."""
+    model = ExternalModel(Channels(), 24, [0.1, 0.2, 0.3], [0.5, 0.5, 0.5], {"heads": 2})
+    assert encoder_of(model).sha256 == "0538a2dd575bee6e826a345cc2da6d887e4f1e79504b962879c78186da5d60b8"

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from medshot.encoders import ENCODERS, EncodedInput, embedding
-from medshot.encoders.embedding import Embeddings, EmbeddingStore
+from medshot.encoders import ENCODERS, EncodedInput, embedding, reader_of
+from medshot.encoders.embedding import Embeddings, EmbeddingStore, normalised
 from medshot.encoders.encoder import Encoder
-from medshot.encoders.inputs import normalised
 from medshot.errors import InputError, StorageError
 from medshot.imaging import ArrayImages, FileImages, ImageInput, Vectors, cache
 
@@ -33,7 +32,7 @@ class Corners(nn.Module):
         return torch.cat([pixels.mean((2, 3)), pixels[:, 0, 8, 4:6]], dim=1) - 127
 
 
-CORNERS = Encoder(shape=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
+CORNERS = Encoder(input_spec=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +80,7 @@ def expected(source: ArrayImages | FileImages) -> np.ndarray:
 
 
 def whole(shape: EncodedInput, source: ArrayImages | FileImages) -> np.ndarray:
-    return shape.read(source, np.arange(len(source))).numpy()
+    return reader_of(shape).read(source, np.arange(len(source))).numpy()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -91,7 +90,7 @@ def test_any_rows_of_files_and_of_arrays_are_read_as_the_encoder_sees_them(
     images = random_images(30, dtype=dtype)
     rows = np.random.default_rng(1).integers(0, 30, 50)
     for source in (ArrayImages(images), FileImages(write_images(tmp_path, images))):
-        features = shape.read(source, rows)
+        features = reader_of(shape).read(source, rows)
         assert features.dtype == torch.float32
         np.testing.assert_allclose(features.numpy(), expected(source)[rows], rtol=1e-4, atol=1e-5)
 
@@ -108,8 +107,8 @@ def test_8_and_16_bits_of_one_picture_have_the_same_features(tmp_path: Path, sha
 
 def test_fingerprints_and_measures_are_those_of_the_pixels(shape: EncodedInput) -> None:
     source = ArrayImages(random_images(20))
-    np.testing.assert_array_equal(shape.fingerprints(source), PIXELS.fingerprints(source))
-    found, measured = shape.measures(source), PIXELS.measures(source)
+    np.testing.assert_array_equal(reader_of(shape).fingerprints(source), reader_of(PIXELS).fingerprints(source))
+    found, measured = reader_of(shape).measures(source), reader_of(PIXELS).measures(source)
     assert list(found) == list(measured)
     for name, values in measured.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-6)
@@ -122,15 +121,15 @@ def test_a_second_run_touches_no_pixel(tmp_path: Path, shape: EncodedInput, monk
     monkeypatch.setattr(cache, "decoded", None)
     monkeypatch.setattr(embedding, "load_encoder", None)
     again = FileImages(moved)
-    shape.prepare(again)
+    reader_of(shape).prepare(again)
     np.testing.assert_array_equal(whole(shape, again), first[::-1])
-    assert len(shape.fingerprints(again)) == len(shape.measures(again)["contrast"]) == 5
+    assert len(reader_of(shape).fingerprints(again)) == len(reader_of(shape).measures(again)["contrast"]) == 5
     monkeypatch.undo()
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "another"))
     monkeypatch.setattr(cache, "decoded", None)
     monkeypatch.setitem(ENCODERS, "corners", CORNERS)
     with pytest.raises(TypeError):  # what the first run did, and this one cannot
-        shape.prepare(FileImages(moved))
+        reader_of(shape).prepare(FileImages(moved))
 
 
 def test_each_image_is_embedded_once(shape: EncodedInput, folder: Path, encoded: list[int]) -> None:
@@ -173,7 +172,7 @@ def test_a_cache_that_is_emptied_in_the_middle_is_told(
     with monkeypatch.context() as patch:
         patch.setattr(EmbeddingStore, "append", lambda *_: shutil.rmtree(folder))
         with pytest.raises(StorageError, match="run it again"):
-            shape.prepare(source)
+            reader_of(shape).prepare(source)
     np.testing.assert_allclose(whole(shape, source), expected(source), rtol=1e-4, atol=1e-5)
 
 
@@ -269,7 +268,7 @@ def test_an_unreadable_image_is_named_and_the_others_stay(
     sound = paths[5].read_bytes()
     paths[5].write_bytes(sound[:-30])
     with pytest.raises(InputError, match=r"5\.png"):
-        shape.prepare(FileImages(paths))
+        reader_of(shape).prepare(FileImages(paths))
     assert sum(encoded) > 0
     paths[5].write_bytes(sound)
     source = FileImages(paths)
@@ -278,7 +277,8 @@ def test_an_unreadable_image_is_named_and_the_others_stay(
 
 
 def test_vectors_and_volumes_are_refused(shape: EncodedInput) -> None:
-    for use in (shape.prepare, shape.fingerprints, shape.measures, lambda source: shape.read(source, np.arange(1))):
+    reader = reader_of(shape)
+    for use in (reader.prepare, reader.fingerprints, reader.measures, lambda source: reader.read(source, np.arange(1))):
         with pytest.raises(InputError, match="feature vectors"):
             use(Vectors(np.ones((2, 5))))
         with pytest.raises(InputError, match="this learner takes pictures"):
@@ -291,7 +291,7 @@ def test_a_cache_that_cannot_be_written_to_is_named_before_the_work(
     (tmp_path / "file").write_bytes(b"in the way")
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(StorageError, match="set MEDSHOT_CACHE"):
-        shape.prepare(ArrayImages(random_images(3)))
+        reader_of(shape).prepare(ArrayImages(random_images(3)))
     assert encoded == []
 
 
@@ -303,7 +303,7 @@ def test_a_store_of_someone_else_is_refused_before_the_work(
 
     monkeypatch.setattr(Path, "touch", forbidden)  # whoever tests as root is forbidden nothing
     with pytest.raises(StorageError, match=r"Permission denied.*set MEDSHOT_CACHE"):
-        shape.prepare(ArrayImages(random_images(3)))
+        reader_of(shape).prepare(ArrayImages(random_images(3)))
     assert encoded == []
 
 
@@ -311,7 +311,7 @@ def test_a_full_disk_is_told_and_nothing_half_written_counts(
     shape: EncodedInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = ArrayImages(random_images(3))
-    shape.prepare(ArrayImages(random_images(1, seed=1)))
+    reader_of(shape).prepare(ArrayImages(random_images(1, seed=1)))
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
@@ -319,7 +319,7 @@ def test_a_full_disk_is_told_and_nothing_half_written_counts(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(StorageError, match=r"No space left on device.*set MEDSHOT_CACHE"):
-            shape.prepare(source)
+            reader_of(shape).prepare(source)
     np.testing.assert_allclose(whole(shape, source), expected(source), rtol=1e-4, atol=1e-5)
 
 
@@ -327,7 +327,7 @@ def test_memory_does_not_grow_with_the_number_of_images(
     tmp_path: Path, shape: EncodedInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedding, "_CHUNK", 32)
-    shape.prepare(ArrayImages(random_images(1)))
+    reader_of(shape).prepare(ArrayImages(random_images(1)))
     peaks = []
     for seed, count in enumerate((60, 240)):
         images = np.random.default_rng(seed).integers(0, 256, (count, 100, 100), dtype=np.uint8)
@@ -335,7 +335,7 @@ def test_memory_does_not_grow_with_the_number_of_images(
         source = FileImages(write_images(tmp_path / str(count), np.stack([images] * 3, axis=-1)))
         source.hashes()
         tracemalloc.start()
-        shape.prepare(source)
+        reader_of(shape).prepare(source)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 180 * 2000  # an image has 30,000 bytes, and what is known of it a few hundred
@@ -368,12 +368,12 @@ def test_threads_keep_the_order_and_stay_a_few_items_ahead(count: int, threads: 
 def test_progress_is_shown_when_it_takes_long(
     shape: EncodedInput, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shape.prepare(ArrayImages(random_images(3)))
+    reader_of(shape).prepare(ArrayImages(random_images(3)))
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
     monkeypatch.setattr(cache, "_PATIENCE", 0.0)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    shape.prepare(ArrayImages(random_images(3, seed=1)))
+    reader_of(shape).prepare(ArrayImages(random_images(3, seed=1)))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "embedding images" in captured.err

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from medshot.cli.loading import input_spec
-from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput
+from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput, reader_of
+from medshot.encoders.embedding import normalised
 from medshot.encoders.encoder import load_encoder
-from medshot.encoders.inputs import identity, normalised
+from medshot.encoders.inputs import identity
 from medshot.errors import InputError
 from medshot.imaging import CUTS, ArrayImages, CutImages, ImageInput
 from medshot.imaging.ecg import PAGE_PICTURES
@@ -34,8 +35,9 @@ def test_a_page_becomes_its_leads_row_by_row():
 
 
 def test_the_hash_follows_the_cut():
-    assert identity("lite0", "whole") == ENCODERS["lite0"].sha256
-    assert len({identity("lite0", cut) for cut in ("whole", *CUTS)}) == 1 + len(CUTS)
+    lite0 = (ENCODERS["lite0"],)
+    assert identity(lite0, None) == lite0[0].sha256
+    assert len({identity(lite0, cut) for cut in (None, *CUTS.values())}) == 1 + len(CUTS)
     assert EncodedBagInput(cut="slices").sha256 != EncodedBagInput().sha256 == EncodedInput().sha256
 
 
@@ -46,7 +48,8 @@ def test_what_is_pooled_and_what_stands_side_by_side_are_not_taken_for_each_othe
         EncodedBagInput(cut="leads")
     assert input_spec(cut="leads") == EncodedInput(cut="leads")
     assert input_spec(cut="slices") == EncodedBagInput(cut="slices")
-    assert input_spec(cut="whole") == input_spec() == EncodedInput()
+    assert input_spec(cut="whole") == EncodedInput()
+    assert input_spec() is None
     with pytest.raises(InputError, match="cut is 'leads'"):
         input_spec(cut="leads", images=2)
 
@@ -55,12 +58,12 @@ def test_what_is_pooled_and_what_stands_side_by_side_are_not_taken_for_each_othe
 def test_pages_are_encoded_lead_by_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
     images, shape = ArrayImages(np.stack([page(seed) for seed in range(3)])), EncodedInput(cut="leads")
-    read = shape.read(images, np.array([2, 0])).numpy()
+    read = reader_of(shape).read(images, np.array([2, 0])).numpy()
     assert read.shape == (2, 14 * sum(ENCODERS["lite0"].blocks))
     np.testing.assert_allclose(np.linalg.norm(read, axis=1), 4, atol=1e-3)
     encode = load_encoder(ENCODERS["lite0"], torch.device("cpu"))
-    leads = CutImages(images, CUTS["leads"]).pixels(ENCODERS["lite0"].shape).astype(np.float32)
+    leads = CutImages(images, CUTS["leads"]).pixels(ENCODERS["lite0"].input_spec).astype(np.float32)
     expected = normalised(encode(leads[28:]).reshape(1, -1), shape.blocks).reshape(14, -1)
     expected *= np.sqrt([14 / 26] * 13 + [14 / 2])[:, None]  # the beats count as much as all leads together
     np.testing.assert_allclose(read[0], expected.ravel(), atol=1e-5)
-    assert len(set(map(bytes, shape.fingerprints(images)))) == 3
+    assert len(set(map(bytes, reader_of(shape).fingerprints(images)))) == 3

@@ -1,0 +1,162 @@
+"""Making a learner: by its name, with the input and the weights that suit it, or from a folder.
+
+Python, `FewShotClassifier` and the commands all make learners here, so that a name means the same everywhere.
+"""
+
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medshot.encoders import WHOLE, EncodedBagInput, EncodedInput
+from medshot.errors import InputError, StorageError
+from medshot.imaging import FeatureInput, ImageSource, InputSpec, SeveralImages, Vectors, VolumeInput, usual_cut
+from medshot.learners.base import Learner
+from medshot.learners.registry import LEARNERS
+from medshot.learners.serialization import IMAGES, LEARNER, FolderRecord, read_checked, read_folder
+from medshot.learners.shipped import with_shipped_weights
+
+CHOICE = "choice"
+
+
+def input_for(name: str, asked: InputSpec | None = None, images: ImageSource | None = None) -> InputSpec:
+    """Decide what a learner of that name takes of each image.
+
+    That is its own input if its constructor has a default, then what is asked for. Otherwise it follows from the
+    images: tables are taken as they are, volumes as voxels, samples of several images as bags of features, and single
+    images as features of the learner's `encoders`.
+
+    Raises:
+        InputError: there is no such learner.
+    """
+    learner = _class_of(name)
+    own = signature(learner).parameters["input_spec"].default
+    if own is not Parameter.empty:
+        return own
+    if asked is not None:
+        return asked
+    match images:
+        case Vectors():
+            return FeatureInput(images.array.shape[1:])
+        case SeveralImages():
+            return EncodedBagInput(cut="slices" if images.axes == 3 else WHOLE, images=len(images.names))
+        case ImageSource() if images.axes == 3:
+            return VolumeInput()
+        case _:
+            return EncodedInput(learner.encoders)
+
+
+def create(
+    name: str,
+    *,
+    input_spec: InputSpec | None = None,
+    preset: str | None = None,
+    seed: int = 0,
+    pretrained: bool = True,
+    **settings: Any,
+) -> Learner:
+    """Make a new learner.
+
+    Args:
+        name: a key of `LEARNERS`.
+        input_spec: what it takes of each image; if left out, features of the learner's encoders.
+        preset: "reference" makes "metal" the published program, the learner "metal-reference".
+        seed: of its random initial parameters; the global random state stays as it is.
+        pretrained: whether it gets the weights that come with medshot, if there are any for these features.
+        settings: keyword arguments of the learner's class.
+
+    Raises:
+        InputError: there is no such learner, or it has no such setting.
+    """
+    name = f"{name}-{preset}" if preset else name
+    taken = input_for(name) if input_spec is None else input_spec
+    learner = _made(name, taken, seed, settings)
+    return with_shipped_weights(learner) if pretrained and type(taken) is EncodedInput else learner
+
+
+def create_for(
+    images: ImageSource | None,
+    name: str,
+    *,
+    input_spec: InputSpec | None = None,
+    preset: str | None = None,
+    seed: int = 0,
+) -> Learner:
+    """Make a learner that can adapt to these images as it is: it needs no meta-training, or has shipped weights.
+
+    Args:
+        images: what it is for; None if that is not known yet.
+        name: a key of `LEARNERS`.
+        input_spec: what it takes of each image, unless it has an input of its own; if left out, it follows from the
+            images. A learner that chooses also chooses how pages of ECGs are cut.
+        preset: as for `create`.
+        seed: as for `create`.
+
+    Raises:
+        InputError: there is no such learner, or it must be meta-trained first.
+    """
+    taken = input_for(f"{name}-{preset}" if preset else name, input_spec, images)
+    if LEARNERS[name].family == CHOICE and images is not None and taken.encodes_whole:
+        taken = taken.with_cut(usual_cut(images) or taken.cut)
+    learner = create(name, input_spec=taken, preset=preset, seed=seed)
+    if learner.gradient is not None and not learner.training_images:
+        raise InputError(
+            f"Learner '{name}' must be meta-trained first; give the folder of a run (--from RUN, see medshot "
+            "meta-train)."
+        )
+    return learner
+
+
+def load_learner(folder: str | Path) -> Learner:
+    """Read the learner of a run folder.
+
+    Raises:
+        StorageError: the folder is not a finished run, is damaged, or is of another version.
+    """
+    folder = Path(folder)
+    record = read_folder(folder, "run")
+    learner = rebuild(folder, record)
+    learner.training_images = read_checked(folder, record, IMAGES)
+    return learner
+
+
+def rebuild(folder: Path, record: FolderRecord) -> Learner:
+    """Make the learner that a folder's record describes, with the parameters beside it."""
+    arrays = read_checked(folder, record, LEARNER)
+    description = record.learner
+    held = f"{folder} holds a '{description.name}' learner"
+    if description.name not in LEARNERS:
+        raise StorageError(
+            f"{held}, which is not known here; import the file that registers it (medshot --import FILE COMMAND, or "
+            "import in Python), or install its package."
+        )
+    try:
+        input_spec = description.input_spec
+        # On the meta device nothing is allocated, so that a record cannot claim more memory than its arrays have.
+        with torch.device("meta"):
+            learner = _made(description.name, input_spec, 0, description.settings)
+        learner.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, assign=True)
+    except InputError as error:
+        raise StorageError(f"{held}, which cannot be made here: {error}") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise StorageError(f"{held}, whose parameters do not fit its record; make it again.") from error
+    learner.training_record = description.training
+    return learner.eval()
+
+
+def _class_of(name: str) -> type[Learner]:
+    if name not in LEARNERS:
+        sentence = f"'{name}' is no learner; choose one of {', '.join(LEARNERS)}."
+        raise InputError(" ".join([sentence, *LEARNERS.broken]))
+    return LEARNERS[name]
+
+
+def _made(name: str, input_spec: InputSpec, seed: int, settings: dict[str, Any]) -> Learner:
+    """Make a learner with random initial parameters."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return _class_of(name)(input_spec, **settings)
+    except TypeError as error:
+        raise InputError(f"Learner '{name}' cannot be made with {settings} ({error}); check the names.") from error
