@@ -35,7 +35,7 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 
 results: .venv/installed
-	$(BIN)/python benchmarks/results.py
+	$(BIN)/python -m benchmarks.accuracy.metal --resume
 
 clean:
 	rm -rf .venv .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist

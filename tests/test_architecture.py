@@ -22,7 +22,8 @@ FLOORS = [
     {"encoders"},
     {"networks"},
     {"imaging"},
-    {"storage"},
+    {"append_store"},
+    {"storage", "process"},
     {"errors"},
 ]
 HEIGHT = {name: len(FLOORS) - number for number, floor in enumerate(FLOORS) for name in floor}

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -87,6 +88,15 @@ def test_an_interrupted_write_leaves_no_part(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_bytes(tmp_path / "result", b"content")
     assert not list(tmp_path.iterdir())
+
+
+def test_threads_that_write_one_file_leave_one_of_their_contents(tmp_path):
+    path, contents = tmp_path / "result", [bytes([number]) * 2_000_000 for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(10):
+            list(pool.map(lambda content: write_bytes(path, content), contents))
+            assert path.read_bytes() in contents
+    assert [child.name for child in tmp_path.iterdir()] == ["result"]
 
 
 def test_writing_below_a_file_or_to_no_folder_is_one_sentence(tmp_path):

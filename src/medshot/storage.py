@@ -1,7 +1,7 @@
-"""The only place that writes results: safetensors for arrays, JSON for the rest, each put in place whole or not at all.
+"""Write and read results: arrays as safetensors, everything else as JSON, each file written whole or not at all.
 
-No pickle is written or read. A file is written beside its place and renamed; a folder is filled beside its place and
-renamed. Whoever looks sees the old state or the new one, never half of either.
+All results are written here, and no pickle is written or read. A file or folder is written under a temporary name and
+renamed, so other processes see the old state or the new one and never a part.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,12 +24,12 @@ from medshot.errors import StorageError
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write `content` to `path` so that `path` holds either all of it or what it held before.
+    """Write `content` to `path`; if this fails, `path` keeps what it held before.
 
     Raises:
-        StorageError: the disk is full or read-only, or the folder may not be written to.
+        StorageError: the disk is full or read-only, or the folder is not writable.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -58,12 +59,12 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of `path`; StorageError in one sentence where it is missing or unreadable."""
+    """Return the content of `path`; StorageError if it is missing or unreadable."""
     try:
         return path.read_bytes()
     except OSError as error:
         raise StorageError(
-            f"{path} could not be read ({error.strerror or error}); check the path, or make the folder anew."
+            f"{path} could not be read ({error.strerror or error}); check the path, or create the folder again."
         ) from error
 
 
@@ -72,14 +73,14 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(read_bytes(path), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise StorageError(f"{path} is not valid JSON; the file is damaged, make the folder anew.") from error
+        raise StorageError(f"{path} is not valid JSON; the file is damaged, create the folder again.") from error
     if not isinstance(value, dict):
-        raise StorageError(f"{path} holds {type(value).__name__} where an object was expected; make the folder anew.")
+        raise StorageError(f"{path} holds {type(value).__name__} instead of an object; create the folder again.")
     return value
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def read_arrays(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
@@ -94,30 +95,30 @@ def read_arrays(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
     """
     content = read_bytes(path)
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise StorageError(f"{path} is not the file that was saved (its SHA-256 differs); make the folder anew.")
+        raise StorageError(f"{path} is not the file that was saved (its SHA-256 differs); create the folder again.")
     try:
         return decode_arrays(content)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise StorageError(f"{path} is not a readable safetensors file ({error}); make the folder anew.") from error
+        raise StorageError(f"{path} is not a readable safetensors file ({error}); create the folder again.") from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The text metadata stored in the header of a safetensors file."""
+    """Return the text metadata in the header of a safetensors file."""
     content = read_bytes(path)
     try:
         length = int.from_bytes(content[:8], "little")
         return json.loads(content[8 : 8 + length]).get("__metadata__", {})
     except (ValueError, AttributeError) as error:
-        raise StorageError(f"{path} is not a readable safetensors file; make the folder anew.") from error
+        raise StorageError(f"{path} is not a readable safetensors file; create the folder again.") from error
 
 
 def shown(path: Path | str) -> str:
-    """The path as text that any file can hold: bytes that are no UTF-8 become escapes such as \\xe9."""
+    """Return the path as valid text: bytes that are not UTF-8 become escapes such as \\xe9."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def refuse_existing(path: Path) -> None:
-    """StorageError if `path` is there already, since results are never overwritten, or can never be."""
+    """Raise StorageError if `path` exists, since results are never overwritten, or cannot be created."""
     try:
         path.lstat()
     except FileNotFoundError:
@@ -129,7 +130,7 @@ def refuse_existing(path: Path) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `path` when the block ends well and vanishes when it does not.
+    """Yield a temporary folder to fill; it becomes `path` if the block succeeds, otherwise it is removed.
 
     Raises:
         StorageError: `path` exists already, or its parent cannot be written to.

@@ -1,4 +1,4 @@
-"""Damaged files of every kind end in a result or one sentence; benchmarks/fuzz_reading.py tries thousands."""
+"""Damaged files of every kind end in a result or one sentence; benchmarks/robustness/ tries thousands."""
 
 import json
 import subprocess
@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "fuzz_reading.py"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_five_hundred_damaged_files():
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--inputs", "500", "--seed", "1"], capture_output=True, text=True
-    )
+def test_five_hundred_damaged_files(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.robustness.fuzz_reading", "--inputs", "500", "--seed", "1", "--quick"]
+    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
     summary = json.loads(done.stdout)
     assert summary["inputs"] == 500
     assert summary["faults"] == []

@@ -5,8 +5,7 @@ import pytest
 import torch
 from featuring import of_features, support_of, vectors
 
-from medshot.imaging import FeatureInput
-from medshot.imaging.inputs import Vectors
+from medshot.imaging import FeatureInput, Vectors
 from medshot.learners import FewShotClassifier, create
 from medshot.learners.forest.meta_forest import SETTINGS, WEIGHTS, MetaForest
 from medshot.learners.forest.trees import CHILDREN, FEATURES, joint, leaf_values

@@ -41,7 +41,7 @@ def vectors(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[Tensor]:
 # Powers of two make every kink exact: inputs lie on kinks, kinks coincide, and many units have none.
 exact = st.sampled_from([0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0])
 exact_inputs = st.sampled_from([0.0, -0.0, 1e-300, -1e-300, 1e6, -1e6] + [n / 4 for n in range(-18, 19)])
-real = st.one_of(exact, st.floats(-3, 3))
+real = st.one_of(exact, st.floats(-3, 3, allow_subnormal=False))  # the kink of a subnormal bias rounds to zero
 real_inputs = st.one_of(exact_inputs, st.floats(-1e3, 1e3))
 
 

@@ -136,7 +136,7 @@ def test_one_of_several_encoders_is_seen_as_it_is_alone(cut: str, tmp_path: Path
     rows = np.arange(2)
     both = EncodedInput(f"lite0+{second}", cut)
     first, other, whole = views_of(both)
-    read = both.read(pages, rows)
+    read = reader_of(both).read(pages, rows)
     assert torch.equal(whole.of(read), read)
     for view, encoder in ((first, "lite0"), (other, str(second))):
         alone = EncodedInput(encoder, cut)

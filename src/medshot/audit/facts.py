@@ -8,12 +8,12 @@ from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
-from filelock import FileLock
 from jaxtyping import Float32, Int64, UInt8, UInt64
 
+from medshot.append_store import AppendStore
 from medshot.audit.decoding import NO_HEADER, Decoded, Header
 from medshot.imaging import ImageInput, fingerprints, fit, percentile_window
-from medshot.imaging.cache import cache_folder, writing_into
+from medshot.imaging.cache import cache_folder
 from medshot.imaging.npz import parted
 from medshot.imaging.scan import Image
 
@@ -198,8 +198,6 @@ def numbers_by_name(rows: Float32[np.ndarray, "images numbers"]) -> dict[str, Fl
     return dict(zip(NUMBERS, rows.T, strict=True))
 
 
-_KEYS = "keys"
-
 Keys = UInt64[np.ndarray, "images 2"]
 
 
@@ -217,65 +215,37 @@ def file_identity(path: str) -> bytes:
 
 
 class FactStore:
-    """A folder with a file per fact, to which rows are only ever appended; row k of each is of the same image.
-
-    A row counts once it is whole in every file. Keys are written last, so a process that is killed leaves at most a
-    tail that does not count and that the next one cuts off. What is read is mapped from disk, so that memory holds no
-    more than 16 bytes per image.
+    """The stored facts of all images ever measured, found by key.
 
     Args:
-        folder: its path; in the cache folder if left out.
+        folder: the folder, which need not exist; by default one in the cache folder.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or cache_folder() / f"audit-{VERSION}"
-        self._widths = {name: FACTS[name].itemsize for name in FACTS.names or ()} | {_KEYS: 16}
+        types = {name: FACTS[name].subdtype or (FACTS[name], ()) for name in FACTS.names or ()}
+        self._store = AppendStore(self.folder, types, keys="keys", key_bytes=16)
 
     def find(self, wanted: Keys) -> Int64[np.ndarray, " images"]:
-        """The row of each key, -1 where there is none."""
-        there = self._mapped(_KEYS, np.dtype((np.uint64, 2)), self._whole_rows())
-        if not len(there):
-            return np.full(len(wanted), -1)
-        order = np.argsort(there[:, 0], kind="stable")
-        first = there[order, 0]
-        places = np.minimum(np.searchsorted(first, wanted[:, 0]), len(order) - 1)
-        rows = order[places]
-        return np.where((there[rows] == wanted).all(axis=1), rows, -1)
+        """Return the row of each key, -1 for a key that is not stored."""
+        return self._store.find(wanted)
 
     def column(self, name: str) -> np.ndarray:
-        """One fact of all rows, mapped from disk, read-only."""
-        return self._mapped(name, FACTS[name], self._whole_rows())
+        """Return one fact of all rows, mapped from disk and read-only, which rows of the last `find` index.
+
+        Raises:
+            StorageError: the store was emptied since the last `find`.
+        """
+        return self._store.column(name)
 
     def append(self, of: Keys, rows: np.ndarray) -> None:
-        """Write the facts of these keys.
+        """Write the facts of the keys that are not stored yet.
 
         Args:
-            of: the key of each row; one that is there already is written again and changes nothing.
-            rows: of the type `FACTS`.
+            of: the key of each row.
+            rows: facts of the type `FACTS`.
 
         Raises:
             StorageError: the folder cannot be written to.
         """
-        columns = {name: rows[name] for name in FACTS.names or ()} | {_KEYS: of}
-        with writing_into(self.folder), FileLock(self.folder / "lock"):
-            there = self._whole_rows()
-            for name, width in self._widths.items():
-                with (self.folder / name).open("ab") as file:
-                    file.truncate(there * width)
-            for name, values in columns.items():
-                with (self.folder / name).open("ab") as file:
-                    file.write(np.ascontiguousarray(values).data)
-                    file.flush()
-                    os.fsync(file.fileno())
-
-    def _mapped(self, name: str, dtype: np.dtype, rows: int) -> np.ndarray:
-        base, inner = dtype.subdtype or (dtype, ())
-        if not rows:
-            return np.empty((0, *inner), base)
-        return np.memmap(self.folder / name, base, mode="r", shape=(rows, *inner))
-
-    def _whole_rows(self) -> int:
-        try:
-            return min((self.folder / name).stat().st_size // width for name, width in self._widths.items())
-        except OSError:  # there is nothing yet, or nothing that can be read; whoever writes says why
-            return 0
+        self._store.append(of, {name: rows[name] for name in FACTS.names or ()})

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Int64
 from joblib import Parallel, delayed
@@ -18,6 +17,7 @@ from medshot.imaging.cache import in_threads, progress
 from medshot.imaging.decoding import content_hash
 from medshot.imaging.npz import parted
 from medshot.imaging.reading import read_content
+from medshot.process import opencv_single_threaded
 
 BATCH = 256
 _WORTH_PROCESSES = 4_000  # files: starting processes takes as long as reading some thousand
@@ -96,8 +96,8 @@ def _measure_files(paths: Sequence[str], indices: np.ndarray) -> Iterator[Batch]
     yield from pool(delayed(_measure_batch)(job) for job in jobs)
 
 
+@opencv_single_threaded()
 def _measure_batch(job: Sequence[tuple[int, str]]) -> Batch:
-    cv2.setNumThreads(1)
     rows, done, failed = np.zeros(len(job), FACTS), list[int](), list[tuple[int, str]]()
     for index, path in job:
         try:

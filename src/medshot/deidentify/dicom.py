@@ -21,8 +21,8 @@ from medshot.imaging.dicom.identity import (
     Treatment,
     elements,
     mentions,
-    quietly,
     read_dataset,
+    refuse_damage,
     values_of,
     words_of,
 )
@@ -59,7 +59,7 @@ def clean_dicom(content: bytes, pseudonyms: Pseudonyms) -> CleanCopy:
     Raises:
         CannotClean: it is damaged, holds no pixels or waveform, or states that text is burnt into its pixels.
     """
-    with quietly():
+    with refuse_damage():
         dataset = read_dataset(content)
         _refuse_unclean(dataset)
         identity, words = _identity(dataset), words_of(dataset)

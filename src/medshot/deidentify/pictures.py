@@ -2,7 +2,6 @@
 
 import re
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -13,6 +12,7 @@ from PIL.ExifTags import IFD, TAGS
 
 from medshot.imaging.formats import PNG
 from medshot.imaging.pseudonyms import CannotClean, Identifying, Kind
+from medshot.process import capture_warnings
 
 _SIGNATURE = PNG.magics[0][1]
 _KEPT_CHUNKS = frozenset(
@@ -126,17 +126,15 @@ def identifying_in_exif(exif: bytes) -> list[Identifying]:
 
 def same_pixels(before: bytes, after: bytes) -> bool:
     """Whether all frames of two PNG or JPEG files have the same pixels; raises Pillow's errors if one is damaged."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(BytesIO(before)) as first, Image.open(BytesIO(after)) as second:
-            if first.mode != second.mode or getattr(first, "n_frames", 1) != getattr(second, "n_frames", 1):
-                return False
-            same = True
-            for frame in range(getattr(first, "n_frames", 1)):
-                first.seek(frame)
-                second.seek(frame)
-                same = same and np.array_equal(np.asarray(first), np.asarray(second))
-            return same
+    with capture_warnings(), Image.open(BytesIO(before)) as first, Image.open(BytesIO(after)) as second:
+        if first.mode != second.mode or getattr(first, "n_frames", 1) != getattr(second, "n_frames", 1):
+            return False
+        same = True
+        for frame in range(getattr(first, "n_frames", 1)):
+            first.seek(frame)
+            second.seek(frame)
+            same = same and np.array_equal(np.asarray(first), np.asarray(second))
+        return same
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -198,8 +196,7 @@ def _is_colour(marker: int, body: bytes) -> bool:
 def _exif(exif: bytes) -> Image.Exif:
     tags = Image.Exif()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with capture_warnings():
             tags.load(exif)
             for group in (tags, tags.get_ifd(IFD.Exif), tags.get_ifd(IFD.IFD1)):
                 dict(group.items())  # else values are read, and found damaged, when they are asked for

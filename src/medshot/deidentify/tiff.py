@@ -10,7 +10,7 @@ import numpy as np
 from PIL.TiffTags import TAGS_V2
 
 from medshot.imaging.pseudonyms import CannotClean, Identifying, Kind
-from medshot.imaging.reading import opencv_silent
+from medshot.process import opencv_silent
 
 _WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _STRIPS, _TILES, _STRIP_SIZES, _TILE_SIZES, _OLD_JPEG = 273, 324, 279, 325, 513

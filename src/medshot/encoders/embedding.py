@@ -1,6 +1,5 @@
 """Embedding images: each is decoded and embedded once, and its features are read from a store afterwards."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -12,16 +11,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from filelock import FileLock
 from jaxtyping import Float, Float32, Int64, UInt, UInt8
 
+from medshot.append_store import LOCK, AppendStore, writing_into_cache
 from medshot.encoders.encoder import Encode, Encoder, load_encoder
 from medshot.errors import StorageError
 from medshot.imaging import Cut, CutImages, ImageSource, cache_folder
-from medshot.imaging.cache import in_threads, progress, writing_into
+from medshot.imaging.cache import in_threads, progress
 from medshot.imaging.fingerprint import MEASURES, fingerprints, measures
-
-LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -40,81 +37,47 @@ class Embeddings:
 
 
 class EmbeddingStore:
-    """A folder of four files to which rows are only ever appended; row k of each belongs to the same image.
-
-    A row counts once it is whole in every file. Hashes are written last, after the rest is safe on disk, so a writer
-    that is killed leaves at most a tail that does not count and that the next one cuts off. Writers take turns by a
-    lock; readers need none, since rows that count never change.
+    """The stored rows of one encoder, found by the SHA-256 of an image.
 
     Args:
-        folder: where it is or will be.
-        features: number of features in a row.
-        measures: number of measures in a row.
+        folder: the folder, which need not exist.
+        features: the number of features in a row.
+        measures: the number of measures in a row.
     """
 
     def __init__(self, folder: Path, features: int, measures: int) -> None:
         self.folder = folder
-        self._columns: dict[str, tuple[np.dtype, int]] = {
-            "features.f32": (np.dtype(np.float32), features),
-            "fingerprints.u8": (np.dtype(np.uint8), 32),
-            "measures.f32": (np.dtype(np.float32), measures),
-            "hashes.u8": (np.dtype(np.uint8), 32),
+        columns: dict[str, tuple[np.dtype, tuple[int, ...]]] = {
+            "features.f32": (np.dtype(np.float32), (features,)),
+            "fingerprints.u8": (np.dtype(np.uint8), (32,)),
+            "measures.f32": (np.dtype(np.float32), (measures,)),
         }
-        self._rows: dict[bytes, int] = {}
-        self._known = 0
+        self._columns = list(columns)
+        self._store = AppendStore(folder, columns, keys="hashes.u8", key_bytes=32)
 
     def find(self, hashes: Sequence[bytes]) -> Int64[np.ndarray, " hashes"]:
-        """The row of each SHA-256 as of now, -1 where there is none."""
-        self._look()
-        return np.array([self._rows.get(digest, -1) for digest in hashes], dtype=np.int64)
+        """Return the row of each SHA-256 at present, -1 for an image that is not stored."""
+        return self._store.find(_as_rows(hashes))
 
     def read(self) -> Embeddings:
-        """All rows, mapped from disk, read-only."""
-        return Embeddings(*(self._mapped(name, self._whole_rows()) for name in list(self._columns)[:3]))
+        """Return all rows, mapped from disk and read-only, which rows of the last `find` index.
+
+        Raises:
+            StorageError: the store was emptied since the last `find`.
+        """
+        return Embeddings(*map(self._store.column, self._columns))
 
     def append(self, hashes: Sequence[bytes], rows: Embeddings) -> None:
-        """Write the rows whose hashes are not there yet; the hashes given differ.
+        """Write the rows whose hashes are not stored yet; the hashes given must differ.
 
         Raises:
             StorageError: the folder cannot be written to.
         """
-        with writing_into(self.folder), FileLock(self.folder / LOCK):
-            there = self._whole_rows()
-            for name in self._columns:
-                with (self.folder / name).open("ab") as file:
-                    file.truncate(there * self._row_bytes(name))
-            new = np.flatnonzero(self.find(hashes) < 0)
-            digests = np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, 32)
-            for name, array in zip(self._columns, (*vars(rows).values(), digests), strict=True):
-                with (self.folder / name).open("ab") as file:
-                    file.write(np.ascontiguousarray(array[new]).data)
-                    file.flush()
-                    os.fsync(file.fileno())
+        self._store.append(_as_rows(hashes), dict(zip(self._columns, vars(rows).values(), strict=True)))
 
-    def _look(self) -> None:
-        """Take in the rows that were appended since the last look, by whatever process."""
-        there = self._whole_rows()
-        if there < self._known:  # someone has emptied the cache
-            self._rows, self._known = {}, 0
-        content = self._mapped("hashes.u8", there)[self._known :].tobytes()
-        self._rows.update((content[32 * k : 32 * k + 32], self._known + k) for k in range(there - self._known))
-        self._known = there
 
-    def _mapped(self, name: str, rows: int) -> np.ndarray:
-        dtype, width = self._columns[name]
-        if rows == 0:
-            return np.empty((0, width), dtype)
-        return np.memmap(self.folder / name, dtype, mode="r", shape=(rows, width))
-
-    def _whole_rows(self) -> int:
-        try:
-            return min((self.folder / name).stat().st_size // self._row_bytes(name) for name in self._columns)
-        except OSError:  # there is nothing, or nothing that can be read; whoever then writes says why
-            return 0
-
-    def _row_bytes(self, name: str) -> int:
-        dtype, width = self._columns[name]
-        return dtype.itemsize * width
+def _as_rows(hashes: Sequence[bytes]) -> UInt8[np.ndarray, "hashes 32"]:
+    return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, 32)
 
 
 FEATURE_NORM = 4.0
@@ -164,7 +127,7 @@ def embedded(images: ImageSource, encoder: Encoder, cut: Cut | None = None) -> E
 
 
 def _embed_missing(images: ImageSource, hashes: Sequence[bytes], encoder: Encoder, store: EmbeddingStore) -> None:
-    with writing_into(store.folder):
+    with writing_into_cache(store.folder):
         (store.folder / LOCK).touch()  # if this is refused, then before the work
     encode = load_encoder(encoder, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     missing = _missing(hashes, range(len(hashes)), store)

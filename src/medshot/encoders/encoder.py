@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from medshot.append_store import writing_into_cache
 from medshot.imaging import ImageInput, cache_folder
-from medshot.imaging.cache import writing_into
 from medshot.storage import write_bytes
 
 Encode = Callable[[Float[np.ndarray, "images channels size size"]], Float[np.ndarray, "images features"]]
@@ -124,7 +124,7 @@ def _in_onnx_runtime(encoder: Encoder) -> Encode:
                 f"The encoder runs in torch, which is slow: ONNX cannot represent it ({_line(error)}).", file=sys.stderr
             )
             return _one_by_one(_in_torch(encoder, torch.device("cpu")))
-        with writing_into(graph.parent):
+        with writing_into_cache(graph.parent):
             write_bytes(graph, content)
             write_bytes(_hash_file(graph), sha256(content).hexdigest().encode())
 

@@ -1,4 +1,4 @@
-"""Random but mild changes of training pictures and volumes, one draw per image, on the device where they are."""
+"""Augment training pictures and volumes by mild random changes, on their own device."""
 
 import math
 from dataclasses import dataclass, fields
@@ -17,14 +17,14 @@ Draws = Float[Tensor, " batch"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How strongly images are changed; 0 switches a change off. The defaults are mild.
+    """The strengths of random changes; 0 switches a change off.
 
     Args:
         rotation: largest angle in degrees, either way; of volumes in each of the three planes.
         translation: largest shift as a fraction of the side, along each axis.
         scale: largest relative change of size, below 1.
         shear: largest shear angle in degrees, below 90, in each plane.
-        flip_probability: how often an image is mirrored left to right, where the task allows it at all.
+        flip_probability: the probability that an image is mirrored left to right, if the task allows it.
         brightness: largest value added or subtracted.
         contrast: largest relative change of the distance to the image's mean, at most 1.
         gamma: largest change of the logarithm of the exponent.
@@ -32,7 +32,7 @@ class Augmentation:
         blur: largest standard deviation of the Gaussian blur in pixels.
 
     Raises:
-        InputError: a strength that is negative, not finite, or beyond its bound.
+        InputError: a strength is negative, not finite, or beyond its bound.
     """
 
     rotation: float = 10.0
@@ -57,14 +57,14 @@ class Augmentation:
 def augment(images: Images, augmentation: Augmentation, *, flip: bool, generator: torch.Generator) -> Images:
     """Change each image at random: geometry, then blur, intensity and noise; values stay in [0, 1].
 
-    All random numbers come from `generator` and are drawn on its device: the same seed gives the same images.
+    All random numbers come from `generator`, so the same seed gives the same images.
 
     Args:
         images: values in [0, 1]; pictures `(batch, channels, height, width)` or volumes `(batch, channels, depth,
             height, width)`. Left and right lie along the width, as in a volume whose orientation is canonical.
         augmentation: the strengths; all zero returns the images unchanged, bit for bit.
-        flip: whether mirroring keeps the label's meaning (a chest has its heart on the left).
-        generator: source of all random numbers.
+        flip: whether the label stays true if the image is mirrored (a chest has its heart on the left).
+        generator: the source of all random numbers.
     """
 
     def draw(*shape: int, normal: bool = False) -> Tensor:
@@ -84,7 +84,7 @@ def augment(images: Images, augmentation: Augmentation, *, flip: bool, generator
 
 
 def _moved(images: Images, augmentation: Augmentation, flipped: Tensor, draws: Float[Tensor, "_ batch"]) -> Images:
-    """Flip, scale, shear, rotation and shift as one affine map, interpolated linearly; outside is black."""
+    """Flip, scale, shear, rotate and shift by one affine map with linear interpolation; the outside is black."""
     strengths = (augmentation.rotation, augmentation.translation, augmentation.scale, augmentation.shear)
     if not any(strengths) and not flipped.any():
         return images
@@ -107,7 +107,7 @@ def _moved(images: Images, augmentation: Augmentation, flipped: Tensor, draws: F
 def _in_plane(
     plane: tuple[int, int], axes: int, angle: Draws, shear: Draws, augmentation: Augmentation
 ) -> Float[Tensor, "batch axes axes"]:
-    """A shear, then a rotation, in the plane of two axes."""
+    """Return a shear followed by a rotation, in the plane of two axes."""
     slant = torch.tan(math.radians(augmentation.shear) * shear)
     cos, sin = torch.cos(angle), torch.sin(angle)
     rows = torch.stack([torch.stack([cos, slant * cos - sin], 1), torch.stack([sin, slant * sin + cos], 1)], 1)
@@ -118,7 +118,7 @@ def _in_plane(
 
 
 def _blurred(images: Images, deviations: Draws, largest: float) -> Images:
-    """A separable Gaussian of its own width for each image, tap by tap; borders are repeated."""
+    """Blur each image by a separable Gaussian of its own width; borders are repeated."""
     radius = math.ceil(3 * largest)
     offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     kernels = torch.exp(-0.5 * (offsets / deviations.clamp(min=1e-3)[:, None]) ** 2)
@@ -131,7 +131,7 @@ def _blurred(images: Images, deviations: Draws, largest: float) -> Images:
 
 
 def _recoloured(images: Images, augmentation: Augmentation, draws: Float[Tensor, "3 batch"]) -> Images:
-    """Gamma, then contrast about each image's mean, then brightness."""
+    """Change gamma, then contrast about each image's mean, then brightness."""
     exponents, factors, shifts = (_per_image(draw, images) for draw in draws)
     if augmentation.gamma > 0:
         images = images.clamp(0, 1) ** torch.exp(augmentation.gamma * exponents)
@@ -142,5 +142,5 @@ def _recoloured(images: Images, augmentation: Augmentation, draws: Float[Tensor,
 
 
 def _per_image(values: Draws, images: Images) -> Float[Tensor, "batch *_"]:
-    """One value for each image, ready to be combined with all its pixels."""
+    """Reshape one value per image so that it broadcasts over the image's pixels."""
     return values.view(-1, *[1] * (images.ndim - 1))

@@ -1,4 +1,4 @@
-"""Decoded images on disk: one memory-mapped array per list of files and shape, found again by content."""
+"""Keep decoded images on disk: one memory-mapped array per list of files and shape, found by content."""
 
 import hashlib
 import os
@@ -17,14 +17,14 @@ import platformdirs
 from rich.console import Console
 from rich.progress import Progress
 
-from medshot.errors import StorageError
+from medshot.append_store import writing_into_cache
 from medshot.imaging.decoding import decoded
 from medshot.imaging.inputs import GridInput
 from medshot.imaging.resizing import prepare
 from medshot.imaging.scan import FittedImage, Pixels
 
 FORMAT_VERSION = 1
-_AHEAD = 4  # items in work for each thread, whatever their number
+_AHEAD = 4  # items in work for each thread
 _PATIENCE = 2.0  # seconds before a progress bar appears
 
 Item = TypeVar("Item")
@@ -32,21 +32,21 @@ Result = TypeVar("Result")
 
 
 class _SixteenBits(Exception):
-    """An image of 16 bits turned up among images of 8."""
+    """An image of 16 bits among images of 8."""
 
 
 def cache_folder() -> Path:
-    """The folder of decoded images: $MEDSHOT_CACHE, or the user's cache folder of this operating system."""
+    """Return the cache folder: $MEDSHOT_CACHE, or the user's cache folder of this operating system."""
     chosen = os.environ.get("MEDSHOT_CACHE")
     return Path(chosen) if chosen else platformdirs.user_cache_path("medshot", appauthor=False)
 
 
 def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: GridInput) -> Pixels:
-    """The pixels of image files, decoded once and then mapped into memory, read-only.
+    """Return the pixels of image files, decoded once and then mapped into memory, read-only.
 
-    The cache file is named by the files' contents, so a changed file is decoded anew and a moved one is not.
-    It is built beside its place and renamed: two processes may build it at once, and an interrupted one
-    leaves nothing that would be taken for whole. Peak memory does not grow with the number of images.
+    The cache file is named by the files' contents, so a changed file is decoded again and a moved one is not. It is
+    written under a temporary name and renamed, so two processes may build it at once, and an interrupted process
+    leaves no partial file of that name. Peak memory does not grow with the number of images.
 
     Args:
         paths: at least one file, all pictures or all volumes.
@@ -65,18 +65,18 @@ def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: GridInput
     pixels = _open(place, (len(paths), *shape.dimensions))
     if pixels is not None:
         return pixels
-    with writing_into(place.parent):
+    with writing_into_cache(place.parent):
         _build(place, paths, shape)
         return np.load(place, mmap_mode="r", allow_pickle=False)
 
 
 def decoded_files(paths: Iterable[Path], shape: GridInput, dtype: np.dtype | None = None) -> Iterator[FittedImage]:
-    """The pixels of image files in order, decoded by threads a little ahead of whoever takes them.
+    """Yield the pixels of image files in order, decoded by threads a little ahead of the consumer.
 
     Args:
         paths: image files.
         shape: what the network asks for.
-        dtype: uint8 or uint16; each image's own where it is left out.
+        dtype: uint8 or uint16; by default each image's own.
 
     Raises:
         InputError: an image cannot be read.
@@ -85,7 +85,7 @@ def decoded_files(paths: Iterable[Path], shape: GridInput, dtype: np.dtype | Non
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """`work` of each item, in order; a few items ahead are in work, so that memory does not grow with their number."""
+    """Yield `work` of each item in order; threads run only a few items ahead, which bounds memory."""
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
@@ -102,14 +102,14 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: i
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal's stderr once the work has taken two seconds.
+    """Show a progress bar on a terminal's stderr once the work has taken two seconds.
 
     Args:
-        what: what is being done.
+        what: a description of the work.
         total: the number of items.
 
     Returns:
-        Called with the number of items that were done.
+        A function to call with the number of items that were done.
     """
     began, shown = time.monotonic(), False
     console = Console(stderr=True)
@@ -130,23 +130,8 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
             display.stop()
 
 
-@contextmanager
-def writing_into(folder: Path) -> Iterator[None]:
-    """Make a folder of the cache; what goes wrong while writing becomes a StorageError that says what to do."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except StorageError:
-        raise
-    except OSError as error:
-        raise StorageError(
-            f"the cache folder {folder} could not be written to ({error.strerror or error}); "
-            "set MEDSHOT_CACHE to a folder that you may write to and that has space."
-        ) from error
-
-
 def _open(place: Path, expected: tuple[int, ...]) -> Pixels | None:
-    """The cached array, or None where there is none or it is not whole."""
+    """Return the cached array, or None if it is missing or incomplete."""
     try:
         pixels = np.load(place, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -174,7 +159,7 @@ def _build(place: Path, paths: Sequence[Path], shape: GridInput) -> None:
 
 
 def _write(file: IO[bytes], paths: Sequence[Path], shape: GridInput, dtype: np.dtype) -> None:
-    """Write the .npy header, then image after image: a full disk is then an error and kills no process."""
+    """Write the .npy header, then each image. On a full disk this raises, while a memory map would kill the process."""
     header = {
         "descr": np.lib.format.dtype_to_descr(dtype),
         "fortran_order": False,

@@ -1,4 +1,4 @@
-"""What a person or a network sees of a scan: eight bits, through a window that fits what was scanned."""
+"""Map scans to eight bits through a window that suits the modality and body part."""
 
 import numpy as np
 from jaxtyping import UInt8
@@ -36,16 +36,16 @@ _WINDOW_OF_PART = {
     "LEG": "bone",
     "ARM": "bone",
     "EXTREMITY": "bone",
-}  # all else as the abdomen
+}  # all other parts: abdomen
 _FILMS = ("DX", "CR", "MG", "RG", "RF", "XA", "IO", "PX", "DR")
 
 
 def display(scan: Scan) -> UInt8[np.ndarray, "slices rows columns *colours"]:
-    """Eight bits for each value: 0 is the darkest, 255 the brightest that the window shows.
+    """Return the scan in eight bits: 0 is the darkest, 255 the brightest value of the window.
 
     CT in Hounsfield units goes through the window of its body part (`CT_WINDOWS`); films through the window that the
     file names; MR and PET through percentiles of the whole volume, so that slices stay comparable: 0.5 and 99.5 of the
-    values that are not zero, and from 0 to 99.5. Colours stay as they are. A constant array is black.
+    values that are not zero, and from 0 to 99.5. Colours are kept. A constant array becomes black.
 
     Raises:
         InputError: the scan is a waveform.
@@ -64,7 +64,7 @@ def display(scan: Scan) -> UInt8[np.ndarray, "slices rows columns *colours"]:
 
 
 def window_name(body_part: str) -> str:
-    """The name of the CT window for a body part; "abdomen" for those that are not in the table."""
+    """Return the name of the CT window for a body part; "abdomen" if the table has no other."""
     for part, name in _WINDOW_OF_PART.items():
         if part in body_part and not (part == "HEAD" and "NECK" in body_part):
             return name

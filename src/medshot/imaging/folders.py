@@ -8,8 +8,9 @@ from typing import TypedDict
 import numpy as np
 from pydicom import dcmread
 
-from medshot.imaging.dicom.header import keys, quiet
+from medshot.imaging.dicom.header import keys
 from medshot.imaging.formats import DETACHED_HEADERS, DICOM, NPZ, NUMPY, formats_holding, has_name_of, starts_as
+from medshot.process import capture_warnings
 
 _SAMPLE = 16  # headers that decide whether a folder is a series
 _SLICED = ("CT", "MR", "PT")
@@ -103,7 +104,7 @@ def _dicom_files(path: Path) -> Iterator[Path]:
 def _header_keys(path: Path) -> Keys:
     """Return hashed keys of patient, study and series; empty if the header cannot be read."""
     try:
-        with quiet():
+        with capture_warnings():
             found = keys(dcmread(path, stop_before_pixels=True), identity=False, assumed=[])
             return Keys(patient=found["patient"], study=found["study"], series=found["series"])
     except Exception:  # reading the image raises what is wrong with it
@@ -114,7 +115,7 @@ def _series_of(path: Path) -> tuple[str, bool]:
     """Return the series of a DICOM file, and whether it may be a slice: of a scanner, or with a position."""
     wanted = ["SeriesInstanceUID", "Modality", "ImagePositionPatient"]
     try:
-        with quiet():
+        with capture_warnings():
             header = dcmread(path, stop_before_pixels=True, specific_tags=wanted)
             sliced = str(header.get("Modality")) in _SLICED or bool(header.get("ImagePositionPatient"))
             return str(header.get("SeriesInstanceUID") or ""), sliced

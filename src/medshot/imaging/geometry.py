@@ -1,4 +1,4 @@
-"""From indices of voxels to places in the patient, and back."""
+"""Convert between voxel indices and positions in the patient; crop, pad and reorient scans."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ from medshot.imaging.scan import Scan
 
 
 def to_world(scan: Scan, indices: Num[np.ndarray, "*points 3"]) -> Float[np.ndarray, "*points 3"]:
-    """Where voxels lie in the patient.
+    """Return the positions of voxels in the patient.
 
     Args:
         scan: with an affine.
@@ -36,7 +36,7 @@ def to_world(scan: Scan, indices: Num[np.ndarray, "*points 3"]) -> Float[np.ndar
 
 
 def to_index(scan: Scan, points: Num[np.ndarray, "*points 3"]) -> Float[np.ndarray, "*points 3"]:
-    """Which index (slice, row, column), with fractions, a place in the patient has: undoes `to_world`.
+    """Return the fractional index (slice, row, column) of positions in the patient: the inverse of `to_world`.
 
     Args:
         scan: with an affine.
@@ -50,15 +50,17 @@ def to_index(scan: Scan, points: Num[np.ndarray, "*points 3"]) -> Float[np.ndarr
 
 
 def affine_of(scan: Scan) -> Float[np.ndarray, "4 4"]:
-    """The affine of a scan in space; InputError where it has none."""
+    """Return the affine of a scan in space; InputError if it has none."""
     refuse_time(scan)
     if scan.affine is None:
-        raise InputError("The scan has no affine: its file does not tell its place in the patient; use one that does.")
+        raise InputError(
+            "The scan has no affine: its file does not give its position in the patient; use one that does."
+        )
     return scan.affine
 
 
 def refuse_time(scan: Scan) -> None:
-    """InputError where an axis of the scan is time."""
+    """Raise InputError if an axis of the scan is time."""
     if scan.kind in ("frames", "waveform"):
         raise InputError(f"The scan holds {scan.kind}, not a picture or a volume in space; take single frames of it.")
 
@@ -67,7 +69,7 @@ Triple = tuple[int, int, int]
 
 
 def crop(scan: Scan, starts: Triple, stops: Triple) -> Scan:
-    """The voxels from `starts` up to `stops`, which is left out, in the order (slice, row, column).
+    """Return the voxels from `starts` up to but excluding `stops`, in the order (slice, row, column).
 
     Raises:
         InputError: the box is empty or reaches out of the scan.
@@ -75,7 +77,7 @@ def crop(scan: Scan, starts: Triple, stops: Triple) -> Scan:
     sides = scan.array.shape[:3]
     if not all(0 <= start < stop <= side for start, stop, side in zip(starts, stops, sides, strict=True)):
         shown = " × ".join(str(side) for side in sides)
-        raise InputError(f"starts={starts}, stops={stops} is no box within {shown} voxels; choose one inside.")
+        raise InputError(f"starts={starts}, stops={stops} is not a box within {shown} voxels; choose one inside.")
     box = tuple(slice(start, stop) for start, stop in zip(starts, stops, strict=True))
     return replace(
         scan,
@@ -87,13 +89,13 @@ def crop(scan: Scan, starts: Triple, stops: Triple) -> Scan:
 
 
 def pad(scan: Scan, before: Triple, after: Triple, value: float) -> Scan:
-    """The scan with more voxels before and after each axis, in the order (slice, row, column).
+    """Return the scan padded before and after each axis, in the order (slice, row, column).
 
     Args:
-        scan: any.
-        before: how many to put before the first of each axis.
-        after: how many to put behind the last.
-        value: of the new voxels.
+        scan: any scan.
+        before: the number of voxels to add before each axis.
+        after: the number of voxels to add after each axis.
+        value: the value of the new voxels.
 
     Raises:
         InputError: a count is negative, or the array's numbers cannot hold the value.
@@ -103,7 +105,7 @@ def pad(scan: Scan, before: Triple, after: Triple, value: float) -> Scan:
     with np.errstate(over="ignore", invalid="ignore"):
         held = np.array(value).astype(scan.array.dtype)
     if not np.isclose(float(held), value, rtol=1e-6):
-        raise InputError(f"value={value} cannot stand among {scan.array.dtype} voxels; choose one that can.")
+        raise InputError(f"value={value} cannot be stored in {scan.array.dtype} voxels; choose one that can.")
     margins = list(zip(before, after, strict=True))
     beyond = [(0, 0)] * (scan.array.ndim - 3)
     array = np.pad(scan.array, margins + beyond, constant_values=held)
@@ -117,7 +119,7 @@ def pad(scan: Scan, before: Triple, after: Triple, value: float) -> Scan:
 
 
 def _moved(scan: Scan, index: Triple) -> Float[np.ndarray, "4 4"] | None:
-    """The affine once the voxel at `index` is the first."""
+    """Return the affine after the voxel at `index` has become the first."""
     if scan.affine is None:
         return None
     affine = scan.affine.copy()
@@ -129,9 +131,9 @@ OPPOSITE = ("RL", "AP", "SI")
 
 
 def orientation(scan: Scan) -> str:
-    """Where slices, rows and columns run to: three letters of R(ight), L(eft), A(nterior), P(osterior), S(uperior), I.
+    """Return the directions of slices, rows and columns: three letters of R(ight), L(eft), A, P, S(uperior), I.
 
-    An oblique axis has the letter of the direction nearest to it, no two axes the same.
+    An oblique axis has the letter of the nearest direction; no two axes share a letter.
 
     Raises:
         InputError: the scan has no affine.
@@ -140,18 +142,18 @@ def orientation(scan: Scan) -> str:
 
 
 def reorient(scan: Scan, target: str) -> Scan:
-    """The same voxels with axes in another order and direction: nothing is resampled, and each keeps its place.
+    """Return the same voxels with axes in another order and direction; no voxel is resampled or moved.
 
     Args:
         scan: with an affine.
-        target: where slices, rows and columns are to run to, one of the 48 that `orientation` may give, such as "SPL".
+        target: the wanted directions of slices, rows and columns, one of 48 orientations such as "SPL".
 
     Raises:
-        InputError: the scan has no affine, or the target is no orientation.
+        InputError: the scan has no affine, or the target is not an orientation.
     """
     affine = affine_of(scan)
     if len(target) != 3 or not all(len(set(target) & set(pair)) == 1 for pair in OPPOSITE):
-        raise InputError(f"{target!r} is no orientation; give three letters, one of each of R/L, A/P and S/I.")
+        raise InputError(f"{target!r} is not an orientation; give three letters, one of each of R/L, A/P and S/I.")
     turn = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(target)))
     order = np.argsort(turn[:, 0]).astype(int)
 

@@ -18,7 +18,7 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, open; InputError where there is none, or where reading finds it damaged."""
+    """Open an archive; InputError if it is missing, or if reading from it shows that it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -29,12 +29,12 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """The archive's arrays by name."""
+    """Return the members of the archive that are arrays, by name."""
     return {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
 
 
 def read_header(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array; InputError where it is damaged or holds pickled objects."""
+    """Return shape and type of an array; InputError if it is damaged or holds pickled objects."""
     try:
         with archive.open(member) as file:
             shape, _, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
@@ -49,7 +49,7 @@ def read_header(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -
 
 
 def read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """An array; InputError where it is damaged or holds pickled objects."""
+    """Read an array; InputError if it is damaged or holds pickled objects."""
     read_header(path, archive, member)
     try:
         with archive.open(member) as file:
@@ -67,9 +67,9 @@ _MASK = "mask"
 
 
 def parted(path: Path) -> tuple[Path, str]:
-    """The file of an image, and the name of the array within it: of `scan.npz#flair`, `scan.npz` and "flair".
+    """Split the path of an image into its file and the name of the array in it: `scan.npz#flair` into two.
 
-    The name is empty where none is given. A "#" in the name of any other kind of file belongs to that name.
+    The name is empty if none is given. In names of other files a "#" is an ordinary character.
     """
     file, mark, array = path.name.rpartition("#")
     if mark and has_name_of(Path(file), NPZ):
@@ -78,10 +78,10 @@ def parted(path: Path) -> tuple[Path, str]:
 
 
 def read_volume(path: Path | str) -> Volume:
-    """The voxels of a volume, in the values that its file stores.
+    """Read the voxels of a volume, in the values that its file stores.
 
     An `.npz` archive holds one array of three axes, or several of which the path names one (`scan.npz#flair`). Arrays
-    whose name ends in "mask" are outlines and no images: they are taken only where they are named.
+    whose name ends in "mask" are segmentations: they are read only if the path names them.
 
     Args:
         path: a file, or a file and the name of an array in it.
@@ -110,7 +110,7 @@ def read_volume(path: Path | str) -> Volume:
 
 
 def _chosen(file: Path, name: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    """The array that is named, or the one that may be meant."""
+    """Return the named array, or the only one that can be the volume."""
     arrays = members(archive)
     listed = ", ".join(arrays) or "none"
     if name:
@@ -148,8 +148,7 @@ def is_medmnist(path: Path) -> bool:
 def read_medmnist(path: Path | str) -> tuple[StackedImages, Int64[np.ndarray, " images"]]:
     """Read all splits of a MedMNIST archive, train, val and test in this order.
 
-    The published splits are not by patient, so they are joined here and images are dealt out anew by whoever
-    splits them.
+    The published splits are not by patient, so they are joined here, to be split again by patient.
 
     Args:
         path: an .npz file with `train_images`, `train_labels` and so on; splits may be missing. Images are
@@ -160,7 +159,7 @@ def read_medmnist(path: Path | str) -> tuple[StackedImages, Int64[np.ndarray, " 
         `(images, depth, height, width)`, a last axis of 3 meaning RGB; and one label per image.
 
     Raises:
-        InputError: not such an archive, damaged, larger than 8 GB unpacked, pickled objects inside, float
+        InputError: the file is not such an archive, damaged, larger than 8 GB unpacked, or holds pickled objects, float
             images outside 0..1 or NaN, splits that do not fit each other, or several labels per image.
     """
     images, labels = zip(*read_medmnist_splits(path).values(), strict=True)
@@ -168,7 +167,7 @@ def read_medmnist(path: Path | str) -> tuple[StackedImages, Int64[np.ndarray, " 
 
 
 def read_medmnist_splits(path: Path | str) -> dict[str, tuple[StackedImages, Int64[np.ndarray, " images"]]]:
-    """The splits of a MedMNIST archive by name, each with its images and labels; raises as `read_medmnist` does."""
+    """Return the images and labels of each split of a MedMNIST archive; raise as `read_medmnist` does."""
     path = Path(path)
     with opened(path) as archive:
         arrays = _read_arrays(path, archive)

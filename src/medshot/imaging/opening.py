@@ -1,4 +1,4 @@
-"""One way in: any file, folder of a series, or zip archive becomes a scan, sorted out by content before by name."""
+"""Read any file, folder of a series or zip archive as a scan; content decides on the format before the name."""
 
 import re
 import stat
@@ -38,10 +38,10 @@ def unpacked(path: Path) -> Iterator[Path]:
     """Unpack a zip archive into a temporary folder, for as long as the context lasts.
 
     Args:
-        path: of the archive.
+        path: the archive.
 
     Raises:
-        InputError: damaged or encrypted; names that are absolute or climb out with `..`, links, or archives inside;
+        InputError: the archive is damaged or encrypted; it holds absolute names, names with `..`, links or archives;
             more than `FILE_LIMIT` files, `SIZE_LIMIT` bytes, or `RATIO_LIMIT` times its own size. A sentence raised
             inside the context names the archive in place of the folder.
     """
@@ -111,11 +111,11 @@ def read(path: Path | str, *, identity: bool = False) -> Scan:
     """Read a medical image: DICOM (a file, a folder with one series, or a zip of either), NIfTI, NRRD, MetaImage, PNG,
     JPEG, TIFF, GIF, BMP, WebP, JPEG 2000, HEIC (with medshot[heic]) or `.npy`.
 
-    What the file does not say is never made up in silence: it is None, or stands in `Scan.assumed`.
+    A value that the file lacks is None, or the value used instead is named in `Scan.assumed`.
 
     Args:
-        path: of a file, folder or zip archive.
-        identity: keep the patient, study and series as the file names them; otherwise hashes stand in their place.
+        path: a file, folder or zip archive.
+        identity: return the file's patient, study and series themselves instead of their hashes.
 
     Raises:
         InputError: it cannot be read, or the result would be wrong; one sentence says why and what to do.
@@ -175,7 +175,7 @@ def _read_folder(folder: Path, identity: bool) -> Scan:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files below a folder that are not hidden, in the order of their names; links are not followed."""
+    """Return all files below a folder that are not hidden, sorted by name; links are not followed."""
     found: list[Path] = []
     for path in folder.rglob("*"):
         hidden = any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)

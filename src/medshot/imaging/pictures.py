@@ -1,4 +1,4 @@
-"""Plain pictures as scans: PNG, JPEG, GIF and others, and TIFF files of several pages."""
+"""Read plain pictures as scans: PNG, JPEG, GIF and others, including TIFF files of several pages."""
 
 import re
 from io import BytesIO
@@ -11,21 +11,22 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from medshot.errors import InputError
 from medshot.imaging.formats import TIFF, starts_as
-from medshot.imaging.pillow import frame_count, warnings_ignored
-from medshot.imaging.reading import PIXEL_LIMIT, opencv_silent, read_content, read_image
+from medshot.imaging.pillow import frame_count
+from medshot.imaging.reading import PIXEL_LIMIT, read_content, read_image
 from medshot.imaging.scan import Scan
+from medshot.process import capture_warnings, opencv_silent
 
 BYTE_LIMIT = 1_000_000_000
 PAGE_LIMIT = 10_000
 _WIDTH, _HEIGHT, _SAMPLES, _BITS, _DESCRIPTION = 256, 257, 277, 258, 270
-NO_SIZE = "A plain picture does not tell how large a pixel is, nor where it lies."
+NO_SIZE = "A plain picture has neither a pixel spacing nor a position in the patient."
 
 
 def read_picture(path: Path) -> Scan:
-    """Read a picture; several TIFF pages become frames, or a volume if ImageJ says slices.
+    """Read a picture; several TIFF pages become frames, or a volume if ImageJ calls them slices.
 
     Raises:
-        InputError: see `read_image`; or pages that differ in size, or are too many or too large together.
+        InputError: as for `read_image`, or the pages differ in size or are too many or too large together.
     """
     content = read_content(path)
     if starts_as(content, TIFF):
@@ -42,9 +43,9 @@ def animation_of(content: bytes) -> tuple[str, ...]:
 
 
 def _pages(path: Path, content: bytes) -> list[dict[int, Any]]:
-    """The tags of every page that matter here; one empty page where the file is damaged, which `read_image` names."""
+    """Return the needed tags of each page; one empty page if the file is damaged, which `read_image` reports."""
     file = BytesIO(content)
-    with warnings_ignored():
+    with capture_warnings():
         try:
             tags = ImageFileDirectory_v2(content[: 16 if 43 in content[2:4] else 8])
             seen, pages, place = set[int](), list[dict[int, Any]](), tags.next

@@ -1,9 +1,5 @@
 """Pictures that Pillow decodes to arrays: PNG, JPEG, GIF, BMP, WebP and JPEG 2000, and HEIC by pillow-heif."""
 
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -22,6 +18,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from medshot.imaging.formats import BMP, GIF, HEIC, JPEG, JPEG2000, PLAIN, PNG, TIFF, WEBP, FileFormat, starts_as
 from medshot.imaging.scan import Image
+from medshot.process import capture_warnings
 
 # the classes are called themselves, because PIL.Image.open has a limit of pixels of its own
 _CLASSES: dict[FileFormat, type[ImageFile]] = {
@@ -33,8 +30,6 @@ _CLASSES: dict[FileFormat, type[ImageFile]] = {
     WEBP: WebPImageFile,
     JPEG2000: Jpeg2KImageFile,
 }
-
-_warnings_lock = threading.Lock()
 
 
 class Unsuitable(Exception):
@@ -62,7 +57,7 @@ def frame_count(content: bytes) -> int:
         return 1
     try:
         file = _opened(content)
-        with warnings_ignored():
+        with capture_warnings():
             return int(getattr(file, "n_frames", 1))
     except Exception:  # reading the picture raises what is wrong with it
         return 1
@@ -102,7 +97,7 @@ def on_black(
 
 def orientation_of(file: PillowImage) -> int:
     """Return the EXIF orientation of a picture, 1 if it has none."""
-    with warnings_ignored():
+    with capture_warnings():
         return file.getexif().get(ExifTags.Base.Orientation, 1)
 
 
@@ -117,19 +112,11 @@ def upright(image: Image, orientation: int) -> UInt[np.ndarray, "upright_height 
     return image
 
 
-@contextmanager
-def warnings_ignored() -> Iterator[None]:
-    """Keep Pillow's remarks on odd metadata off stderr; filters of warnings are global, hence the lock."""
-    with _warnings_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def _opened(content: bytes) -> PillowImage:
     """Open a picture by the format that its first bytes show."""
     known = next(known for known in PLAIN if starts_as(content, known))
     opened: Any = _heic_class() if known is HEIC else _CLASSES[known]
-    with warnings_ignored():
+    with capture_warnings():
         return opened(BytesIO(content))
 
 

@@ -1,4 +1,4 @@
-"""What deidentification shares: a finding, the refusal to clean, and pseudonyms from a key that is never written."""
+"""Define the findings, refusals and pseudonyms of de-identification."""
 
 import hashlib
 import hmac
@@ -21,17 +21,17 @@ Kind = Literal[
 
 PSEUDONYM = r"anon-[0-9a-f]{12}"
 REMOVED = "REMOVED"
-SECRET_LENGTH = 4  # shorter words of a name or an id occur everywhere
+SECRET_LENGTH = 4  # shorter words of a name or an id occur in other words
 _LONGEST_SHIFT = 3650
 
 
 @dataclass(frozen=True, order=True)
 class Identifying:
-    """One place that tells who a patient is, or when; never the value that stands there.
+    """One place in a file that identifies a patient or a date, without its value.
 
     Args:
         where: the attribute, chunk, column or part of the name.
-        kind: what it tells.
+        kind: the kind of information.
     """
 
     where: str
@@ -39,29 +39,29 @@ class Identifying:
 
 
 class CannotClean(Exception):
-    """Why a file cannot be cleaned: the end of a sentence that begins with the file, without any of its values."""
+    """The reason why a file cannot be cleaned: the end of a sentence that begins with its path, without its values."""
 
 
 class Pseudonyms:
-    """Pseudonyms, dates and unique identifiers that agree within one run and mean nothing outside it.
+    """Pseudonyms, date shifts and unique identifiers that are consistent within one run.
 
-    All come from a random key that lives in memory alone (HMAC-SHA256, RFC 2104): two runs give two sets, and nobody,
-    not even the owner of the data, can go back from a pseudonym.
+    They are computed from a random key that is never written (HMAC-SHA256, RFC 2104), so two runs give different
+    pseudonyms, and nobody, not even the owner of the data, can reverse them.
     """
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
 
     def patient(self, identity: str) -> str:
-        """The pseudonym of a patient: the same for the same id, surrounding blanks apart."""
+        """Return the pseudonym of a patient; blanks around the id are ignored."""
         return f"anon-{self._digest('patient', identity.strip()).hex()[:12]}"
 
     def days(self, identity: str) -> int:
-        """By how many days a patient's dates move back: 1 to 3650, the same for all dates of the patient."""
+        """Return the number of days, 1 to 3650, by which all dates of a patient are moved back."""
         return 1 + int.from_bytes(self._digest("days", identity.strip())[:8]) % _LONGEST_SHIFT
 
     def uid(self, uid: str) -> str:
-        """A DICOM unique identifier in place of another, under the root 2.25 that tells no owner (PS3.5 B.2)."""
+        """Return a substitute for a DICOM unique identifier, under the root 2.25, which names no owner (PS3.5 B.2)."""
         return f"2.25.{int.from_bytes(self._digest('uid', uid.strip())[:16])}"
 
     def _digest(self, purpose: str, text: str) -> bytes:

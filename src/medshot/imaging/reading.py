@@ -1,14 +1,10 @@
-"""Files of pictures to arrays: headers are judged before pixels are decoded, damaged files refused.
+"""Decode files of pictures; headers are checked before pixels are decoded, and damaged files refused.
 
-Pillow reads all formats but TIFF: it refuses a truncated file where OpenCV 4 returns the half that is there without
-a warning. Measured on 224-pixel films it takes 0.44 ms for a colour JPEG (OpenCV 0.28 ms, equal pixels) and 1.0 ms for
-a PNG (0.8 ms). Pillow has no 16-bit colour, so OpenCV decodes that, and all TIFF files, because it reads more of the
-sample layouts that microscopes and digitisers write.
+Pillow reads all formats but TIFF: it refuses a truncated file, of which OpenCV 4 silently returns a part. On 224-pixel
+films it takes 0.44 ms for a colour JPEG (OpenCV 0.28 ms, equal pixels) and 1.0 ms for a PNG (0.8 ms). Pillow has no
+16-bit colour, so OpenCV decodes that and all TIFF files, of which it supports more sample layouts.
 """
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -27,9 +23,9 @@ from medshot.imaging.pillow import (
     orientation_of,
     pillow_array,
     upright,
-    warnings_ignored,
 )
 from medshot.imaging.scan import Image
+from medshot.process import capture_warnings, opencv_silent
 
 PIXEL_LIMIT = 100_000_000
 
@@ -37,10 +33,6 @@ _PNG_END = b"IEND\xaeB`\x82"
 _GREY_WITH_ALPHA = 4  # PNG colour type
 _UNASSOCIATED_ALPHA = 2  # TIFF ExtraSamples: colours are not yet multiplied by alpha
 _WHITE_IS_ZERO = 0  # TIFF PhotometricInterpretation
-
-_log_lock = threading.Lock()
-_log_users = 0
-_log_level = 0
 
 
 def read_image(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image:
@@ -52,7 +44,7 @@ def read_image(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image:
 
     Args:
         path: a PNG, JPEG, TIFF, GIF, BMP, WebP, JPEG 2000 or HEIC file, recognised by its content and not by its name.
-        pixel_limit: larger images are refused from their header, before memory is taken for them.
+        pixel_limit: larger images are refused from their header, before memory is allocated.
 
     Returns:
         Grey `(height, width)` or RGB `(height, width, 3)`.
@@ -81,7 +73,7 @@ def read_image(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image:
 
 
 def read_content(path: Path) -> bytes:
-    """The bytes of an image file; InputError where it is missing, a folder, unreadable or empty."""
+    """Return the bytes of a file; InputError if it is missing, a folder, unreadable or empty."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -97,7 +89,7 @@ def read_content(path: Path) -> bytes:
 def _decode_png(content: bytes, pixel_limit: int) -> Image:
     if _PNG_END not in content:
         raise ValueError("truncated file")
-    with warnings_ignored():
+    with capture_warnings():
         PngImageFile(BytesIO(content)).verify()  # all chunks are there and their checksums hold
         file = PngImageFile(BytesIO(content))
     judge_size(*file.size, pixel_limit)
@@ -115,7 +107,7 @@ def _decode_png(content: bytes, pixel_limit: int) -> Image:
 
 
 def _decode_tiff(content: bytes, pixel_limit: int) -> Image:
-    with warnings_ignored():
+    with capture_warnings():
         tags = ImageFileDirectory_v2(content[: 16 if 43 in content[2:4] else 8])
         first, file = tags.next, BytesIO(content)
         file.seek(first)
@@ -128,7 +120,7 @@ def _decode_tiff(content: bytes, pixel_limit: int) -> Image:
     if tags.next:
         raise Unsuitable("has several pages; save the page to use as a file of its own")
     if samples == 2:  # OpenCV loses the alpha of grey images
-        with warnings_ignored():
+        with capture_warnings():
             return pillow_array(TiffImageFile(BytesIO(content)))
     image = _decode_with_opencv(content)  # applies the orientation
     if image.dtype not in (np.uint8, np.uint16):
@@ -143,7 +135,7 @@ def _decode_tiff(content: bytes, pixel_limit: int) -> Image:
 
 
 def _decode_with_opencv(content: bytes) -> np.ndarray:
-    """The samples as stored, colours in the order red, green, blue, alpha."""
+    """Return the stored samples, colours in the order red, green, blue, alpha."""
     with opencv_silent():
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
@@ -153,21 +145,3 @@ def _decode_with_opencv(content: bytes) -> np.ndarray:
     if image.shape[2] not in (3, 4):
         raise Unsuitable(f"has {image.shape[2]} channels; save it as grey or RGB")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
-
-
-@contextmanager
-def opencv_silent() -> Iterator[None]:
-    """OpenCV's log, which is global, off for as long as any thread is in here."""
-    global _log_users, _log_level
-    with _log_lock:
-        if _log_users == 0:
-            _log_level = cv2.utils.logging.getLogLevel()
-            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        _log_users += 1
-    try:
-        yield
-    finally:
-        with _log_lock:
-            _log_users -= 1
-            if _log_users == 0:
-                cv2.utils.logging.setLogLevel(_log_level)

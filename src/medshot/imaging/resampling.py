@@ -1,4 +1,4 @@
-"""Scans on another grid of voxels, by SimpleITK."""
+"""Resample scans to another grid of voxels by SimpleITK."""
 
 from dataclasses import replace
 from typing import Literal
@@ -27,10 +27,10 @@ def resample(
     like: Scan | None = None,
     interpolation: str = "linear",
 ) -> Scan:
-    """The scan on other voxels: of a given spacing, over the same field of view, or on the grid of another scan.
+    """Resample a scan to a given spacing over the same field of view, or to the grid of another scan.
 
-    Where the new voxels lie wider apart than the old ones, detail between them would come back as false pattern
-    (aliasing). So the scan is blurred first, along each of its own axes by as much as its voxels widen there: an old
+    If the new voxels lie wider apart than the old ones, detail between them would cause false patterns (aliasing). So
+    the scan is blurred first, along each of its own axes by as much as its voxels widen there: an old
     voxel is a Gaussian as wide at half maximum as the voxel, and so is the new one (Cardoso et al., "Scale factor
     point spread function matching", 2015). Axis by axis matters in medical scans, since slices are often five times
     as thick as pixels are wide. Brought to common voxels, only the axes within the slice must lose detail; blurred
@@ -38,14 +38,15 @@ def resample(
 
     Args:
         scan: a picture or volume.
-        spacing: millimetres from slice to slice, row to row, column to column.
-        like: take its grid. Both scans then need an affine. Outside of `scan` the result has the scan's least value.
+        spacing: the distances between slices, rows and columns, in millimetres.
+        like: the scan whose grid to take. Both scans then need an affine. Outside of `scan` the result has the scan's
+            least value.
         interpolation: "nearest" keeps the kind of number and invents no value, as labels need; "linear" and "cubic"
             (B-splines of degree 3) give float32, or float64 where the scan has that or whole numbers of 32 bits or
             more. Masks and overlays are always resampled by "nearest".
 
     Raises:
-        InputError: the scan has no affine or spacing where it needs one, neither or both of `spacing` and `like` are
+        InputError: the scan lacks the affine or spacing that it needs, neither or both of `spacing` and `like` are
             given, or the result would be larger than `VOLUME_LIMIT`.
     """
     refuse_time(scan)
@@ -77,12 +78,12 @@ def _sides(scan: Scan) -> Shape:
 
 
 def _finer(scan: Scan, spacing: tuple[float, float, float]) -> tuple[Matrix, Shape]:
-    """The grid of another spacing with the same centre: its indices to those of the scan, and its shape."""
+    """Return the affine to the scan's indices and the shape of the grid of another spacing with the same centre."""
     if not all(0 < step < np.inf for step in spacing):
         raise InputError(f"spacing={spacing} is not possible; give three numbers above 0, in millimetres.")
     old = np.array([np.nan if step is None else step for step in scan.spacing], float)
     if np.isnan(old).any():
-        raise InputError("The scan's spacing is unknown, so it cannot be changed; give a scan whose file tells it.")
+        raise InputError("The scan's spacing is unknown, so it cannot be changed; give a scan that has one.")
     ratio = np.array(spacing) / old
     sides = np.array(_sides(scan))
     slices, rows, columns = (max(1, round(min(side, 1e12))) for side in sides / ratio)
@@ -97,7 +98,7 @@ def _on_grid(
     shape: Shape,
     interpolation: str,
 ) -> Shaped[np.ndarray, "new_slices new_rows new_columns *colours"]:
-    """The array at new indices, which `to_old` takes to its own."""
+    """Return the array on new indices, which `to_old` maps to its own."""
     if array.ndim == 4:
         colours = [_on_grid(array[..., colour], to_old, shape, interpolation) for colour in range(array.shape[3])]
         return np.stack(colours, axis=-1)
@@ -119,7 +120,7 @@ def _on_grid(
 
 
 def _without_detail(image: sitk.Image, kind: int, widening: Float[np.ndarray, "3"]) -> sitk.Image:
-    """The image without the detail that voxels `widening` times as wide, by (slice, row, column), cannot show."""
+    """Blur detail that voxels `widening` times as wide, by (slice, row, column), cannot show."""
     variance = np.maximum(widening**2 - 1, 0) / HALF_WIDTHS**2
     if variance.max() < EXACT:
         return image
@@ -131,18 +132,18 @@ CANONICAL = "SPL"  # as axial slices are shown: from the feet up, front on top, 
 
 
 def fit_volume(scan: Scan, size: int) -> UInt8[np.ndarray, "size size size"] | Float32[np.ndarray, "size size size"]:
-    """The scan in a cube: turned to slices from the feet up, isotropic, its longest side filling the cube, around it 0.
+    """Fit a scan into a cube: reorient it to slices from the feet up, make it isotropic, and pad it with 0.
 
-    Proportions are kept in millimetres. Where the place in the patient is unknown nothing is turned, and where a
-    spacing is unknown voxels count as cubes. Since 0 surrounds the scan, bring its values to a range that starts at 0
-    first, by a window say.
+    Proportions are kept in millimetres, and the longest side fills the cube. If the position in the patient is unknown,
+    the scan is not reoriented; if a spacing is unknown, voxels count as cubes. Since the padding is 0, first bring the
+    values to a range that starts at 0, for example by a window.
 
     Args:
         scan: a grey picture or volume.
         size: voxels per side of the cube.
 
     Returns:
-        uint8 where the scan is uint8, otherwise float32.
+        uint8 if the scan is uint8, otherwise float32.
 
     Raises:
         InputError: the scan is in colour or has an axis of time, or the size is below 1.
@@ -151,7 +152,7 @@ def fit_volume(scan: Scan, size: int) -> UInt8[np.ndarray, "size size size"] | F
     if scan.array.ndim != 3:
         raise InputError("The scan is in colour, and a cube is grey; take one of its colours.")
     if size < 1:
-        raise InputError(f"size={size} is no size of a cube; give 1 or more.")
+        raise InputError(f"size={size} is not the size of a cube; give 1 or more.")
     if scan.affine is not None:
         scan = reorient(scan, CANONICAL)
     known = [step for step in scan.spacing if step is not None]

@@ -1,4 +1,4 @@
-"""What one file, series or archive holds: numbers, where they lie in the patient, and what had to be assumed."""
+"""Define `Scan`: the values of one file, series or archive, their position in the patient, and what was assumed."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8, UInt16
 
 Kind = Literal["picture", "volume", "frames", "waveform"]
+
+MILLIVOLTS = {"V": 1e3, "mV": 1.0, "uV": 1e-3, "µV": 1e-3, "μV": 1e-3}  # units of waveforms in millivolts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,20 +21,20 @@ class Scan:
             are after the modality transform: Hounsfield units in CT, otherwise what `units` says.
         kind: what the first axis means.
         affine: from an index `(slice, row, column, 1)` to millimetres to the right, front and top of the patient (RAS);
-            None where the file does not tell the place.
-        spacing: millimetres from slice to slice, row to row, column to column, each None where it is not known. In a
+            None if the file does not give the position.
+        spacing: millimetres from slice to slice, row to row, column to column, each None if unknown. In a
             waveform the last is milliseconds from sample to sample.
-        modality: as DICOM abbreviates it ("CT", "MR", "DX", …); "" where it is not known.
-        body_part: as DICOM names it, in capitals; "" where it is not known.
-        units: "HU", "PET counts", …; "" where the numbers have no unit.
-        patient: key of the patient, a hash unless identity was asked for; "" where it is not known.
+        modality: as DICOM abbreviates it ("CT", "MR", "DX", …); "" if unknown.
+        body_part: as DICOM names it, in capitals; "" if unknown.
+        units: "HU", "PET counts", …; "" if the values have no unit.
+        patient: key of the patient, a hash unless identity was asked for; "" if unknown.
         study: key of the study, likewise.
         series: key of the series, likewise.
-        window: the darkest and the brightest value that the file asks to show; None where it does not.
-        overlays: masks that the file draws over its pixels, never burnt into `array`; None where there are none.
-        burnt_in: whether the file says that text is burnt into its pixels; None where it does not say.
+        window: the darkest and the brightest value that the file asks to show; None if it does not.
+        overlays: masks that the file draws over its pixels, never burnt into `array`; None if it has none.
+        burnt_in: whether the file says that text is burnt into its pixels; None if it does not say.
         leads: names of the leads of a waveform.
-        assumed: a sentence for everything that was not in the file or contradicted itself, and what was taken instead.
+        assumed: a sentence for each value that was missing or contradictory, naming the value used instead.
     """
 
     array: Shaped[np.ndarray, "slices rows columns *colours"]

@@ -66,6 +66,7 @@ class ModelRecord(StrictRecord):
     intensity: dict[str, tuple[float, float]]
     feature_names: list[str] = Field(default_factory=list)
     explanation: str = ""
+    support: list[str] = Field(default_factory=list)
     purpose: str
 
     @model_validator(mode="after")

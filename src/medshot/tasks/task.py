@@ -83,7 +83,7 @@ class Task:
         return [{patient: np.array(of_one) for patient, of_one in of_class.items()} for of_class in members]
 
     def batch(self, samples: Int[np.ndarray, " samples"], shape: InputSpec) -> Float[Tensor, "samples *dimensions"]:
-        """Return the images of `samples` as a learner of that shape takes them, float32."""
+        """Return the images of `samples` as a learner with this input takes them, float32."""
         return reader_of(shape).read(self.images, self.rows[samples])
 
     def hashes(self) -> list[str]:

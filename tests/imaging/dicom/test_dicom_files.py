@@ -169,7 +169,7 @@ def test_a_missing_pixel_spacing_is_never_made_up(tmp_path):
     assert said(detector, "ImagerPixelSpacing")
     nothing = read(write(tmp_path / "b.dcm", film(PixelSpacing=None)))
     assert nothing.spacing == (None, None, None)
-    assert said(nothing, "how large")
+    assert said(nothing, "pixel spacing")
 
 
 def test_overlays_are_masks_and_never_burnt_in():

@@ -115,7 +115,7 @@ def test_copies_are_dropped_and_said(tmp_path):
 def test_different_slices_at_one_place(tmp_path):
     slices(tmp_path / "a", [0, 2], EchoTime=10)
     write(tmp_path / "a" / "other.dcm", magnetic([-10, -20, 2], np.zeros((4, 5), np.uint16), EchoTime=90))
-    refused(tmp_path / "a", "one place", "EchoTime")
+    refused(tmp_path / "a", "one position", "EchoTime")
 
 
 @pytest.mark.parametrize("heights", [[0], [0, 2, 4]])
@@ -191,7 +191,7 @@ def test_each_slice_has_its_own_slope(tmp_path):
 def test_images_without_places_are_no_volume(tmp_path):
     for index in range(2):
         write(tmp_path / f"{index}.dcm", dataset(ImagePositionPatient=None))
-    refused(tmp_path, "where they lie")
+    refused(tmp_path, "without a position")
 
 
 def test_files_beside_the_series_are_left_aside_and_said(tmp_path):
@@ -231,7 +231,7 @@ def test_enhanced_frames_are_ordered_and_scaled_one_by_one(tmp_path):
 
 
 def test_enhanced_frames_at_one_place(tmp_path):
-    refused(write(tmp_path / "a.dcm", enhanced([0.0, 2.0, 0.0, 2.0])), "2 frames at one place")
+    refused(write(tmp_path / "a.dcm", enhanced([0.0, 2.0, 0.0, 2.0])), "2 frames at one position")
 
 
 def test_a_real_enhanced_file():

@@ -81,7 +81,7 @@ def test_the_qform_alone_places_a_file(tmp_path):
         ({"pixdim": [1, 2, 0, 3, 0, 0, 0, 0]}, "voxel spacing of 2 × 0 × 3"),
         ({"pixdim": [1, 2, -1, 3, 0, 0, 0, 0]}, "voxel spacing of 2 × -1 × 3"),
         ({"pixdim": [1, np.nan, 1, 3, 0, 0, 0, 0]}, "voxel spacing of nan"),
-        ({"sform_code": 0, "qform_code": 1, "quatern_b": 3}, "quaternion is no rotation"),
+        ({"sform_code": 0, "qform_code": 1, "quatern_b": 3}, "quaternion is not a rotation"),
         ({"dim": [3, 4, 3, -2, 1, 1, 1, 1]}, "has the dimensions"),
         ({"dim": [9, 4, 3, 2, 1, 1, 1, 1]}, "has the dimensions"),
         ({"dim": [3, 4, 3, 900, 1, 1, 1, 1]}, "is truncated"),

@@ -1,4 +1,4 @@
-"""DICOM to scans: headers and pixels are judged, decoded, put in their place, and what was assumed is said."""
+"""Read DICOM files and series as scans; every assumption is recorded in the scan."""
 
 from medshot.imaging.dicom.image import read_dicom
 from medshot.imaging.dicom.series import read_series

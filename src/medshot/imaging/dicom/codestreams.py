@@ -1,4 +1,4 @@
-"""The headers of JPEG, JPEG-LS and JPEG 2000 streams, read before a decoder in C takes memory at their word."""
+"""Check the headers of JPEG, JPEG-LS and JPEG 2000 streams before a decoder in C allocates memory for them."""
 
 import struct
 
@@ -14,7 +14,7 @@ _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 
 
 def judge_codestream(stream: bytes, syntax: UID, rows: int, columns: int, samples: int) -> None:
-    """Refuse a compressed frame that is cut off or of another size than the file's header says.
+    """Refuse a compressed frame that is truncated or whose size differs from the file's header.
 
     Raises:
         Unsuitable: the stream has no beginning, no end, or other dimensions.
@@ -30,13 +30,13 @@ def judge_codestream(stream: bytes, syntax: UID, rows: int, columns: int, sample
             f"says {rows} × {columns} × {samples} in its header and {' × '.join(map(str, found))} in its compressed "
             "pixels; replace the file"
         )
-    # The end may be followed by padding, and a marker of DICOM's own was seen before it.
+    # The end may be followed by padding, and some files have a marker of DICOM before it.
     if _END not in stream[-64:]:
         raise Unsuitable("is cut off: its compressed pixels have no end; copy it again from where it came")
 
 
 def precision(stream: bytes) -> int:
-    """Bits of each sample of a JPEG or JPEG-LS stream."""
+    """Return the bits per sample of a JPEG or JPEG-LS stream."""
     return _frame_header(stream)[3]
 
 
@@ -46,7 +46,7 @@ def _size_of_jpeg(stream: bytes) -> tuple[int, int, int]:
 
 
 def _frame_header(stream: bytes) -> tuple[int, int, int, int]:
-    """Rows, columns, samples, and bits of each."""
+    """Return rows, columns, samples and bits per sample."""
     if not stream.startswith(_JPEG_START):
         raise Unsuitable("holds compressed pixels that do not begin as JPEG; replace the file")
     place = 2

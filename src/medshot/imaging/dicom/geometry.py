@@ -1,6 +1,6 @@
-"""Where pictures lie in the patient (PS3.3 C.7.6.2), and the stack that they make: ordered along their normal.
+"""Read the position of slices in the patient (PS3.3 C.7.6.2) and order them along their normal.
 
-DICOM's millimetres run to the left, back and top of the patient (LPS); a scan's run to the right, front and top (RAS).
+DICOM uses LPS coordinates in millimetres (left, posterior, superior); a `Scan` uses RAS (right, anterior, superior).
 """
 
 import math
@@ -22,15 +22,15 @@ _DIRECTION = 1e-3  # largest difference of a direction's parts
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one picture lies.
+class SliceGeometry:
+    """The position, orientation and spacing of one slice.
 
     Args:
-        position: of the centre of its first pixel, millimetres in LPS.
-        down: unit vector along which the row index grows.
-        across: unit vector along which the column index grows.
-        spacing: millimetres from row to row and from column to column.
-        depth: millimetres that the file gives as the distance of slices, or None.
+        position: the centre of the first pixel, in millimetres (LPS).
+        down: the unit vector along which the row index grows.
+        across: the unit vector along which the column index grows.
+        spacing: the distances between rows and between columns, in millimetres.
+        depth: the distance between slices according to the file, in millimetres, or None.
     """
 
     position: Vector
@@ -41,11 +41,11 @@ class Place:
 
     @property
     def normal(self) -> Vector:
-        """Unit vector at right angles to the picture."""
+        """Return the unit vector perpendicular to the slice."""
         return np.cross(self.across, self.down)
 
     def affine(self, step: Vector) -> Float[np.ndarray, "4 4"]:
-        """From (slice, row, column) to RAS, with `step` from slice to slice in LPS."""
+        """Return the affine from (slice, row, column) to RAS; `step` leads from slice to slice, in LPS."""
         matrix = np.eye(4)
         matrix[:3, :3] = np.stack([step, self.down * self.spacing[0], self.across * self.spacing[1]], axis=1)
         matrix[:3, 3] = self.position
@@ -54,12 +54,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Stack:
-    """An ordered stack of pictures.
+    """An ordered stack of slices.
 
     Args:
-        order: which picture is at each slice.
-        affine: of the whole.
-        spacing: from slice to slice, row to row, column to column; the first None where one slice has no thickness.
+        order: the index of the picture of each slice.
+        affine: from (slice, row, column) to RAS.
+        spacing: between slices, rows and columns; the first is None for a single slice without a thickness.
     """
 
     order: list[int]
@@ -68,7 +68,7 @@ class Stack:
 
 
 def pixel_spacing(dataset: Dataset, assumed: list[str]) -> tuple[float | None, float | None]:
-    """Millimetres from row to row and column to column; at the detector where the file knows no better."""
+    """Return the distances between rows and columns in millimetres, at the detector if nothing better is known."""
     for keyword, remark in (
         ("PixelSpacing", ""),
         ("ImagerPixelSpacing", "ImagerPixelSpacing was used: it is measured at the detector, the patient is magnified"),
@@ -86,12 +86,14 @@ def pixel_spacing(dataset: Dataset, assumed: list[str]) -> tuple[float | None, f
             assumed.append("The spacing is that of the first ultrasound region.")
             return 10 * abs(down), 10 * abs(across)
     if dataset.get("PixelSpacing") not in (None, ""):
-        assumed.append(f"PixelSpacing {dataset.get('PixelSpacing')} is impossible and was left aside.")
+        assumed.append(f"PixelSpacing {dataset.get('PixelSpacing')} is impossible and was ignored.")
     return None, None
 
 
-def place_of(dataset: Dataset, spacing: tuple[float | None, float | None], assumed: list[str]) -> Place | None:
-    """The place of a picture; None where the file does not tell it, or tells an impossible one."""
+def slice_geometry(
+    dataset: Dataset, spacing: tuple[float | None, float | None], assumed: list[str]
+) -> SliceGeometry | None:
+    """Return the geometry of a slice; None if it is missing or impossible."""
     position, orientation = numbers(dataset, "ImagePositionPatient", 3), numbers(dataset, "ImageOrientationPatient", 6)
     if position is None or orientation is None or spacing[0] is None or spacing[1] is None:
         return None
@@ -99,11 +101,11 @@ def place_of(dataset: Dataset, spacing: tuple[float | None, float | None], assum
     lengths = math.hypot(*across), math.hypot(*down)
     lean = abs(sum(map(operator.mul, across, down)))
     if min(lengths) < 0.5 or lean > 0.01 * lengths[0] * lengths[1] or max(map(abs, position)) > 1e6:
-        assumed.append("ImageOrientationPatient is no pair of right-angled directions; the place was left aside.")
+        assumed.append("ImageOrientationPatient is not a pair of perpendicular directions; the position was ignored.")
         return None
     between, thickness = number(dataset, "SpacingBetweenSlices"), number(dataset, "SliceThickness")
     depth = between or thickness
-    return Place(
+    return SliceGeometry(
         np.array(position),
         np.array(down) / lengths[1],
         np.array(across) / lengths[0],
@@ -112,16 +114,16 @@ def place_of(dataset: Dataset, spacing: tuple[float | None, float | None], assum
     )
 
 
-def stack(places: list[Place], what: str, assumed: list[str]) -> Stack:
-    """Order pictures along their normal, and find the gaps, uneven steps and tilt between them.
+def stack(places: list[SliceGeometry], what: str, assumed: list[str]) -> Stack:
+    """Order slices along their normal, and report gaps, uneven steps and tilt.
 
     Args:
-        places: of pictures that have all the same size; no two at the same place.
-        what: the pictures are called, in the plural.
-        assumed: what had to be taken is added here.
+        places: the geometry of slices of equal size, no two at the same position.
+        what: a plural noun for the slices, used in messages.
+        assumed: assumptions are appended here.
 
     Raises:
-        Unsuitable: pictures of several orientations or spacings, or side by side.
+        Unsuitable: the slices have several orientations or spacings, or lie side by side.
     """
     first = places[0]
     directions = np.array([(place.down, place.across) for place in places])
@@ -146,8 +148,8 @@ def stack(places: list[Place], what: str, assumed: list[str]) -> Stack:
     return Stack(order, bottom.affine(step), (float(np.linalg.norm(step)), *first.spacing))
 
 
-def repeated(places: list[Place]) -> list[list[int]]:
-    """Groups of pictures at the same place, in order of first appearance, those alone left out."""
+def repeated(places: list[SliceGeometry]) -> list[list[int]]:
+    """Return groups of two or more slices at the same position, in order of first appearance."""
     positions = np.array([place.position for place in places]) / _SAME_PLACE
     directions = np.array([(place.across, place.down) for place in places])
     normals = np.cross(directions[:, 0], directions[:, 1]) / _DIRECTION
@@ -177,7 +179,9 @@ def _name_uneven(steps: Float[np.ndarray, " steps"], what: str, assumed: list[st
     )
 
 
-def _name_tilt(step: Vector, bottom: Place, places: list[Place], order: list[int], assumed: list[str]) -> None:
+def _name_tilt(
+    step: Vector, bottom: SliceGeometry, places: list[SliceGeometry], order: list[int], assumed: list[str]
+) -> None:
     along = float(step @ bottom.normal)
     aside = float(np.linalg.norm(step - along * bottom.normal))
     if aside > 1e-3 * abs(along) + 1e-6:

@@ -1,12 +1,8 @@
-"""DICOM files to datasets: what is hostile, damaged or no picture is refused."""
+"""Parse DICOM files and read their headers; hostile, damaged and unsuitable files are refused."""
 
 import hashlib
-import logging
 import math
-import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import SEEK_END, BufferedReader, BytesIO
 
 from pydicom import dcmread
@@ -22,7 +18,7 @@ from pydicom.uid import (
 
 from medshot.imaging.formats import readable_formats
 
-BYTE_LIMIT = 1_000_000_000  # of a file, of what a file inflates to, and of the array of a scan
+BYTE_LIMIT = 1_000_000_000  # limit for a file, for an inflated file, and for the array of a scan
 _DEFLATED_TO = 1032  # bytes at most for each byte of a deflated stream (258 bytes from two bits)
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -30,22 +26,7 @@ _WHAT_MAKES_A_FILE_DICOM = ("SOPClassUID", "Modality", "StudyInstanceUID", "Rows
 
 
 class Unsuitable(Exception):
-    """The end of the sentence that says why a file cannot be used."""
-
-
-@contextmanager
-def quiet() -> Iterator[list[str]]:
-    """Keep pydicom's warnings and logs from the user; they are collected in the list."""
-    found: list[str] = []
-    logger = logging.getLogger("pydicom")
-    level, logger.disabled = logger.disabled, True
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield found
-        finally:
-            logger.disabled = level
-            found += [text for text in (str(warning.message) for warning in caught) if "excess padding" not in text]
+    """The reason why a file cannot be used: the end of a sentence that begins with its path."""
 
 
 def open_dataset(file: BufferedReader | BytesIO) -> FileDataset:
@@ -70,7 +51,7 @@ def open_dataset(file: BufferedReader | BytesIO) -> FileDataset:
 
 
 def transfer_syntax(dataset: FileDataset, assumed: list[str]) -> UID:
-    """The transfer syntax that the file names, or the one as which it could be read."""
+    """Return the transfer syntax that the file names; if it names none, the one that it was parsed with."""
     named = dataset.file_meta.get("TransferSyntaxUID") if "file_meta" in dataset.__dict__ else None
     if named:
         return UID(str(named))
@@ -82,7 +63,7 @@ def transfer_syntax(dataset: FileDataset, assumed: list[str]) -> UID:
 
 
 def kind_of_object(dataset: Dataset) -> str:
-    """What DICOM calls this file, as "Encapsulated PDF"; "object without a class" where it does not say."""
+    """Return DICOM's name for this kind of file, such as "Encapsulated PDF", or "object without a class"."""
     uid = UID(str(dataset.get("SOPClassUID") or ""))
     name = uid.name if uid and uid.name != uid else ""
     if not name and "DirectoryRecordSequence" in dataset:
@@ -91,7 +72,7 @@ def kind_of_object(dataset: Dataset) -> str:
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """A single number; None where it is missing, empty, several, or not finite."""
+    """Return a number; None if it is missing, empty, multi-valued, or not finite."""
     value = dataset.get(keyword)
     try:
         found = float(value)
@@ -101,7 +82,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 
 def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """That many finite numbers; None where it has another number of them, or one is not finite."""
+    """Return `count` finite numbers; None if there are more or fewer, or one is not finite."""
     value = dataset.get(keyword)
     try:
         found = tuple(float(item) for item in value)
@@ -111,13 +92,13 @@ def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | N
 
 
 def first_item(dataset: Dataset, keyword: str) -> Dataset | None:
-    """The first item of a sequence; None where there is none."""
+    """Return the first item of a sequence; None if it is missing or empty."""
     sequence = dataset.get(keyword)
     return sequence[0] if sequence and isinstance(sequence[0], Dataset) else None
 
 
 def _judge_deflated(file: BufferedReader | BytesIO) -> None:
-    """Inflate as far as the limit and no further; pydicom would go on to the end."""
+    """Inflate the file up to the limit; pydicom would inflate all of it."""
     file.seek(0)
     if read_preamble(file, force=True) is None:
         return
@@ -136,13 +117,13 @@ def _judge_deflated(file: BufferedReader | BytesIO) -> None:
 
 
 def keys(dataset: Dataset, *, identity: bool, assumed: list[str]) -> dict[str, str]:
-    """Keys of patient, study and series: SHA-256 in 16 digits, or as they stand in the file.
+    """Return the keys of patient, study and series: 16 digits of SHA-256, or with `identity` the file's own values.
 
     A patient is the PatientID together with its issuer, since two hospitals give the same numbers.
     """
     patient, issuer = (str(dataset.get(name) or "").strip() for name in ("PatientID", "IssuerOfPatientID"))
     if not patient:
-        assumed.append("The file has no PatientID; whose it is, is not known.")
+        assumed.append("The file has no PatientID, so the patient is unknown.")
     named = {
         "patient": f"{patient}\0{issuer}" if patient else "",
         "study": str(dataset.get("StudyInstanceUID") or ""),
@@ -154,7 +135,7 @@ def keys(dataset: Dataset, *, identity: bool, assumed: list[str]) -> dict[str, s
 
 
 def body_part(dataset: Dataset) -> str:
-    """BodyPartExamined, or the meaning of the anatomic region's code, in capitals."""
+    """Return BodyPartExamined, or the meaning of the anatomic region's code, in capitals."""
     named = str(dataset.get("BodyPartExamined") or "").strip()
     if not named:
         region = first_item(dataset, "AnatomicRegionSequence")
@@ -163,12 +144,12 @@ def body_part(dataset: Dataset) -> str:
 
 
 def burnt_in(dataset: Dataset) -> bool | None:
-    """What BurnedInAnnotation says."""
+    """Return whether text is burnt in according to BurnedInAnnotation; None if it is missing."""
     return {"YES": True, "NO": False}.get(str(dataset.get("BurnedInAnnotation") or "").strip().upper())
 
 
 def units(dataset: Dataset, header: Dataset, modality: str, assumed: list[str]) -> str:
-    """What the values are measured in, as the file and the header of its first frame tell."""
+    """Return the unit of the values, according to the file and the header of its first frame."""
     if modality == "CT":
         named = str(header.get("RescaleType") or "HU").strip().upper()
         if header.get("RescaleIntercept") in (None, ""):

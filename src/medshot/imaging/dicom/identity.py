@@ -1,8 +1,6 @@
-"""Who and when, in one DICOM file: the attributes that tell, found by what would become of them in a clean copy."""
+"""Find the identifying attributes of a DICOM file: those that a clean copy would change or remove."""
 
-import logging
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
@@ -18,12 +16,13 @@ from pydicom.dataelem import DataElement
 from pydicom.tag import BaseTag
 
 from medshot.imaging.pseudonyms import PSEUDONYM, REMOVED, SECRET_LENGTH, CannotClean, Identifying, Kind
+from medshot.process import capture_warnings
 
 EDITION = "dicomfields_2024b"
 
 
 class Treatment(Enum):
-    """What is done with an element; see PS3.15 Table E.1-1a."""
+    """The action for an element; see PS3.15 Table E.1-1a."""
 
     KEEP = auto()
     KEEP_UNLESS_PATIENT = auto()
@@ -78,7 +77,7 @@ KEPT_BYTES = frozenset(
         "WaveformPaddingValue",
     }
 )
-REQUIRED_TEXT = frozenset({"SegmentLabel"})  # an object without it would not be valid
+REQUIRED_TEXT = frozenset({"SegmentLabel"})  # required, else the object is invalid
 
 _BY_ACTION = {
     "X_TAGS": Treatment.REMOVE,
@@ -100,17 +99,17 @@ def _table() -> dict[int, Treatment]:
         group << 16 | element: treatment
         for action, treatment in _BY_ACTION.items()
         for group, element, *mask in actions[action]
-        if not mask  # curves and overlays: whole groups are removed
+        if not mask  # curves and overlays are removed by their group
     }
 
 
 def goes_unread(tag: BaseTag) -> bool:
-    """Whether it is private, a curve or an overlay: these go whatever they hold."""
+    """Whether the element is private, a curve or an overlay: these are removed unread."""
     return tag.is_private or tag.group >> 8 in (0x50, 0x60)
 
 
 def treatment(tag: BaseTag, vr: str) -> Treatment:
-    """What becomes of an element with this tag and value representation, wherever in a file it stands."""
+    """Return the action for elements of this tag and value representation, at any depth of a file."""
     if goes_unread(tag):
         return Treatment.REMOVE
     keyword = keyword_for_tag(tag)
@@ -146,12 +145,12 @@ _MOVED = ("MODIFIED", "REMOVED")
 
 
 def identifying_elements(content: bytes) -> list[Identifying]:
-    """The attributes of a DICOM file that tell who or when, nested ones by their path.
+    """Return the attributes of a DICOM file that identify a person or a date, nested ones by their path.
 
     Raises:
-        CannotClean: it is no readable DICOM file.
+        CannotClean: the file is not a readable DICOM file.
     """
-    with quietly():
+    with refuse_damage():
         dataset = read_dataset(content)
         found = [
             Identifying(f"file meta {element.keyword or element.tag}", "device")
@@ -165,25 +164,19 @@ def identifying_elements(content: bytes) -> list[Identifying]:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Keeps pydicom's remarks and errors, which quote the file, off the screen; an error becomes CannotClean."""
-    log = logging.getLogger("pydicom")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+def refuse_damage() -> Iterator[None]:
+    """Turn any error into CannotClean, and hide warnings, logs and errors of pydicom, since they quote the file."""
+    with capture_warnings():
+        try:
             yield
-    except CannotClean:
-        raise
-    except Exception:  # a damaged file makes pydicom raise nearly anything
-        raise CannotClean("is a damaged DICOM file") from None
-    finally:
-        log.setLevel(level)
+        except CannotClean:
+            raise
+        except Exception:  # a damaged file makes pydicom raise nearly anything
+            raise CannotClean("is a damaged DICOM file") from None
 
 
 def read_dataset(content: bytes) -> FileDataset:
-    """The elements of a DICOM file, with or without a preamble; CannotClean where there are none."""
+    """Parse a DICOM file, with or without a preamble; CannotClean if it is not one."""
     try:
         dataset = dcmread(BytesIO(content), force=True)
         if "SOPClassUID" not in dataset and "MediaStorageSOPClassUID" not in dataset.file_meta:
@@ -194,35 +187,35 @@ def read_dataset(content: bytes) -> FileDataset:
 
 
 def words_of(dataset: FileDataset) -> frozenset[str]:
-    """The longer words of the patient's names and ids, in small letters."""
+    """Return the longer words of the patient's names and ids, in lower case."""
     text = " ".join(str(dataset.get(keyword) or "") for keyword in ("PatientName", "PatientID", "OtherPatientIDs"))
     words = re.split(r"[\W_]+", text.casefold())
     return frozenset(word for word in words if len(word) >= SECRET_LENGTH and word not in ("anon", REMOVED.casefold()))
 
 
 def elements(dataset: Dataset) -> Iterator[tuple[BaseTag, Treatment, DataElement | None]]:
-    """Every element with what becomes of it; those that go are not decoded, since they may be beyond decoding."""
+    """Yield each element with its action; removed elements are not decoded, since they may be damaged."""
     for tag in list(dataset.keys()):
         if goes_unread(tag):
             yield tag, Treatment.REMOVE, None
             continue
         try:
             element = dataset[tag]
-            element.value  # noqa: B018 - decoded here, so that what is damaged is refused here
+            element.value  # noqa: B018 - decodes it, so that damage is found here
         except Exception:
             raise CannotClean("has a damaged DICOM header") from None
         yield tag, treatment(tag, element.VR), element
 
 
 def values_of(element: DataElement) -> list[Any]:
-    """The values of an element that is no run of bytes, one or several."""
+    """Return the values of an element as a list, empty for bytes."""
     if element.value is None or isinstance(element.value, bytes):
         return []
     return list(element.value) if element.VM > 1 else [element.value]
 
 
 def mentions(values: list[str], words: frozenset[str]) -> bool:
-    """Whether one of the words occurs in a value, in whatever letters."""
+    """Whether one of the words occurs in a value, in upper or lower case."""
     return any(word in value.casefold() for value in values for word in words)
 
 
@@ -243,7 +236,7 @@ def _identifying(dataset: Dataset, path: str, words: frozenset[str], dates_moved
 
 
 def _neutral(element: DataElement, action: Treatment, dates_moved: bool) -> bool:
-    """Whether nothing stands there, or what this module writes in its place."""
+    """Whether the element is empty or holds what de-identification writes."""
     if element.keyword.startswith("DeidentificationMethod"):
         return True
     if action is Treatment.SHIFT and dates_moved:

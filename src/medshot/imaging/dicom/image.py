@@ -1,4 +1,4 @@
-"""DICOM files and series to scans."""
+"""Read a DICOM file as a scan."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,7 +12,7 @@ from pydicom.overlays.numpy_handler import get_overlay_array
 from pydicom.pixels.decoders.base import get_decoder
 
 from medshot.errors import InputError
-from medshot.imaging.dicom.geometry import Place, pixel_spacing, place_of, repeated, stack
+from medshot.imaging.dicom.geometry import SliceGeometry, pixel_spacing, repeated, slice_geometry, stack
 from medshot.imaging.dicom.header import (
     PIXELS,
     Unsuitable,
@@ -21,7 +21,6 @@ from medshot.imaging.dicom.header import (
     keys,
     numbers,
     open_dataset,
-    quiet,
     units,
 )
 from medshot.imaging.dicom.pixels import Claims, decode, judge_claims
@@ -29,12 +28,13 @@ from medshot.imaging.dicom.values import frame_headers, painted, to_values, wind
 from medshot.imaging.dicom.waveforms import waveform_of
 from medshot.imaging.reading import read_content
 from medshot.imaging.scan import Scan
+from medshot.process import capture_warnings
 
 Masks = Bool[np.ndarray, "frames rows columns"]
 
 
 def overlays_of(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Masks | None:
-    """All overlays of the file in one mask, cut to the picture; None where there are none."""
+    """Return the union of all overlays as one mask, cropped to the picture; None if the file has none."""
     tags = dataset.keys()
     groups = sorted({tag >> 16 for tag in tags if 0x6000 <= tag >> 16 < 0x6020 and tag & 0xFFFF == 0x0010})
     if not groups:
@@ -59,7 +59,7 @@ def overlays_of(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Mas
 def _draw(masks: Masks, dataset: FileDataset, group: int, assumed: list[str]) -> None:
     rows, columns = (int(dataset[group, element].value) for element in (0x0010, 0x0011))
     if rows * columns > 16 * max(masks[0].size, 1) or rows < 1 or columns < 1:
-        assumed.append(f"An overlay of {rows} × {columns} pixels was left aside.")
+        assumed.append(f"An overlay of {rows} × {columns} pixels was ignored.")
         return
     planes = np.atleast_3d(get_overlay_array(dataset, group)).astype(bool)
     planes = planes.reshape(-1, rows, columns)
@@ -74,19 +74,19 @@ def _draw(masks: Masks, dataset: FileDataset, group: int, assumed: list[str]) ->
 
 @dataclass(frozen=True)
 class Picture:
-    """What one file shows.
+    """The decoded pixels of one file.
 
     Args:
-        array: a frame for each place, greater being brighter.
-        places: of the frames, None where the file does not tell.
-        spacing: millimetres from row to row and column to column.
-        window: the darkest and brightest value to show.
-        overlays: masks.
-        units: of the values; "" in colour.
+        array: the frames; greater values are brighter.
+        places: the geometry of each frame, None if unknown.
+        spacing: the distances between rows and between columns, in millimetres.
+        window: the values to show as black and as white.
+        overlays: one mask per frame.
+        units: the unit of the values; "" in colour.
     """
 
     array: Num[np.ndarray, "frames rows columns *colours"]
-    places: tuple[Place | None, ...]
+    places: tuple[SliceGeometry | None, ...]
     spacing: tuple[float | None, float | None]
     window: tuple[float, float] | None
     overlays: Masks | None
@@ -94,17 +94,17 @@ class Picture:
 
 
 def picture_of(dataset: FileDataset, modality: str, assumed: list[str]) -> Picture:
-    """Decode one file.
+    """Decode the pixels of one file.
 
     Raises:
-        Unsuitable: no pixels, or pixels that cannot be used.
+        Unsuitable: the file has no pixels, or pixels that cannot be used.
     """
     claims = judge_claims(dataset)
     stored = decode(dataset, claims, assumed)
     if "PixelPaddingValue" in dataset and claims.samples == 1:
         assumed.append(f"Pixels of value {dataset.PixelPaddingValue} before rescaling are padding, and were kept.")
     if "RedPaletteColorLookupTableData" in dataset and claims.photometric != "PALETTE COLOR":
-        assumed.append("The file colours some of its values by a supplemental palette, which was left aside.")
+        assumed.append("The file colours some of its values by a supplemental palette, which was ignored.")
     headers = frame_headers(dataset, claims.frames)
     spacing = pixel_spacing(headers[0], assumed)
     window, array, unit = None, stored, ""
@@ -123,7 +123,7 @@ def picture_of(dataset: FileDataset, modality: str, assumed: list[str]) -> Pictu
 def _grey(
     stored: np.ndarray, headers: list[Dataset], modality: str, assumed: list[str]
 ) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """Values and the first frame's window; each frame has its own transform where its header differs."""
+    """Return the values, each frame by the transform of its own header, and the first frame's window."""
     if all(header is headers[0] for header in headers):
         values, mirror = to_values(stored, headers[0], modality, assumed)
     else:
@@ -136,15 +136,15 @@ def _grey(
 
 def _places(
     dataset: FileDataset, headers: list[Dataset], spacing: tuple[float | None, float | None], assumed: list[str]
-) -> tuple[Place | None, ...]:
+) -> tuple[SliceGeometry | None, ...]:
     offsets = numbers(dataset, "GridFrameOffsetVector", len(headers))
-    if offsets is not None:  # a dose, whose planes are told from the first (PS3.3 C.8.8.3.2)
-        first = place_of(dataset, spacing, assumed)
+    if offsets is not None:  # planes of a dose are given relative to the first (PS3.3 C.8.8.3.2)
+        first = slice_geometry(dataset, spacing, assumed)
         if first is None:
             return (None,) * len(headers)
         start = offsets[0]
         return tuple(
-            Place(
+            SliceGeometry(
                 first.position + (offset - start) * first.normal, first.down, first.across, first.spacing, first.depth
             )
             for offset in offsets
@@ -153,7 +153,8 @@ def _places(
         return (None,) * len(headers)
     notes: list[str] = []
     places = tuple(
-        place_of(header, spacing if header is headers[0] else pixel_spacing(header, []), notes) for header in headers
+        slice_geometry(header, spacing if header is headers[0] else pixel_spacing(header, []), notes)
+        for header in headers
     )
     assumed += dict.fromkeys(notes)
     return places
@@ -163,15 +164,15 @@ def read_dicom(path: Path, *, identity: bool = False) -> Scan:
     """Read one DICOM file: a picture, an enhanced multi-frame volume, frames over time, or a waveform.
 
     Args:
-        path: of the file, with or without preamble.
-        identity: keep PatientID, StudyInstanceUID and SeriesInstanceUID as they are; else their hashes.
+        path: the file, with or without a preamble.
+        identity: return PatientID, StudyInstanceUID and SeriesInstanceUID themselves instead of their hashes.
 
     Raises:
-        InputError: the file cannot be read or would be wrong; in one sentence.
+        InputError: the file cannot be read, or reading it would give wrong values.
     """
     content = read_content(path)
     try:
-        with quiet() as warned:
+        with capture_warnings() as warned:
             scan = _scan_of(open_dataset(BytesIO(content)), identity)
     except Unsuitable as reason:
         raise InputError(f"{path} {reason}.") from None
@@ -181,27 +182,28 @@ def read_dicom(path: Path, *, identity: bool = False) -> Scan:
 
 
 def damage(error: BaseException) -> str:
-    """The end of the sentence about a file that made a parser or a decoder raise."""
+    """Return the reason for refusing a file on which a parser or decoder raised `error`."""
     text = str(error).strip()
     cause = text.splitlines()[0].rstrip(".") if text else type(error).__name__
     return f"is not a readable DICOM file ({cause[:200]}); replace the file or remove it from the data"
 
 
 def with_remarks(scan: Scan, warned: list[str]) -> Scan:
-    """The scan, with a sentence where its header broke the standard."""
-    if not warned:
+    """Return the scan with the first warning about its header added to its assumptions."""
+    broken = [text for text in warned if "excess padding" not in text]
+    if not broken:
         return scan
-    remark = f"The header breaks the standard ({warned[0].splitlines()[0].rstrip('.')[:160]}); it was read leniently."
+    remark = f"The header breaks the standard ({broken[0].splitlines()[0].rstrip('.')[:160]}); it was read leniently."
     return Scan(**{**scan.__dict__, "assumed": (*scan.assumed, remark)})
 
 
 def modality_of(dataset: FileDataset) -> str:
-    """The modality, in capitals; "" where the file has none."""
+    """Return the modality in capitals, "" if it is missing."""
     return str(dataset.get("Modality") or "").strip().upper()
 
 
 def described(dataset: FileDataset, identity: bool, assumed: list[str]) -> dict[str, Any]:
-    """What a scan says of whom and what it is of."""
+    """Return the fields of a scan that describe its patient and subject."""
     return {
         "modality": modality_of(dataset),
         "body_part": body_part(dataset),
@@ -227,12 +229,12 @@ def _scan_of(dataset: FileDataset, identity: bool) -> Scan:
     return Scan(**about, assumed=tuple(dict.fromkeys(assumed)))
 
 
-def _volume(picture: Picture, places: list[Place], assumed: list[str]) -> dict[str, Any]:
+def _volume(picture: Picture, places: list[SliceGeometry], assumed: list[str]) -> dict[str, Any]:
     groups = repeated(places)
     if groups:
         raise Unsuitable(
-            f"holds up to {max(map(len, groups))} frames at one place (stacks, moments or echoes); split it into one "
-            "file for each"
+            f"holds up to {max(map(len, groups))} frames at one position (stacks, moments or echoes); split it into "
+            "one file for each"
         )
     ordered = stack(places, "frames", assumed)
     overlays = None if picture.overlays is None else picture.overlays[ordered.order]
@@ -245,12 +247,12 @@ def _volume(picture: Picture, places: list[Place], assumed: list[str]) -> dict[s
     }
 
 
-def _flat(picture: Picture, places: list[Place], assumed: list[str]) -> dict[str, Any]:
+def _flat(picture: Picture, places: list[SliceGeometry], assumed: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"array": picture.array, "overlays": picture.overlays}
     if picture.spacing[0] is None:
-        assumed.append("The file does not tell how large a pixel is.")
+        assumed.append("The file does not give the pixel spacing.")
     if len(picture.array) > 1:
-        assumed.append("The frames have no places of their own; they were taken in the file's order.")
+        assumed.append("The frames have no positions; they were taken in the file's order.")
         return {**found, "kind": "frames", "spacing": (None, *picture.spacing)}
     if not places:
         return {**found, "kind": "picture", "spacing": (None, *picture.spacing)}

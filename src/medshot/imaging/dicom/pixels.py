@@ -1,16 +1,15 @@
-"""Stored pixels: what the header claims is judged first, then one decoder for each transfer syntax does the work."""
+"""Decode stored pixels, after checking what the header claims; each transfer syntax has one decoder."""
 
 import math
-import os
-import tempfile
-import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped, UInt16
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
@@ -33,12 +32,11 @@ from medshot.imaging.dicom.codestreams import judge_codestream, precision
 from medshot.imaging.dicom.header import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, transfer_syntax
 from medshot.imaging.dicom.values import span_of
 from medshot.imaging.reading import PIXEL_LIMIT
-
-_stderr_lock = threading.Lock()
+from medshot.process import ChildProcess
 
 
 def decode_twelve_bits(frames: list[bytes]) -> UInt16[np.ndarray, "*frames rows columns"]:
-    """JPEG frames of 12 bits, which neither Pillow nor GDCM decodes."""
+    """Decode JPEG frames of 12 bits, which neither Pillow nor GDCM can."""
     try:
         from imagecodecs import jpeg8_decode
     except ImportError:
@@ -47,32 +45,38 @@ def decode_twelve_bits(frames: list[bytes]) -> UInt16[np.ndarray, "*frames rows 
     return decoded[0] if len(decoded) == 1 else np.stack(decoded)
 
 
-@contextmanager
-def complaints() -> Iterator[list[str]]:
-    """Collect what C libraries print on stderr while they decode.
+_gdcm = ChildProcess(Path(__file__).with_name("gdcm_worker.py"))
+_NEEDED_BY_DECODERS = (
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData"),
+)
 
-    GDCM's libjpeg prints that data are corrupt, and returns what is left of them as if nothing had happened.
-    """
-    said: list[str] = []
-    with _stderr_lock, tempfile.TemporaryFile() as file:
-        try:
-            kept = os.dup(2)
-        except OSError:  # there is no stderr
-            yield said
-            return
-        os.dup2(file.fileno(), 2)
-        try:
-            yield said
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            file.seek(0)
-            said += [line.strip() for line in file.read(10_000).decode(errors="replace").splitlines() if line.strip()]
+
+def _decode_by_gdcm(dataset: FileDataset, syntax: UID) -> np.ndarray:
+    """Decode lossless JPEG in another process; what GDCM prints on its stderr shows damage."""
+    part = Dataset()
+    for keyword in _NEEDED_BY_DECODERS:
+        if keyword in dataset:
+            part[keyword] = dataset[keyword]
+    part.preamble = bytes(128)
+    part.file_meta = FileMetaDataset()
+    part.file_meta.TransferSyntaxUID = syntax
+    file = BytesIO()
+    part.save_as(file, implicit_vr=False, little_endian=True)
+    answer, content = _gdcm.ask(file.getvalue())
+    if "error" in answer:
+        raise RuntimeError(answer["error"])
+    if answer["printed"]:
+        raise Unsuitable(f"holds damaged pixels ({answer['printed'][0]}); copy it again from where it came")
+    for text in answer["warnings"]:
+        warnings.warn(text, stacklevel=2)
+    return np.frombuffer(bytearray(content), answer["dtype"]).reshape(answer["shape"])
 
 
 Stored = Shaped[np.ndarray, "frames rows columns *colours"]
 
-# GDCM, the only one that knows lossless JPEG, does no more than that: see docs/scans.md.
+# Only GDCM decodes lossless JPEG and notices damage; it is used for nothing else.
 _DECODERS = {
     JPEGBaseline8Bit: ("pillow", "Pillow"),
     JPEGExtended12Bit: ("pillow", "Pillow"),
@@ -95,16 +99,16 @@ _GREY, _COLOUR = (
 
 @dataclass(frozen=True)
 class Claims:
-    """What a header says of its pixels, checked against itself and the limits.
+    """The header's description of the pixels, checked for contradictions and against the limits.
 
     Args:
-        keyword: of the element that holds the pixels.
-        frames: number of frames.
-        rows: of a frame.
-        columns: of a frame.
-        samples: 1 or 3.
-        bits: allocated for a sample.
-        stored: bits of them that count.
+        keyword: the element that holds the pixels.
+        frames: the number of frames.
+        rows: the rows of a frame.
+        columns: the columns of a frame.
+        samples: the samples per pixel, 1 or 3.
+        bits: the bits allocated for a sample.
+        stored: the bits of a sample that are used.
         photometric: the photometric interpretation.
     """
 
@@ -119,10 +123,10 @@ class Claims:
 
 
 def judge_claims(dataset: FileDataset) -> Claims:
-    """Read what the header says of the pixels, and refuse what cannot be or is too much.
+    """Read the header's description of the pixels and check it.
 
     Raises:
-        Unsuitable: no pixels, impossible or contradictory numbers, or more than the limits.
+        Unsuitable: there are no pixels, or their numbers are impossible, contradictory or beyond the limits.
     """
     keywords = [keyword for keyword in PIXELS if keyword in dataset]
     if not keywords:
@@ -150,10 +154,10 @@ def judge_claims(dataset: FileDataset) -> Claims:
 
 
 def decode(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Stored:
-    """The pixels as they are stored, colours as RGB in the last axis, bits beyond BitsStored taken off.
+    """Return the stored pixels: colours as RGB in the last axis, bits beyond BitsStored cleared.
 
     Raises:
-        Unsuitable: no decoder for the transfer syntax, or pixels that are cut off.
+        Unsuitable: the transfer syntax has no decoder, or the pixels are truncated or damaged.
     """
     syntax = transfer_syntax(dataset, assumed)
     plugin = ""
@@ -169,16 +173,12 @@ def decode(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Stored:
         dataset.PlanarConfiguration = 0
         assumed.append("PlanarConfiguration is missing; colours were taken as pixel by pixel.")
     try:
-        watched: AbstractContextManager[list[str]] = complaints() if plugin == "gdcm" else nullcontext([])
-        with watched as said:
-            array = _decoded(dataset, claims, syntax, plugin)
-    except (RuntimeError, ImportError) as error:
+        array = _decoded(dataset, claims, syntax, plugin)
+    except (RuntimeError, ImportError, ChildProcessError) as error:
         lines = str(error).splitlines() or [type(error).__name__]
         raise Unsuitable(
             f"could not be decoded ({syntax.name}: {lines[-1].strip().rstrip('.')}); replace or convert the file"
         ) from error
-    if said:
-        raise Unsuitable(f"holds damaged pixels ({said[0]}); copy it again from where it came")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return array[None] if claims.frames == 1 else array
 
@@ -190,12 +190,14 @@ def _decoded(dataset: FileDataset, claims: Claims, syntax: UID, plugin: str) -> 
             return decode_twelve_bits(frames)
     if not syntax.is_encapsulated and syntax.is_little_endian and claims.samples == 1 and claims.bits in (8, 16):
         return _plain(dataset, claims)
+    if plugin == "gdcm":
+        return _decode_by_gdcm(dataset, syntax)
     array, _ = get_decoder(syntax).as_array(dataset, decoding_plugin=plugin)
     return array
 
 
 def _plain(dataset: FileDataset, claims: Claims) -> np.ndarray:
-    """What most series are: grey words as they lie in the file. pydicom asks the header for each again and again."""
+    """Return uncompressed grey pixels. Most series are of this kind, and pydicom is slow on them."""
     dtype = np.dtype(f"<{'i' if dataset.PixelRepresentation else 'u'}{claims.bits // 8}")
     shape = (claims.frames, claims.rows, claims.columns) if claims.frames > 1 else (claims.rows, claims.columns)
     words = np.frombuffer(dataset[claims.keyword].value, dtype, count=math.prod(shape)).reshape(shape)
@@ -237,7 +239,7 @@ def _judge_length(dataset: FileDataset, claims: Claims, assumed: list[str]) -> N
             f"is cut off: it has {found:,} of {expected:,} bytes of pixels; copy it again from where it came"
         )
     if found > expected + expected % 2:
-        assumed.append(f"The pixels are followed by {found - expected:,} bytes that belong to nothing; left aside.")
+        assumed.append(f"The pixels are followed by {found - expected:,} bytes that belong to nothing; ignored.")
 
 
 def _frames(dataset: FileDataset, claims: Claims) -> Iterator[bytes]:

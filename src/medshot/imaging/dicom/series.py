@@ -1,4 +1,4 @@
-"""A folder of DICOM files to one volume: one patient, one series, ordered by where its slices lie and nothing else."""
+"""Read a folder of DICOM files as one volume: one patient and one series, ordered by position only."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -10,10 +10,11 @@ from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
 from medshot.errors import InputError
-from medshot.imaging.dicom.geometry import Place, repeated, stack
-from medshot.imaging.dicom.header import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, open_dataset, quiet
+from medshot.imaging.dicom.geometry import SliceGeometry, repeated, stack
+from medshot.imaging.dicom.header import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, open_dataset
 from medshot.imaging.dicom.image import Picture, damage, described, modality_of, picture_of, read_dicom, with_remarks
 from medshot.imaging.scan import Scan
+from medshot.process import capture_warnings
 
 _FIRST_GROUPS = (b"\x08\0", b"\x02\0", b"\0\x08")
 _TELLS_APART = ("EchoTime", "TemporalPositionIdentifier", "DiffusionBValue", "AcquisitionNumber", "ImageType")
@@ -37,7 +38,7 @@ class _Series:
 
 @dataclass
 class _Folder:
-    """What one pass over the files has found; each file is opened once and its pixels decoded at once."""
+    """The result of one pass over the files; each file is opened once and decoded at once."""
 
     identity: bool
     patients: set[str] = field(default_factory=set)
@@ -48,28 +49,28 @@ class _Folder:
 
 
 def read_series(folder: Path, paths: list[Path], *, identity: bool = False) -> Scan | None:
-    """Read the one series that is in these files; None where none of them is DICOM.
+    """Read the one series that these files hold; None if none of them is DICOM.
 
-    Series of nothing but localizers are left aside where another is there. Slices are ordered along their normal by
-    ImagePositionPatient; neither file names nor InstanceNumber count.
+    A series of localizers only is ignored beside another series. Slices are ordered along their normal by
+    ImagePositionPatient; file names and InstanceNumber are ignored.
 
     Args:
-        folder: named in errors.
-        paths: of its files; those that are no DICOM are left aside.
+        folder: the folder, named in errors.
+        paths: its files; those that are not DICOM are ignored.
         identity: see `read_dicom`.
 
     Raises:
-        InputError: a file cannot be read, or they are of several patients or series, or make no stack.
+        InputError: a file cannot be read, or the files are of several patients or series, or do not form a stack.
     """
-    found, strangers = _Folder(identity), True
-    with quiet() as warned:
+    found, nothing_is_dicom = _Folder(identity), True
+    with capture_warnings() as warned:
         for path in paths:
             try:
                 dataset = _opened(path)
                 if dataset is None:
                     found.others["file that is no DICOM"] += 1
                     continue
-                strangers = False
+                nothing_is_dicom = False
                 _take(found, path, dataset)
             except Unsuitable as reason:
                 raise InputError(f"{path} {reason}.") from None
@@ -77,7 +78,7 @@ def read_series(folder: Path, paths: list[Path], *, identity: bool = False) -> S
                 raise
             except Exception as error:
                 raise InputError(f"{path} {damage(error)}.") from error
-        if strangers:
+        if nothing_is_dicom:
             return None
         try:
             series = _only(found)
@@ -94,7 +95,7 @@ def _with(scan: Scan, assumed: list[str]) -> Scan:
 
 
 def _opened(path: Path) -> FileDataset | None:
-    """The dataset of a DICOM file; None where it has neither DICOM's mark nor begins as files without it do."""
+    """Parse a DICOM file; None if it has no DICOM prefix and does not begin like a file without one."""
     try:
         with path.open("rb") as file:
             start = file.read(132)
@@ -133,9 +134,9 @@ def _take(found: _Folder, path: Path, dataset: FileDataset) -> None:
 
 
 def _only(found: _Folder) -> _Series:
-    """The one series of the folder, with a word for what was left aside."""
+    """Return the one series of the folder, and record which files were ignored."""
     for kind, count in found.others.items():
-        found.assumed.append(f"{count} × {kind} in the folder; left aside.")
+        found.assumed.append(f"{count} × {kind} in the folder; ignored.")
     if len(found.patients) > 1:
         raise Unsuitable(f"holds images of {len(found.patients)} patients; give each a folder of their own")
     if not found.series:
@@ -151,7 +152,7 @@ def _only(found: _Folder) -> _Series:
         raise Unsuitable("holds localizers only; give a series, or one of the files")
     localizers = sum(series.localizers for series in found.series.values())
     if localizers:
-        found.assumed.append(f"{localizers} localizer(s) in the folder; left aside.")
+        found.assumed.append(f"{localizers} localizer(s) in the folder; ignored.")
     if len(proper[0].slices) == 1:
         return replace(proper[0], files=1, first=proper[0].slices[0].path)
     return proper[0]
@@ -166,11 +167,9 @@ def _stacked(series: _Series, assumed: list[str]) -> Scan:
         sizes = ", ".join(f"{count} of {' × '.join(map(str, shape))}" for shape, count in shapes.most_common(4))
         raise Unsuitable(f"holds slices of several sizes ({sizes}); keep those of one size")
     if any(item.picture.places[0] is None for item in slices):
-        raise Unsuitable(
-            f"holds {len(slices)} images in one series that do not all tell where they lie; give one of the files"
-        )
+        raise Unsuitable(f"holds {len(slices)} images in one series, some without a position; give one of the files")
     slices = _without_copies(slices, assumed)
-    places = [place for item in slices for place in item.picture.places if isinstance(place, Place)]
+    places = [place for item in slices for place in item.picture.places if isinstance(place, SliceGeometry)]
     ordered = stack(places, "slices", assumed)
     pictures = [slices[index].picture for index in ordered.order]
     dtype = np.result_type(*(picture.array.dtype for picture in pictures))
@@ -193,7 +192,7 @@ def _stacked(series: _Series, assumed: list[str]) -> Scan:
 
 
 def _without_copies(slices: list[_Slice], assumed: list[str]) -> list[_Slice]:
-    """Drop slices that are the same twice; refuse different ones at one place."""
+    """Drop identical copies of slices; refuse different slices at one position."""
     groups = repeated([item.picture.places[0] for item in slices if item.picture.places[0] is not None])
     dropped: set[int] = set()
     for group in groups:
@@ -203,7 +202,9 @@ def _without_copies(slices: list[_Slice], assumed: list[str]) -> list[_Slice]:
                 first, second = (dcmread(slices[each].path, force=True) for each in (group[0], index))
                 words = [word for word in _TELLS_APART if first.get(word) != second.get(word)]
                 by = f", which differ in {' and '.join(words)}" if words else ""
-                raise Unsuitable(f"holds up to {len(group)} different slices at one place{by}; keep one at each place")
+                raise Unsuitable(
+                    f"holds up to {len(group)} different slices at one position{by}; keep one at each position"
+                )
             dropped.add(index)
     if dropped:
         assumed.append(f"{len(dropped)} slice(s) are there twice, pixel for pixel; one of each was kept.")

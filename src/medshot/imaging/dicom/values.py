@@ -1,4 +1,4 @@
-"""From stored numbers to values: palette, modality transform, and the direction of brightness (PS3.3 C.11.1)."""
+"""Turn stored numbers into values by palette, modality transform, MONOCHROME1 and VOI window (PS3.3 C.11)."""
 
 import math
 
@@ -11,14 +11,14 @@ from medshot.imaging.dicom.header import Unsuitable, first_item, number
 
 Pixels = Num[np.ndarray, "frames rows columns *colours"]
 
-FEATURES = ("CT", "PT", "NM", "RTDOSE")  # whose numbers mean something, whichever way they are shown
+QUANTITIES = ("CT", "PT", "NM", "RTDOSE")  # modalities whose values are quantities, which MONOCHROME1 must not invert
 
 
 def rescale(dataset: Dataset, modality: str, assumed: list[str]) -> tuple[float, float]:
-    """Slope and intercept of the modality transform.
+    """Return slope and intercept of the modality transform.
 
     Raises:
-        Unsuitable: a slope that is zero or not finite, or an intercept that is not finite.
+        Unsuitable: the slope is zero or not finite, or the intercept is not finite.
     """
     found: dict[str, float | None] = {"RescaleSlope": None, "RescaleIntercept": None}
     for keyword in found:
@@ -41,12 +41,12 @@ def rescale(dataset: Dataset, modality: str, assumed: list[str]) -> tuple[float,
 
 
 def stretch(stored: Pixels, slope: float, intercept: float, span: tuple[int, int]) -> Pixels:
-    """`slope` × stored + `intercept`: whole numbers stay integers, 16 bits wide where `span` allows it.
+    """Return `slope` × stored + `intercept`; whole numbers stay integers, of 16 bits if `span` allows it.
 
     Args:
-        stored: as decoded.
-        slope: of the transform.
-        intercept: of the transform.
+        stored: the decoded numbers.
+        slope: the slope of the transform.
+        intercept: the intercept of the transform.
         span: the lowest and the highest number that the file can store.
     """
     if slope == 1 and intercept == 0:
@@ -56,7 +56,7 @@ def stretch(stored: Pixels, slope: float, intercept: float, span: tuple[int, int
         for dtype in (np.int16, np.uint16, np.int32):
             limits = np.iinfo(dtype)
             if limits.min <= min(ends) and max(ends) <= limits.max and abs(intercept) <= limits.max:
-                if dtype is np.int16 and slope == 1:  # sums modulo 65,536 end where they should
+                if dtype is np.int16 and slope == 1:  # sums modulo 65,536 are right
                     whole = stored.view(np.int16) if stored.dtype.itemsize == 2 else stored.astype(np.int16)
                     return whole + np.int16(intercept)
                 return (stored.astype(np.int64) * int(slope) + int(intercept)).astype(dtype)
@@ -65,10 +65,10 @@ def stretch(stored: Pixels, slope: float, intercept: float, span: tuple[int, int
 
 
 def look_up(stored: Pixels, table: Dataset) -> Pixels:
-    """Values through a lookup table; beyond its ends, its ends.
+    """Return values from a lookup table; numbers beyond its ends get its end values.
 
     Raises:
-        Unsuitable: the table has another length than its descriptor says.
+        Unsuitable: the table's length differs from its descriptor.
     """
     values, first = _entries(table, "LUTDescriptor", "LUTData", signed=stored.dtype.kind == "i")
     return values[np.clip(stored.astype(np.int64) - first, 0, len(values) - 1)]
@@ -77,7 +77,7 @@ def look_up(stored: Pixels, table: Dataset) -> Pixels:
 def painted(
     stored: Num[np.ndarray, "frames rows columns"], dataset: Dataset
 ) -> Num[np.ndarray, "frames rows columns 3"]:
-    """RGB through the palette of the file, 8 bits where the palette has no more."""
+    """Return RGB by the palette of the file, in 8 bits if the palette has no more."""
     if "SegmentedRedPaletteColorLookupTableData" in dataset:
         colours = apply_color_lut(stored, dataset)
     else:
@@ -93,7 +93,7 @@ def painted(
 
 
 def _entries(table: Dataset, descriptor: str, data: str, *, signed: bool) -> tuple[np.ndarray, int]:
-    """The entries of a lookup table, and the stored number that the first of them stands for."""
+    """Return the entries of a lookup table, and the stored number of its first entry."""
     count, first, _ = (int(value) for value in table[descriptor].value)
     count = count or 65_536
     content = table[data].value
@@ -112,22 +112,22 @@ def _entries(table: Dataset, descriptor: str, data: str, *, signed: bool) -> tup
 
 
 def span_of(dataset: Dataset, dtype: np.dtype) -> tuple[int, int]:
-    """The lowest and the highest number that the file can store."""
+    """Return the lowest and the highest number that the file can store."""
     bits = int(dataset.get("BitsStored") or dtype.itemsize * 8)
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dtype.kind == "i" else (0, 2**bits - 1)
 
 
 def to_values(stored: Pixels, dataset: Dataset, modality: str, assumed: list[str]) -> tuple[Pixels, float | None]:
-    """Grey values after the modality transform, greater being brighter.
+    """Return grey values after the modality transform; greater is brighter.
 
     Args:
-        stored: as decoded, without colours.
-        dataset: the file, or what its functional groups say of one frame.
-        modality: of the file.
-        assumed: what had to be taken is added here.
+        stored: the decoded numbers, grey.
+        dataset: the file, or the functional groups of one frame.
+        modality: the modality of the file.
+        assumed: assumptions are appended here.
 
     Returns:
-        The values; and where MONOCHROME1 was inverted, the number from which they were subtracted.
+        The values; and if MONOCHROME1 was inverted, the number that they were subtracted from.
     """
     table = first_item(dataset, "ModalityLUTSequence")
     span = span_of(dataset, stored.dtype)
@@ -143,7 +143,7 @@ def to_values(stored: Pixels, dataset: Dataset, modality: str, assumed: list[str
         raise Unsuitable("holds values that are not finite numbers; replace the file")
     if dataset.get("PhotometricInterpretation") != "MONOCHROME1":
         return values, None
-    if modality in FEATURES:
+    if modality in QUANTITIES:
         assumed.append(f"MONOCHROME1 was not applied: in {modality} the values themselves count.")
         return values, None
     assumed.append("MONOCHROME1 was inverted, so that greater is brighter.")
@@ -155,12 +155,12 @@ def to_values(stored: Pixels, dataset: Dataset, modality: str, assumed: list[str
 
 
 def window_of(dataset: Dataset, mirror: float | None, assumed: list[str]) -> tuple[float, float] | None:
-    """The first window of the file, in the values of the scan.
+    """Return the first VOI window of the file, in the values of the scan.
 
     Args:
-        dataset: the file, or what its functional groups say of a frame.
-        mirror: where values were inverted, the number from which they were subtracted.
-        assumed: what had to be taken is added here.
+        dataset: the file, or the functional groups of one frame.
+        mirror: if values were inverted, the number that they were subtracted from.
+        assumed: assumptions are appended here.
     """
     found = _from_table(dataset, assumed) or _from_numbers(dataset, assumed)
     if found is None or mirror is None:
@@ -173,7 +173,7 @@ def _from_table(dataset: Dataset, assumed: list[str]) -> tuple[float, float] | N
     if table is None:
         return None
     entries, first, _ = (int(value) for value in table.LUTDescriptor)
-    assumed.append("Of a VOI lookup table the range of its entries was taken as the window, not its curve.")
+    assumed.append("The range of a VOI lookup table was taken as the window; its curve was ignored.")
     return float(first), float(first + (entries or 65_536) - 1)
 
 
@@ -186,7 +186,7 @@ def _from_numbers(dataset: Dataset, assumed: list[str]) -> tuple[float, float] |
     centre, width = centres[0], widths[0]
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     if not math.isfinite(centre) or not math.isfinite(width) or width < (1 if function == "LINEAR" else 1e-12):
-        assumed.append(f"The window of centre {centre:g} and width {width:g} is impossible and was left aside.")
+        assumed.append(f"The window of centre {centre:g} and width {width:g} is impossible and was ignored.")
         return None
     if function == "LINEAR":  # the standard's equation (C.11.2.1.2.1)
         return centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
@@ -216,10 +216,10 @@ _PARTS = ("StackID", "TemporalPositionIndex", "DimensionIndexValues")
 
 
 def frame_headers(dataset: FileDataset, frames: int) -> list[Dataset]:
-    """For every frame the attributes that hold for it; the file's own, over and over, where it has no groups.
+    """Return the header of each frame from the functional groups; the file's own header if it has none.
 
     Raises:
-        Unsuitable: groups for another number of frames.
+        Unsuitable: there are functional groups for another number of frames.
     """
     shared = first_item(dataset, "SharedFunctionalGroupsSequence")
     each = dataset.get("PerFrameFunctionalGroupsSequence")

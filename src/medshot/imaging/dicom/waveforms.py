@@ -1,4 +1,4 @@
-"""Waveforms (PS3.3 C.10.9): electrocardiograms and their like in millivolts, with the names of their leads."""
+"""Read waveforms (PS3.3 C.10.9), such as electrocardiograms, in millivolts with the names of their leads."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,20 +6,19 @@ from pydicom.dataset import Dataset
 from pydicom.waveforms.numpy_handler import multiplex_array
 
 from medshot.imaging.dicom.header import BYTE_LIMIT, Unsuitable, first_item, number
-
-_MILLIVOLTS = {"uV": 1e-3, "mV": 1.0, "V": 1e3}
+from medshot.imaging.scan import MILLIVOLTS
 
 
 def waveform_of(
     dataset: Dataset, assumed: list[str]
 ) -> tuple[Float[np.ndarray, "1 leads samples"], tuple[str, ...], float, str]:
-    """The first group of the waveforms.
+    """Return the first group of waveforms.
 
     Returns:
-        Values `(1, leads, samples)`, names of the leads, milliseconds from sample to sample, and the unit.
+        Values `(1, leads, samples)`, the names of the leads, the milliseconds between samples, and the unit.
 
     Raises:
-        Unsuitable: contradictory numbers, or values that are not finite.
+        Unsuitable: the header contradicts itself, or values are not finite.
     """
     groups = dataset.WaveformSequence
     if len(groups) > 1:
@@ -41,8 +40,8 @@ def waveform_of(
         assumed.append("The leads have different units; their values are as stored.")
     elif not unit:
         assumed.append("The leads have no unit; their values are as stored.")
-    if unit in _MILLIVOLTS:
-        values, unit = values * _MILLIVOLTS[unit], "mV"
+    if unit in MILLIVOLTS:
+        values, unit = values * MILLIVOLTS[unit], "mV"
     if not np.isfinite(values).all():
         raise Unsuitable("holds values that are not finite numbers; replace the file")
     leads = tuple(_name(channel, place) for place, channel in enumerate(group.ChannelDefinitionSequence))

@@ -1,7 +1,6 @@
-"""Electrocardiograms as pictures."""
+"""Draw electrocardiograms as pictures, and find the leads on pictures of them."""
 
-from medshot.imaging.ecg.leads import is_page
+from medshot.imaging.ecg.leads import PAGE_PICTURES, is_page, page_pictures
 from medshot.imaging.ecg.page import ecg_page
-from medshot.imaging.ecg.pictures import PAGE_PICTURES, page_pictures
 
 __all__ = ["PAGE_PICTURES", "ecg_page", "is_page", "page_pictures"]

@@ -1,4 +1,4 @@
-"""Where the leads of a page are, and each of them cut out."""
+"""Find the leads on a page of an electrocardiogram, cut them out, and draw their median beats."""
 
 import itertools
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy.ndimage import median_filter
 
-from medshot.imaging.ecg.page import LAYOUT, SECONDS, Ink, read_ink, read_light
+from medshot.imaging.ecg.page import LAYOUT, SECONDS, Ink, read_ink, read_light, without_bars
 from medshot.imaging.scan import Image
 
 ROWS, COLUMNS = 4, 4  # three rows of four leads, and a strip of one
@@ -21,13 +21,13 @@ REACH = 0.62  # of the distance of rows: how far above and below its base line a
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the rows of a page are, in pixels.
+    """The positions of the rows of a page, in pixels.
 
     Args:
-        rows: each row's base line.
-        spacing: from one base line to the next.
-        start: column in which the traces begin.
-        end: column after their last.
+        rows: the base line of each row.
+        spacing: the distance between base lines.
+        start: the first column of the traces.
+        end: the column after their last.
     """
 
     rows: tuple[int, ...]
@@ -37,11 +37,11 @@ class Layout:
 
 
 def cut_leads(ink: Ink, layout: Layout) -> list[UInt8[np.ndarray, "_ _"]]:
-    """The leads of a page of three rows of four above one strip, row by row, each white on black.
+    """Cut out the leads of a page of three rows of four above one strip, row by row, white on black.
 
     Args:
-        ink: of the page, without upright bars.
-        layout: where its rows are.
+        ink: the ink of the page, without vertical bars.
+        layout: the positions of its rows.
     """
     white = np.rint(255 * ink).astype(np.uint8)
     rows = [cut(white, layout, row, part, COLUMNS) for row in range(ROWS - 1) for part in range(COLUMNS)]
@@ -49,10 +49,10 @@ def cut_leads(ink: Ink, layout: Layout) -> list[UInt8[np.ndarray, "_ _"]]:
 
 
 def is_page(page: Image) -> bool:
-    """Whether it looks like a page of such a layout: wider than high, hardly any ink, and a trace along four even rows.
+    """Whether a picture looks like such a page: wider than high, little ink, and a trace along four even rows.
 
     Args:
-        page: see `read_ink`.
+        page: as for `read_ink`.
     """
     height, width = read_light(page).shape
     if width < BROAD * height:
@@ -70,7 +70,7 @@ def is_page(page: Image) -> bool:
 
 
 def find_layout(ink: Ink) -> Layout:
-    """The evenly spaced rows that most of the ink lies on, and the columns from which to which they reach."""
+    """Find the evenly spaced rows that hold most of the ink, and their first and last column."""
     height, width = ink.shape
     profile = np.convolve(ink.sum(axis=1), np.hanning(max(3, height // 50 | 1)), "same")
     first, spacing = _even_rows(profile)
@@ -89,7 +89,7 @@ def find_layout(ink: Ink) -> Layout:
 
 
 def cut(picture: np.ndarray, layout: Layout, row: int, part: int, parts: int, reach: float = REACH) -> np.ndarray:
-    """One part of one row, `reach` of the distance of rows above and below it; beyond the page its edge goes on."""
+    """Cut one part of a row, `reach` row distances above and below it; the page's edge is repeated beyond the page."""
     half = max(1, round(layout.spacing * reach))
     edges = np.linspace(layout.start, layout.end, parts + 1).round().astype(int)
     rows = np.arange(layout.rows[row] - half, layout.rows[row] + half).clip(0, len(picture) - 1)
@@ -98,7 +98,7 @@ def cut(picture: np.ndarray, layout: Layout, row: int, part: int, parts: int, re
 
 
 def _even_rows(profile: Float[np.ndarray, " height"]) -> tuple[float, float]:
-    """Base line of the first row and the distance of rows, by the sum of the roots of the ink on them."""
+    """Return the first base line and the row distance that maximise the sum of square roots of the ink on the rows."""
     height = len(profile)
     roots = np.sqrt(np.maximum(profile, 0))
     best = (-1.0, 0.0, height / ROWS)
@@ -113,7 +113,7 @@ def _even_rows(profile: Float[np.ndarray, " height"]) -> tuple[float, float]:
 
 
 def _extent(band: Ink) -> tuple[int, int]:
-    """First column of the longest stretch of ink and the one after its last; gaps of half a percent are bridged."""
+    """Return the first and the end column of the longest run of ink; gaps of half a percent are bridged."""
     width = band.shape[1]
     inked = (band.max(axis=0) > 0.3).astype(np.uint8)[None]
     closed = cv2.morphologyEx(inked, cv2.MORPH_CLOSE, np.ones((1, max(1, width // 200)), np.uint8))[0]
@@ -131,15 +131,15 @@ STRAY = 0.3  # what lying at the far edge of the band costs, and the ink that ma
 
 
 def follow_traces(ink: Ink, layout: Layout) -> Float[np.ndarray, "traces width"]:
-    """How high each row's trace is above the middle of its band, column by column, in distances of rows.
+    """Return the height of each row's trace above the middle of its band in each column, in row distances.
 
-    The path of most ink and least climbing is found by dynamic programming. In every column the stroke through the path
-    is then taken from end to end, and the trace is at the end that is farther from the path's running median: a spike
-    is one stroke up and down.
+    Dynamic programming finds the path with the most ink and the least climbing. In each column the trace is then the
+    end of the stroke through the path that is farther from the path's running median, since a spike is one stroke up
+    and down.
 
     Args:
-        ink: of the page, without upright bars.
-        layout: where its rows are.
+        ink: the ink of the page, without vertical bars.
+        layout: the positions of its rows.
     """
     bands = np.stack([cut(ink, layout, row, 0, 1, TRACE_REACH) for row in range(ROWS)])
     height, width = bands.shape[1:]
@@ -156,7 +156,7 @@ def follow_traces(ink: Ink, layout: Layout) -> Float[np.ndarray, "traces width"]
 
 
 def _path(bands: Float[np.ndarray, "traces height width"]) -> Int[np.ndarray, "traces width"]:
-    """The row of pixels in every column of the cheapest way through each band."""
+    """Return the pixel row of the cheapest path through each band, in each column."""
     height, width = bands.shape[1:]
     stray = STRAY * np.abs(np.arange(height) - height / 2) / height
     cost = np.moveaxis(1 - bands, 2, 0) + stray
@@ -178,7 +178,7 @@ def _path(bands: Float[np.ndarray, "traces height width"]) -> Int[np.ndarray, "t
 def _stroke(
     solid: Bool[np.ndarray, "traces height width"], path: Int[np.ndarray, "traces width"]
 ) -> tuple[Int[np.ndarray, "traces width"], Int[np.ndarray, "traces width"]]:
-    """First and last pixel of the stroke through the path; the path itself where there is no ink."""
+    """Return the first and last pixel of the stroke through the path, or the path itself if there is no ink."""
     height = solid.shape[1]
     index = np.arange(height)[:, None]
     above = np.maximum.accumulate(np.where(solid, -1, index), axis=1)
@@ -199,12 +199,12 @@ PEN = 2  # pixels
 
 
 def find_beats(traces: Float[np.ndarray, "traces width"]) -> Int[np.ndarray, " beats"]:
-    """The columns of the R peaks: where all rows together change fastest; the middle where nothing changes.
+    """Return the columns of the R peaks, where all rows together change fastest; the middle column if nothing changes.
 
     Args:
-        traces: as `follow_traces` finds them: three rows of four leads in turn, and a strip of one.
+        traces: the result of `follow_traces`: three rows of four leads in turn, and a strip of one.
     """
-    from scipy.signal import find_peaks  # takes a second to import, and only pages need it
+    from scipy.signal import find_peaks  # imported here, since it takes a second and only pages need it
 
     width = traces.shape[1]
     per_second = width / SECONDS
@@ -213,19 +213,19 @@ def find_beats(traces: Float[np.ndarray, "traces width"]) -> Int[np.ndarray, " b
         speed[: ROWS - 1, max(0, change - 3) : change + 4] = 0
     window = np.hanning(max(3, round(0.1 * per_second) | 1))
     energy = np.convolve(np.sqrt(speed).sum(axis=0), window, "same")
-    quarters = np.array_split(energy, COLUMNS)  # leads of one are taller than those of another
+    quarters = np.array_split(energy, COLUMNS)  # leads differ in height
     energy = np.concatenate([quarter / max(float(np.percentile(quarter, 97)), 1e-6) for quarter in quarters])
     peaks, _ = find_peaks(energy, distance=max(1, round(REFRACTORY * per_second)))
     return peaks[energy[peaks] > 0.5] if len(peaks) else np.array([width // 2])
 
 
 def median_beats(traces: Float[np.ndarray, "traces width"]) -> Float[np.ndarray, "leads samples"]:
-    """The median beat of each of the twelve leads, from 0.3 s before R to 0.5 s after it.
+    """Return the median beat of each of the twelve leads, from 0.3 s before R to 0.5 s after it.
 
-    Every beat is first moved so that its own median is 0.
+    Each beat is first shifted so that its own median is 0.
 
     Args:
-        traces: see `find_beats`.
+        traces: as for `find_beats`.
     """
     width = traces.shape[1]
     peaks, edges = find_beats(traces), _edges(width)
@@ -243,7 +243,7 @@ def median_beats(traces: Float[np.ndarray, "traces width"]) -> Float[np.ndarray,
 
 
 def draw_beats(beats: Float[np.ndarray, "leads samples"]) -> UInt8[np.ndarray, "side side"]:
-    """The beats white on black, leads recorded at the same time in one row: four rows of three."""
+    """Draw the beats white on black in four rows of three; the leads of a row were recorded at the same time."""
     sheet = np.zeros((SIDE, SIDE), np.uint8)
     rows, columns = (np.linspace(0, SIDE, count + 1).astype(int) for count in (COLUMNS, ROWS - 1))
     for number, beat in enumerate(beats):
@@ -254,7 +254,7 @@ def draw_beats(beats: Float[np.ndarray, "leads samples"]) -> UInt8[np.ndarray, "
 
 
 def draw_curve(values: Float[np.ndarray, " samples"], height: int, width: int) -> UInt8[np.ndarray, "height width"]:
-    """One curve from side to side, white on black, its median in the middle; what reaches beyond is cut off."""
+    """Draw one curve white on black over the whole width, its median in the middle, clipped at the edges."""
     x = np.linspace(0, width - 1, len(values))
     y = (height - 1) * (0.5 - np.clip((values - np.median(values)) / (2 * FULL), -0.5, 0.5))
     points = np.rint(16 * np.stack([x, y], axis=1)).astype(np.int32)
@@ -264,5 +264,23 @@ def draw_curve(values: Float[np.ndarray, " samples"], height: int, width: int) -
 
 
 def _edges(width: int) -> Int[np.ndarray, " edges"]:
-    """Columns where leads begin, and the one after the last."""
+    """Return the first column of each lead, and the column after the last lead."""
     return np.linspace(0, width, COLUMNS + 1).round().astype(int)
+
+
+PAGE_PICTURES = (*PAGE_LEADS, "beats")
+
+
+def page_pictures(page: Image) -> list[UInt8[np.ndarray, "_ _"]]:
+    """Return the pictures of a page of three rows of four leads above one strip, in the order of `PAGE_PICTURES`.
+
+    All are white on black, without the grid. Those of leads show each beat as it was recorded; the last picture shows
+    the median beat of each lead.
+
+    Args:
+        page: as for `read_ink`.
+    """
+    ink = read_ink(page)
+    layout = find_layout(ink)
+    ink = without_bars(ink)
+    return [*cut_leads(ink, layout), draw_beats(median_beats(follow_traces(ink, layout)))]

@@ -1,4 +1,4 @@
-"""Formats of volumes: what each header says, judged before memory is taken for what it promises."""
+"""Read volume files; each header is checked before memory is allocated for what it promises."""
 
 from medshot.imaging.volumes.volume_file import read_volume_file
 

@@ -1,6 +1,6 @@
-"""MetaImage: a text header with its voxels below it (.mha), or in a file beside it (.mhd).
+"""Read MetaImage: a text header followed by its voxels (.mha), or with a separate data file (.mhd).
 
-SimpleITK opens whatever file a header names and believes its sizes, so it is the twin in the tests and not the reader.
+SimpleITK opens any file that a header names and trusts its sizes, so it only serves as a reference in the tests.
 Format: https://itk.org/Wiki/ITK/MetaIO/Documentation
 """
 
@@ -15,13 +15,13 @@ from medshot.imaging.volumes.text_header import add_field, head, need, numbers, 
 from medshot.imaging.volumes.volume import (
     LPS_TO_RAS,
     Compression,
-    Place,
+    VolumeGeometry,
     beside,
-    place_of,
+    geometry_from_affine,
+    geometry_from_spacing,
     raw_voxels,
     refuse_spacing,
     scan_of,
-    unplaced,
 )
 
 DTYPES = {
@@ -46,7 +46,7 @@ SAME = {  # other names of a field
 
 
 def is_metaimage(start: bytes) -> bool:
-    """Whether a file that starts so has the header of MetaImage."""
+    """Whether the start of a file is a MetaImage header."""
     return re.match(rb"\s*(ObjectType|Comment|ObjectSubType|NDims)\s*=", start) is not None
 
 
@@ -74,7 +74,7 @@ def read_metaimage(path: Path) -> Scan:
     if channels != [1] and not colour:
         shown = fields["ElementNumberOfChannels"][:20]
         raise InputError(f"{path} holds {shown} values for each voxel; save the one to use as a file of its own.")
-    place = _place(path, fields, len(sides))
+    place = _geometry(path, fields, len(sides))
     name = fields["ElementDataFile"]
     where = path if name.upper() == "LOCAL" else beside(path, name)
     compression: Compression = "zlib" if _says(fields, "CompressedData", "False") else "none"
@@ -84,7 +84,7 @@ def read_metaimage(path: Path) -> Scan:
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:
-    """The fields of the header, and the byte behind it."""
+    """Return the fields of the header, and the position of the byte after it."""
     start = head(path)
     end = re.search(rb"^ElementDataFile[ \t]*=[^\n]*(\n|\Z)", start, re.MULTILINE)
     if end is None:
@@ -93,7 +93,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     for line in start[: end.end()].decode("utf-8", "replace").splitlines():
         name, equals, value = line.partition("=")
         if not equals and line.strip():
-            raise InputError(f"{path} has the line {line[:40]!r} in its header, which is no field; mend its header.")
+            raise InputError(f"{path} has the line {line[:40]!r} in its header, which is not a field; mend its header.")
         if equals and name.strip() != "Comment":
             add_field(path, fields, SAME.get(name.strip(), name.strip()), value.strip())
     return fields, end.end()
@@ -104,7 +104,7 @@ def _says(fields: dict[str, str], name: str, otherwise: str) -> bool:
 
 
 def _sides(path: Path, fields: dict[str, str]) -> list[int]:
-    """Voxels along (i, j) or (i, j, k)."""
+    """Return the number of voxels along (i, j) or (i, j, k)."""
     sides = whole_numbers(path, "DimSize", need(path, fields, "DimSize"))
     if whole_numbers(path, "NDims", need(path, fields, "NDims")) != [len(sides)]:
         raise InputError(f"{path} has {len(sides)} sizes in DimSize and NDims = {fields['NDims']}; mend its header.")
@@ -113,20 +113,20 @@ def _sides(path: Path, fields: dict[str, str]) -> list[int]:
     return sides
 
 
-def _place(path: Path, fields: dict[str, str], axes: int) -> Place:
-    """ITK's reading of the header: the rows of the matrix are the directions of i, j and k, in LPS."""
+def _geometry(path: Path, fields: dict[str, str], axes: int) -> VolumeGeometry:
+    """Read the geometry as ITK does: the rows of the matrix are the directions of i, j and k, in LPS."""
     text = fields.get("ElementSpacing", fields.get("ElementSize"))
     if text is None:
-        return unplaced(path, None, ("The header says neither spacing nor place; both are unknown.",))
+        return geometry_from_spacing(path, None, ("The header says neither spacing nor place; both are unknown.",))
     spacing = _some(path, "ElementSpacing", text, axes)
     refuse_spacing(path, spacing)
     if axes != 3 or "TransformMatrix" not in fields or "Offset" not in fields:
-        return unplaced(path, spacing, ("The header does not say where the voxels lie in the patient.",))
+        return geometry_from_spacing(path, spacing, ("The header does not say where the voxels lie in the patient.",))
     matrix = np.reshape(_some(path, "TransformMatrix", fields["TransformMatrix"], 9), (3, 3))
     affine = np.eye(4)
     affine[:3, :3] = matrix.T * spacing
     affine[:3, 3] = _some(path, "Offset", fields["Offset"], 3)
-    return place_of(path, LPS_TO_RAS @ affine)
+    return geometry_from_affine(path, LPS_TO_RAS @ affine)
 
 
 def _some(path: Path, field: str, text: str, count: int) -> list[float]:

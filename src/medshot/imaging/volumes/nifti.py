@@ -1,7 +1,6 @@
-"""NIfTI-1 and NIfTI-2: one file, or a header with its voxels in a second; plain or gzip.
+"""Read NIfTI-1 and NIfTI-2: one file, or a header with a second file of voxels; plain or gzip.
 
-nibabel reads the header and turns stored numbers into values. It is given bytes and never a path: how many, is
-decided here.
+nibabel parses the header. It gets bytes and never a path, so this module limits how many are read.
 """
 
 from io import BytesIO
@@ -18,15 +17,15 @@ from medshot.errors import InputError
 from medshot.imaging.scan import Scan
 from medshot.imaging.volumes.volume import (
     Affine,
-    Place,
+    VolumeGeometry,
     companion,
+    geometry_from_affine,
+    geometry_from_spacing,
     is_gzip,
-    place_of,
     refuse_large,
     refuse_spacing,
     scan_of,
     take,
-    unplaced,
     voxel_bytes,
 )
 
@@ -42,7 +41,7 @@ AT_ODDS = 0.1  # voxels by which qform and sform may differ at a corner
 
 
 def is_nifti(start: bytes) -> bool:
-    """Whether a file that starts so has the header of NIfTI, or of ANALYZE before it."""
+    """Whether the start of a file is a header of NIfTI, or of ANALYZE, its predecessor."""
     return start[:4] in SIZES
 
 
@@ -58,7 +57,7 @@ def read_nifti(path: Path) -> Scan:
     if code not in (*NUMBERS, RGB):
         kind = header._data_type_codes.label.get(code, "unknown") if code in header._data_type_codes else "unknown"
         raise InputError(f"{path} holds {kind} voxels (datatype {code}); save it with whole or real numbers, or RGB.")
-    place = _place(path, header, shape)
+    place = _geometry(path, header, shape)
     array, odd = _voxels(path, header, shape, colour=code == RGB)
     return scan_of(path, array, place, odd)
 
@@ -76,7 +75,7 @@ def _header(path: Path) -> Header:
 
 
 def _shape(path: Path, header: Header) -> tuple[int, int, int]:
-    """Voxels along (i, j, k)."""
+    """Return the number of voxels along (i, j, k)."""
     count, *sides = (int(side) for side in header["dim"])
     if not 1 <= count <= 7 or min(sides[:count]) < 1:
         raise InputError(f"{path} has the dimensions {[count, *sides]} in its header; mend or replace the file.")
@@ -88,7 +87,7 @@ def _shape(path: Path, header: Header) -> tuple[int, int, int]:
     return columns, rows, slices
 
 
-def _place(path: Path, header: Header, shape: tuple[int, int, int]) -> Place:
+def _geometry(path: Path, header: Header, shape: tuple[int, int, int]) -> VolumeGeometry:
     unit = int(header["xyzt_units"]) & 7
     scale = MILLIMETRES.get(unit, 1.0)
     assumed: tuple[str, ...] = ()
@@ -99,7 +98,7 @@ def _place(path: Path, header: Header, shape: tuple[int, int, int]) -> Place:
     by_sform, by_qform = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
     if not by_sform and not by_qform:
         assumed += ("Neither qform nor sform is set: the place in the patient is unknown, the spacing is pixdim.",)
-        return unplaced(path, pixdim, assumed)
+        return geometry_from_spacing(path, pixdim, assumed)
     qform = _qform(header) if by_qform else None
     if by_sform:
         affine = np.asarray(header.get_sform(), float)
@@ -108,14 +107,14 @@ def _place(path: Path, header: Header, shape: tuple[int, int, int]) -> Place:
         elif not by_qform and not np.allclose(np.linalg.norm(affine[:3, : len(pixdim)], axis=0) * scale, pixdim, 0.01):
             assumed += ("pixdim and sform are at odds; the sform was taken.",)
     elif qform is None:
-        raise InputError(f"{path} has a qform whose quaternion is no rotation; mend its header.")
+        raise InputError(f"{path} has a qform whose quaternion is not a rotation; mend its header.")
     else:
         affine = qform
-    return place_of(path, np.diag([scale, scale, scale, 1]) @ affine, assumed)
+    return geometry_from_affine(path, np.diag([scale, scale, scale, 1]) @ affine, assumed)
 
 
 def _qform(header: Header) -> Affine | None:
-    """The affine of the qform; None where its numbers make none."""
+    """Return the affine of the qform; None if its numbers are invalid."""
     try:
         affine = np.asarray(header.get_qform(), float)
     except (HeaderDataError, ValueError):
@@ -124,7 +123,7 @@ def _qform(header: Header) -> Affine | None:
 
 
 def _agree(one: Affine, other: Affine, shape: tuple[int, int, int]) -> bool:
-    """Whether two affines put every corner of the volume within a tenth of a voxel of one place."""
+    """Whether two affines place each corner of the volume within a tenth of a voxel of each other."""
     corners = np.stack(np.meshgrid(*[(0, side - 1) for side in shape], [1]), axis=-1).reshape(-1, 4)
     apart = np.linalg.norm(corners @ (one - other).T, axis=1).max()
     return bool(apart <= AT_ODDS * np.linalg.norm(one[:3, :3], axis=0).min())
@@ -151,7 +150,7 @@ def _voxels(
 
 
 def _data_file(path: Path, header: Header) -> tuple[Path, int]:
-    """The file that holds the voxels, and where in it they start."""
+    """Return the file that holds the voxels, and their position in it."""
     offset = float(header["vox_offset"])
     least = header.single_vox_offset if header.is_single else 0
     if not least <= offset < FURTHEST or offset != int(offset):
@@ -167,7 +166,7 @@ def _data_file(path: Path, header: Header) -> tuple[Path, int]:
 
 
 def _scaling(path: Path, header: Header) -> tuple[float | None, float | None]:
-    """Slope and intercept from stored numbers to values; None where the numbers are the values."""
+    """Return slope and intercept from stored numbers to values; None if the numbers are the values."""
     try:
         slope, inter = header.get_slope_inter()  # none for a slope of 0, as the standard says, and for NaN
         infinite = np.isinf(header["scl_slope"])

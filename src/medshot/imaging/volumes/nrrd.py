@@ -1,6 +1,6 @@
-"""NRRD: a text header with its voxels below it (.nrrd), or in a file beside it (.nhdr).
+"""Read NRRD: a text header followed by its voxels (.nrrd), or with a separate data file (.nhdr).
 
-SimpleITK opens whatever file a header names and believes its sizes, so it is the twin in the tests and not the reader.
+SimpleITK opens any file that a header names and trusts its sizes, so it only serves as a reference in the tests.
 Format: http://teem.sourceforge.net/nrrd/format.html
 """
 
@@ -15,13 +15,13 @@ from medshot.imaging.volumes.text_header import add_field, head, need, numbers, 
 from medshot.imaging.volumes.volume import (
     LPS_TO_RAS,
     Compression,
-    Place,
+    VolumeGeometry,
     beside,
-    place_of,
+    geometry_from_affine,
+    geometry_from_spacing,
     raw_voxels,
     refuse_spacing,
     scan_of,
-    unplaced,
 )
 
 MAGIC = b"NRRD000"
@@ -71,7 +71,7 @@ def read_nrrd(path: Path) -> Scan:
     if [len(sides)] != whole_numbers(path, "dimension", need(path, fields, "dimension")) or len(sides) > 16:
         raise InputError(f"{path} has {len(sides)} sizes and the dimension {fields['dimension']!r}; mend its header.")
     spatial, colour, odd = _axes(path, fields, sides, dtype)
-    place = _place(path, fields, spatial, len(sides))
+    place = _geometry(path, fields, spatial, len(sides))
     where = beside(path, fields["datafile"]) if "datafile" in fields else path
     shape = tuple(sides[axis] for axis in reversed(spatial))
     stored, more = raw_voxels(
@@ -82,7 +82,7 @@ def read_nrrd(path: Path) -> Scan:
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:
-    """The fields of the header by their names without blanks in small letters, and the byte behind the header."""
+    """Return the header's fields by name, lower-case without blanks, and the position of the byte after the header."""
     start = head(path)
     end = re.search(rb"\r?\n\r?\n", start)
     fields: dict[str, str] = {}
@@ -92,7 +92,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         if line.startswith("#") or value.startswith("="):  # a comment, or a key of somebody's own
             continue
         if not colon:
-            raise InputError(f"{path} has the line {line[:40]!r} in its header, which is no field; mend its header.")
+            raise InputError(f"{path} has the line {line[:40]!r} in its header, which is not a field; mend its header.")
         add_field(path, fields, name.replace(" ", "").lower(), value.strip())
     if end is None and "datafile" not in fields:
         raise InputError(f"{path} has no end to its header; replace the file.")
@@ -107,7 +107,7 @@ def _ordered(path: Path, fields: dict[str, str], dtype: np.dtype) -> np.dtype:
 
 
 def _axes(path: Path, fields: dict[str, str], sides: list[int], dtype: np.dtype) -> tuple[list[int], bool, list[str]]:
-    """Which axes are of space, whether the first is of colour, and what was assumed for that."""
+    """Return the spatial axes, whether the first axis is colour, and what was assumed."""
     kinds = fields.get("kinds", "domain " * len(sides)).lower().split()
     if len(kinds) != len(sides):
         raise InputError(f"{path} has {len(kinds)} kinds for {len(sides)} axes; mend its header.")
@@ -123,14 +123,14 @@ def _axes(path: Path, fields: dict[str, str], sides: list[int], dtype: np.dtype)
     return spatial, colour, ["Vectors of three small numbers were taken for red, green and blue."] * vector
 
 
-def _place(path: Path, fields: dict[str, str], spatial: list[int], axes: int) -> Place:
+def _geometry(path: Path, fields: dict[str, str], spatial: list[int], axes: int) -> VolumeGeometry:
     scale, assumed = _scale(path, fields)
     if "spacedirections" not in fields:
         assumed += ("The header does not say where the voxels lie in the patient.",)
         words = fields.get("spacings", "").split()
         known = len(words) == axes and all(words[axis].lower() != "nan" for axis in spatial)
         steps = numbers(path, "spacings", " ".join(words[axis] for axis in spatial)) if known else None
-        return unplaced(path, steps and [step * scale for step in steps], assumed)
+        return geometry_from_spacing(path, steps and [step * scale for step in steps], assumed)
     vectors = re.findall(r"none|\([^()]*\)", fields["spacedirections"].lower())
     if len(vectors) != axes or any(vectors[axis] == "none" for axis in spatial):
         raise InputError(f"{path} has {len(vectors)} space directions for {axes} axes; mend its header.")
@@ -141,17 +141,19 @@ def _place(path: Path, fields: dict[str, str], spatial: list[int], axes: int) ->
     if to_ras is None or len(spatial) != 3 or not origin:
         lengths = [float(np.linalg.norm(vector)) * scale for vector in directions]
         why = f"the space {space!r}" if space and to_ras is None else "the space of the header"
-        return unplaced(path, lengths, (*assumed, f"Where the voxels lie in the patient does not follow from {why}."))
+        return geometry_from_spacing(
+            path, lengths, (*assumed, f"The position in the patient does not follow from {why}.")
+        )
     if any(len(vector) != 3 for vector in (*directions, origin)):
         raise InputError(f"{path} has space directions or an origin that are not of three numbers; mend its header.")
     refuse_spacing(path, [float(np.linalg.norm(vector)) for vector in directions])
     affine = np.eye(4)
     affine[:3] = scale * np.array([*directions, origin]).T
-    return place_of(path, to_ras @ affine, assumed)
+    return geometry_from_affine(path, to_ras @ affine, assumed)
 
 
 def _scale(path: Path, fields: dict[str, str]) -> tuple[float, tuple[str, ...]]:
-    """Millimetres per unit of the header."""
+    """Return the millimetres per unit of the header."""
     units = set(re.findall(r'"([^"]*)"', fields.get("spaceunits", fields.get("units", "")))) - {""}
     if not units:
         return 1.0, ("The file does not say the unit of length; millimetres were assumed.",)

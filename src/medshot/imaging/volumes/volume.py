@@ -1,4 +1,4 @@
-"""Bytes of volume files, never more than a header may ask for, and never from outside its folder."""
+"""Read voxels of volume files: never more bytes than the limit, and never from outside the header's folder."""
 
 import gzip
 import stat
@@ -15,7 +15,7 @@ from medshot.errors import InputError
 from medshot.imaging.scan import Scan
 
 VOLUME_LIMIT = 1_000_000_000  # bytes of voxels, as stored and as returned
-MOST_DEFLATED = 1032  # zlib cannot make more bytes than this of one
+MOST_DEFLATED = 1032  # zlib cannot inflate a byte to more than this
 CHUNK = 1 << 20
 GZIP = b"\x1f\x8b"
 
@@ -23,7 +23,7 @@ Compression = Literal["none", "gzip", "zlib"]
 
 
 def file_size(path: Path) -> int:
-    """Bytes of a plain file; InputError where it is missing, a folder, a device or empty."""
+    """Return the size of a plain file in bytes; InputError if it is missing, a folder, a device or empty."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -44,12 +44,12 @@ def is_gzip(path: Path) -> bool:
 
 
 def take(path: Path, offset: int, count: int, compression: Compression) -> bytearray:
-    """At most `count` bytes from `offset` on, fewer where the file ends before.
+    """Return at most `count` bytes from `offset` on; fewer if the file ends earlier.
 
     Args:
         path: a plain file.
-        offset: bytes to leave out: of what is unpacked where the file is a gzip file, of the file itself elsewhere.
-        count: how many bytes to take; the rest of the file is neither read nor unpacked.
+        offset: the number of bytes to skip, counted in the inflated data if the whole file is gzip.
+        count: the number of bytes to return; the rest of the file is neither read nor inflated.
         compression: "gzip" for a whole file, "zlib" for a stream (with a header of zlib or gzip) that starts at
             `offset`.
 
@@ -74,7 +74,7 @@ def take(path: Path, offset: int, count: int, compression: Compression) -> bytea
 
 
 def _gather(read: Callable[[int], bytes], count: int, keep: bool = True) -> bytearray:
-    """Read piece by piece, so that memory grows with what is there and not with what was promised."""
+    """Read piece by piece, so that memory grows with the file and not with what its header promises."""
     gathered = bytearray()
     while count > 0 and (piece := read(min(CHUNK, count))):
         count -= len(piece)
@@ -84,7 +84,7 @@ def _gather(read: Callable[[int], bytes], count: int, keep: bool = True) -> byte
 
 
 class _Inflating:
-    """The bytes of a zlib stream within a file."""
+    """The inflated bytes of a zlib stream within a file."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._inflate = file, zlib.decompressobj(wbits=47)  # 47: a zlib or a gzip header
@@ -103,10 +103,10 @@ class _Inflating:
 
 
 def voxel_bytes(path: Path, offset: int, count: int, compression: Compression) -> tuple[bytearray, list[str]]:
-    """The `count` bytes that a header promises from `offset` on, and what is odd about them.
+    """Return the `count` bytes that a header promises from `offset` on, and remarks about them.
 
     Raises:
-        InputError: they are more than `VOLUME_LIMIT`, or the file holds fewer.
+        InputError: the bytes are more than `VOLUME_LIMIT`, or the file holds fewer.
     """
     refuse_large(path, count)
     size = file_size(path)
@@ -125,7 +125,7 @@ def voxel_bytes(path: Path, offset: int, count: int, compression: Compression) -
 
 
 def refuse_large(path: Path, count: int) -> None:
-    """InputError where voxels would take more than `VOLUME_LIMIT` bytes."""
+    """Raise InputError if voxels would take more than `VOLUME_LIMIT` bytes."""
     if count > VOLUME_LIMIT:
         raise InputError(
             f"{path} promises {count:,} bytes of voxels, more than the limit of {VOLUME_LIMIT:,}; "
@@ -134,10 +134,10 @@ def refuse_large(path: Path, count: int) -> None:
 
 
 def beside(header: Path, name: str) -> Path:
-    """The data file that a detached header names, in the same folder.
+    """Return the data file that a detached header names, in the same folder.
 
     Raises:
-        InputError: the name leads elsewhere (a path, a web address, a link), or stands for several files.
+        InputError: the name is a path, a web address or a link to elsewhere, or a pattern of several files.
     """
     words = name.split()
     if not words or words[0].upper() in ("LIST", "SKIPLIST") or "%" in name:
@@ -150,7 +150,7 @@ def beside(header: Path, name: str) -> Path:
 
 
 def companion(header: Path, path: Path) -> Path:
-    """The same path, once it is sure that it is no link that leads out of the header's folder."""
+    """Return the path; InputError if it is a link out of the header's folder."""
     if path.resolve().parent != header.parent.resolve():
         raise InputError(
             f"{header} has its voxels in {path.name}, a link out of the folder; put the file itself there."
@@ -167,21 +167,21 @@ RIGHT_ANGLE = 1e-3  # cosine up to which rounding explains the difference
 
 
 @dataclass(frozen=True)
-class Place:
-    """Affine and spacing of a scan, as `Scan` has them, and what had to be assumed for them."""
+class VolumeGeometry:
+    """The affine and spacing of a volume as in `Scan`, and what was assumed for them."""
 
     affine: Affine | None
     spacing: Spacing
     assumed: tuple[str, ...] = ()
 
 
-def place_of(path: Path, affine: Affine, assumed: tuple[str, ...] = ()) -> Place:
-    """The place that a file's own affine gives.
+def geometry_from_affine(path: Path, affine: Affine, assumed: tuple[str, ...] = ()) -> VolumeGeometry:
+    """Return the geometry of a file that has an affine.
 
     Args:
-        path: the file, for the sentence of an error.
+        path: the file, named in errors.
         affine: from the file's index `(i, j, k, 1)`, i fastest, to RAS millimetres.
-        assumed: what was assumed so far.
+        assumed: earlier assumptions.
 
     Raises:
         InputError: the affine is not finite, or its axes do not span a volume.
@@ -193,35 +193,35 @@ def place_of(path: Path, affine: Affine, assumed: tuple[str, ...] = ()) -> Place
         axes = affine[:3, :3] / np.where(lengths > 0, lengths, 1)
         volume = abs(np.linalg.det(axes)) if np.isfinite(lengths).all() else 0.0
     if lengths.min() <= 0 or not volume > LEAST_VOLUME:
-        raise InputError(f"{path} has a singular affine, whose axes span no volume; mend its header.")
+        raise InputError(f"{path} has a singular affine; mend its header.")
     cosine = np.abs(axes.T @ axes - np.eye(3)).max()
     if cosine > RIGHT_ANGLE:
         degrees = np.rad2deg(np.arcsin(min(1.0, cosine)))
         assumed = (*assumed, f"The axes are sheared, {degrees:.1f} degrees off the right angle; they were kept.")
-    return Place(affine[:, [2, 1, 0, 3]], _three(lengths), assumed)
+    return VolumeGeometry(affine[:, [2, 1, 0, 3]], _three(lengths), assumed)
 
 
-def unplaced(path: Path, spacing: list[float] | None, assumed: tuple[str, ...]) -> Place:
-    """A place of which only the spacing along (i, j) or (i, j, k) is known, or nothing.
+def geometry_from_spacing(path: Path, spacing: list[float] | None, assumed: tuple[str, ...]) -> VolumeGeometry:
+    """Return the geometry of a file that has only a spacing along (i, j) or (i, j, k), or none.
 
     Raises:
         InputError: a spacing is zero, negative or not finite.
     """
     if spacing is None:
-        return Place(None, (None, None, None), assumed)
+        return VolumeGeometry(None, (None, None, None), assumed)
     refuse_spacing(path, spacing)
-    return Place(None, _three(spacing), assumed)
+    return VolumeGeometry(None, _three(spacing), assumed)
 
 
 def refuse_spacing(path: Path, spacing: list[float]) -> None:
-    """InputError where a spacing is zero, negative or not finite."""
+    """Raise InputError if a spacing is zero, negative or not finite."""
     if not all(0 < step < np.inf for step in spacing):
         shown = " × ".join(f"{step:g}" for step in spacing)
         raise InputError(f"{path} has a voxel spacing of {shown}; mend its header.")
 
 
 def _three(along: Float[np.ndarray, " axes"] | list[float]) -> Spacing:
-    """Spacing along (i, j, k) or (i, j) in the order (slice, row, column)."""
+    """Return the spacing along (i, j, k) or (i, j) in the order (slice, row, column)."""
     slices, rows, columns = [None] * (3 - len(along)) + [float(step) for step in reversed(along)]
     return slices, rows, columns
 
@@ -229,14 +229,14 @@ def _three(along: Float[np.ndarray, " axes"] | list[float]) -> Spacing:
 def raw_voxels(
     path: Path, offset: int, compression: Compression, dtype: np.dtype, shape: tuple[int, ...]
 ) -> tuple[Shaped[np.ndarray, "..."], list[str]]:
-    """The numbers stored in a file from `offset` on in the machine's byte order, and what is odd about them.
+    """Return the numbers stored in a file from `offset` on, in the machine's byte order, and remarks about them.
 
     Args:
-        path: where the voxels are.
-        offset: as `take` has it.
-        compression: as `take` has it.
-        dtype: of one number, with the file's byte order.
-        shape: the slowest axis first.
+        path: the file that holds the voxels.
+        offset: as for `take`.
+        compression: as for `take`.
+        dtype: the type of a number, with the file's byte order.
+        shape: the shape, slowest axis first.
     """
     count = dtype.itemsize * int(np.prod(shape, dtype=object))
     content, odd = voxel_bytes(path, offset, count, compression)
@@ -245,17 +245,15 @@ def raw_voxels(
 
 
 def scan_of(
-    path: Path, array: Shaped[np.ndarray, "slices rows columns *colours"], place: Place, odd: list[str]
+    path: Path, array: Shaped[np.ndarray, "slices rows columns *colours"], place: VolumeGeometry, odd: list[str]
 ) -> Scan:
-    """The scan of a volume file.
+    """Return the scan of a volume file.
 
     Raises:
-        InputError: voxels are NaN or infinite.
+        InputError: some voxels are NaN or infinite.
     """
     if array.dtype.kind == "f" and (wrong := array.size - int(np.isfinite(array).sum())):
-        raise InputError(
-            f"{path} has {wrong:,} voxels that are NaN or infinite; write the numbers that they stand for."
-        )
+        raise InputError(f"{path} has {wrong:,} voxels that are NaN or infinite; replace them by numbers.")
     return Scan(
         array=array,
         kind="volume" if len(array) > 1 else "picture",

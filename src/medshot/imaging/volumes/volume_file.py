@@ -1,4 +1,4 @@
-"""NIfTI, NRRD and MetaImage files to scans: headers are judged before memory is taken for what they promise."""
+"""Read a NIfTI, NRRD or MetaImage file as a scan, whichever its content is."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from medshot.imaging.volumes.volume import is_gzip, take
 
 
 def read_volume_file(path: Path) -> Scan:
-    """Read one volume, known by its content and not by its name.
+    """Read one volume; its format is recognised by content and not by name.
 
-    Axes are those of the file, slowest first, `(k, j, i)`; nothing is flipped or resampled. Values are those that the
-    header's slope and intercept make of the stored numbers.
+    Axes are those of the file, slowest first, `(k, j, i)`; nothing is flipped or resampled. The header's slope and
+    intercept are applied.
 
     Args:
         path: NIfTI-1 or NIfTI-2 (`.nii`, `.nii.gz`, or either file of a pair `.hdr` and `.img`), NRRD (`.nrrd`,
@@ -22,7 +22,7 @@ def read_volume_file(path: Path) -> Scan:
 
     Raises:
         InputError: the file is missing, of another format, truncated, damaged or larger than `VOLUME_LIMIT`; it holds
-            several volumes or numbers that are complex, NaN or infinite; its axes span no volume; or it names a data
+            several volumes or numbers that are complex, NaN or infinite; its affine is singular; or it names a data
             file that is not beside it.
     """
     path = _header_of(path)
@@ -43,7 +43,7 @@ def read_volume_file(path: Path) -> Scan:
 
 
 def _header_of(path: Path) -> Path:
-    """For the voxels of a NIfTI pair, its header."""
+    """Return the header if the path is the voxels of a NIfTI pair, else the path."""
     if not path.name.removesuffix(".gz").endswith(".img"):
         return path
     stem = path.name.removesuffix(".gz").removesuffix(".img")

@@ -1,0 +1,1 @@
+"""Which learner is most accurate on data sets that it was not trained on?"""

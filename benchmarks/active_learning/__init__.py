@@ -1,0 +1,1 @@
+"""Which image should be labelled next (active learning)?"""

@@ -1,0 +1,5 @@
+"""Run the benchmark: python -m benchmarks.active_learning."""
+
+from benchmarks.active_learning.run import main
+
+main()

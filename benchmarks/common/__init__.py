@@ -1,0 +1,1 @@
+"""Parts that several benchmarks share: the command line, result files, tables, pages, timing."""

@@ -1,0 +1,1 @@
+"""Does preparing pages of electrocardiograms help?"""

@@ -1,0 +1,5 @@
+"""Run the benchmark: python -m benchmarks.films."""
+
+from benchmarks.films.run import main
+
+main()

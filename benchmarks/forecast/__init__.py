@@ -1,0 +1,1 @@
+"""How often do the intervals of forecasts hold on data sets that were left out?"""

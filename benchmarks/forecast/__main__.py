@@ -1,0 +1,5 @@
+"""Run the benchmark: python -m benchmarks.forecast."""
+
+from benchmarks.forecast.run import main
+
+main()

@@ -1,0 +1,1 @@
+"""What does a missing image cost if each sample has several images?"""
