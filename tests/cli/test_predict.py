@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import PIXELS, medshot, write_ward
+from command import PIXELS, TRAIN, medshot, write_ward
 from making import textured
 from PIL import Image
 
 import medshot as library
+from medshot.cli import demonstration
 from medshot.imaging import decoding
 from medshot.learners.batch import IN_SUPPORT
 
@@ -270,3 +271,31 @@ def test_a_transductive_learner_takes_the_readable_images_together(tmp_path, mix
     assert medshot("predict", transductive, mixed) == 1
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert sum(bool(row["predicted"]) for row in rows) == 7
+
+
+def test_adapt_names_images_that_the_learner_was_trained_on(tmp_path, capsys):
+    folder = write_ward(tmp_path / "data", textured(1, patients=6))
+    write_ward(tmp_path / "data", textured(2, patients=6))
+    assert medshot("meta-train", tmp_path / "data", "--learner", "protonet", *TRAIN, "--out", tmp_path / "run") == 0
+    capsys.readouterr()
+    assert medshot("adapt", folder, "--from", tmp_path / "run", "--out", tmp_path / "own") == 0
+    sentence = "12 of the 12 images are among those that 'protonet' was meta-trained on (12 identical)"
+    assert sentence in capsys.readouterr().err
+    assert medshot("info", tmp_path / "own") == 0
+    assert sentence in capsys.readouterr().out
+    new = write_ward(tmp_path / "new", textured(9, patients=6))
+    assert medshot("adapt", new, "--from", tmp_path / "run", "--out", tmp_path / "other") == 0
+    assert "are among those" not in capsys.readouterr().err
+
+
+def test_the_predictions_of_quickstart_name_files_that_exist(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    task = textured(1, patients=12)
+    (tmp_path / "part").mkdir()
+    medshot("meta-train", write_ward(tmp_path, task), "--learner", "protonet", *TRAIN, "--out", tmp_path / "part/run")
+    monkeypatch.setattr(demonstration, "SPEC", library.ImageInput(channels=1, size=20))
+    demonstration._adapt_and_predict(tmp_path / "part", out, task, 0)
+    (tmp_path / "part").rename(out)
+    rows = table(out / "predictions.csv")
+    assert rows
+    assert all(Path(row["image"]).is_file() for row in rows)

@@ -1,17 +1,15 @@
 """What reading the images had to assume, as one finding."""
 
-import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
 from medshot.audit.findings import Finding
 from medshot.audit.sample import AuditedTask
+from medshot.imaging.inspection import kind_of, summarise
 
-_KINDS = 6
 _BLOCK = 10_000  # images in memory at a time
-_NUMBER = re.compile(r"-?\d[\d.,]*")
 
 
 def assumption_findings(task: AuditedTask) -> Iterator[Finding]:
@@ -19,35 +17,27 @@ def assumption_findings(task: AuditedTask) -> Iterator[Finding]:
 
     It is doubtful if the images differ in what was assumed, because they may then differ for that reason.
     """
-    of_kind: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for sample, content in _texts(task):
-        for sentence in content.decode(errors="ignore").splitlines():
-            of_kind[_NUMBER.sub("#", sentence)].append((sample, sentence))
-    if not of_kind:
+    assumed = dict(_sentences(task))
+    if not assumed:
         return
-    kinds = sorted(of_kind.values(), key=len)  # what is rare is looked at first
-    named = " ".join(f"{len(samples):,} × “{samples[0][1]}”" for samples in kinds[:_KINDS])
-    more = f" And {len(kinds) - _KINDS} more kinds." if len(kinds) > _KINDS else ""
-    captions: dict[int, str] = {}
-    for samples in kinds:
-        for sample, sentence in samples:
-            captions.setdefault(sample, sentence)
-    differ = any(len(samples) < len(task) for samples in kinds)
+    counts = Counter(kind for sentences in assumed.values() for kind in {kind_of(sentence) for sentence in sentences})
+    rarest = {sample: min(sentences, key=lambda text: counts[kind_of(text)]) for sample, sentences in assumed.items()}
+    first = sorted(rarest, key=lambda sample: counts[kind_of(rarest[sample])])
     yield Finding(
         name="assumed-in-reading",
         task=task.name,
-        harm="doubtful" if differ else "note",
-        sentence=f"Reading {len(captions):,} of {len(task):,} images needed assumptions: {named}{more}",
+        harm="doubtful" if min(counts.values()) < len(task) else "note",
+        sentence=summarise(assumed.get(sample, ()) for sample in range(len(task))),
         advice="Check these files; add what is missing, or leave them out if they differ from the others.",
-        numbers={"images": len(captions), "kinds": len(kinds)},
-        examples=task.examples(list(captions), list(captions.values())),
+        numbers={"images": len(assumed), "kinds": len(counts)},
+        examples=task.examples(first, [rarest[sample] for sample in first]),
     )
 
 
-def _texts(task: AuditedTask) -> Iterator[tuple[int, bytes]]:
+def _sentences(task: AuditedTask) -> Iterator[tuple[int, list[str]]]:
     """Yield the samples for which something was assumed, with the sentences."""
     column = task.store.column("assumed")
     for start in range(0, len(task), _BLOCK):
         block = column[task.places[start : start + _BLOCK]]
         for place in np.flatnonzero(block != b""):
-            yield start + int(place), bytes(block[place])
+            yield start + int(place), bytes(block[place]).decode(errors="ignore").splitlines()

@@ -70,7 +70,8 @@ def predict(
         raise InputError("--resume continues the table of --out; give --out.")
     table = PartialTable(out) if out is not None else None
     done = table.start(resume=resume) if table else []
-    rows = predict_rows(model, images, parse_prevalence(prevalence), by=by, strict=strict, table=table, done=done)
+    written = None if strict and not resume else table  # whoever stops at an error wants nothing left over
+    rows = predict_rows(model, images, parse_prevalence(prevalence), by=by, strict=strict, table=written, done=done)
     if table:
         table.finish(rows)
         note(f"{len(rows)} predictions are in {out}; {sum(bool(row['warning']) for row in rows)} have a warning.")

@@ -75,7 +75,7 @@ def predict_samples(
     """Yield the rows of some samples after another, in their order; a transductive learner takes all of them together.
 
     Raises:
-        InputError: `prevalence` is wrong, or with `strict` an image cannot be read; the rows before it were yielded.
+        InputError: `prevalence` is wrong, or with `strict` an image cannot be read.
         StorageError: the cache folder cannot be written to.
     """
     classifier.check_prevalence(prevalence)
@@ -83,11 +83,9 @@ def predict_samples(
     for start in range(0, len(samples), size):
         some = samples[start : start + size]
         inspections = _inspected(some)
-        if strict:
-            failed = next((row for row, each in enumerate(inspections) if each.problem), None)
-            if failed is not None:
-                yield _rows(classifier, some[:failed], inspections[:failed], prevalence, strict=True)
-                raise InputError(inspections[failed].problem)
+        problem = next((each.problem for each in inspections if each.problem), "")
+        if strict and problem:
+            raise InputError(problem)
         yield _rows(classifier, some, inspections, prevalence, strict=strict)
 
 

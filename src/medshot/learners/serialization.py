@@ -104,7 +104,10 @@ def write_folder(
     """
     digests = {name: write_arrays(folder / name, content) for name, content in arrays.items()}
     record = FolderRecord(format=FORMAT, version=version("medshot"), learner=learner, arrays=digests, model=model)
-    write_json(folder / f"{kind}.json", record.model_dump())
+    content = record.model_dump()
+    if model is not None and not model.support:  # as earlier versions wrote it, which recorded none
+        del content["model"]["support"]
+    write_json(folder / f"{kind}.json", content)
 
 
 def read_folder(folder: Path, kind: Literal["run", "model"]) -> FolderRecord:
