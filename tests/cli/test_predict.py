@@ -274,12 +274,12 @@ def test_a_transductive_learner_takes_the_readable_images_together(tmp_path, mix
 
 
 def test_adapt_names_images_that_the_learner_was_trained_on(tmp_path, capsys):
-    folder = write_ward(tmp_path / "data", textured(1, patients=6))
-    write_ward(tmp_path / "data", textured(2, patients=6))
+    folder = write_ward(tmp_path / "data", textured(1, patients=12))
+    write_ward(tmp_path / "data", textured(2, patients=12))
     assert medshot("meta-train", tmp_path / "data", "--learner", "protonet", *TRAIN, "--out", tmp_path / "run") == 0
     capsys.readouterr()
     assert medshot("adapt", folder, "--from", tmp_path / "run", "--out", tmp_path / "own") == 0
-    sentence = "12 of the 12 images are among those that 'protonet' was meta-trained on (12 identical)"
+    sentence = "24 of the 24 images are among those that 'protonet' was meta-trained on (24 identical)"
     assert sentence in capsys.readouterr().err
     assert medshot("info", tmp_path / "own") == 0
     assert sentence in capsys.readouterr().out
