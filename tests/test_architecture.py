@@ -11,6 +11,7 @@ import medshot
 
 SOURCE = Path(medshot.__file__).parent
 FLOORS = [
+    {"__main__"},
     {"cli"},
     {"reporting"},
     {"evaluation"},
@@ -22,8 +23,8 @@ FLOORS = [
     {"encoders"},
     {"networks"},
     {"imaging"},
-    {"append_store"},
-    {"storage", "process"},
+    {"append_store", "unfinished"},
+    {"storage", "process", "progress"},
     {"errors"},
 ]
 HEIGHT = {name: len(FLOORS) - number for number, floor in enumerate(FLOORS) for name in floor}

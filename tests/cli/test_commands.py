@@ -141,7 +141,8 @@ def test_an_encoder_that_was_trained_can_be_used_as_printed(tmp_path, capsys):
     assert f"--encoder {out} " in capsys.readouterr().out
     assert medshot("train-encoder", ward, "--steps", "1", "--out", tmp_path / "other", "--json") == 0
     record = json.loads(capsys.readouterr().out)
-    assert record == json.loads((tmp_path / "other" / "encoder.json").read_text())
+    written = json.loads((tmp_path / "other" / "encoder.json").read_text())
+    assert record == {"schema": 1, **written, "out": str(tmp_path / "other")}
     assert record["training"]["settings"]["steps"] == 1
 
 

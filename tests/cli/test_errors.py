@@ -36,6 +36,11 @@ def refused(tmp_path, capsys):
     return run
 
 
+def write_run(folder: Path) -> Path:
+    create("logistic").save(folder)
+    return folder
+
+
 def in_all_ways(data: object, out: Path) -> list[list[object]]:
     """Return every command that reads labelled data, on this data."""
     return [
@@ -127,10 +132,9 @@ def test_empty_folders_single_classes_and_missing_paths(refused, ward, tmp_path)
             assert expected in refused(*command)
 
 
-def test_a_class_with_fewer_patients_than_shots(refused, ward, tmp_path):
-    out = tmp_path / "out"
-    assert "has 4 patients" in refused("adapt", ward, "--learner", "logistic", "--shots", "9", "--out", out)
-    assert "has 4 patients" in refused("evaluate", ward, "--learners", "logistic", "--shots", "1,9", "--out", out)
+def test_a_task_with_one_patient_in_a_class_cannot_be_evaluated(refused, tmp_path):
+    ward = write_ward(tmp_path, textured(1, patients=1))
+    assert "has 1 patient" in refused("evaluate", ward, "--learners", "logistic", *PIXELS, "--out", tmp_path / "out")
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"a text", lambda whole: b""])
@@ -149,7 +153,8 @@ def test_learners_and_numbers_that_do_not_exist(refused, ward, tmp_path):
     assert "'metall' is no learner" in refused("meta-train", ward, "--learner", "metall", "--out", out)
     assert "nothing to meta-train" in refused("meta-train", ward, "--learner", "logistic", "--out", out)
     assert "must be meta-trained first" in refused("adapt", ward, "--learner", "metal", "--out", out)
-    assert "--from RUN or --learner" in refused("adapt", ward, "--out", out)
+    both = ["--from", write_run(tmp_path / "run"), "--learner", "logistic"]
+    assert "--from and --learner exclude each other" in refused("adapt", ward, *both, "--out", out)
     assert "engine is 'warp'" in refused(*in_all_ways(ward, out)[1][:-4], "--engine", "warp", "--out", out)
     for option, value in (
         ("--steps", 0),

@@ -5,12 +5,21 @@ import io
 import json
 
 import pytest
-from command import medshot
-from making import write_manifest
+from command import PIXELS, medshot, write_ward
+from making import textured, write_manifest
 
 from medshot.selection.active_learning import DEFAULT
 
 HEADER = ["rank", "image", "score", "reason"]
+
+
+@pytest.fixture
+def model(tmp_path, capsys):
+    """Return a model folder of the baseline, fitted on other images than those of the ward."""
+    fitted = write_ward(tmp_path / "fitted", textured(5, patients=4))
+    assert medshot("adapt", fitted, "--learner", "logistic", *PIXELS, "--out", tmp_path / "model") == 0
+    capsys.readouterr()
+    return tmp_path / "model"
 
 
 def rows_of(text: str) -> list[dict[str, str]]:

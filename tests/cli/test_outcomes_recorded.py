@@ -12,7 +12,7 @@ from command import PIXELS, medshot
 from medshot.cli.loading import make_and_load
 from medshot.evaluation import Cell, EpisodePredictions, Protocol, draw_episodes, evaluate
 from medshot.evaluation.outcome_log import outcomes_of, takes_of
-from medshot.evaluation.protocol import device_of
+from medshot.evaluation.running import device_of
 from medshot.imaging import FeatureInput, Vectors
 from medshot.learners import create
 from medshot.selection.auto import Auto

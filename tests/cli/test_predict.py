@@ -154,9 +154,10 @@ def test_a_stopped_table_is_continued_to_the_same_table(model, scans, tmp_path, 
         return predict_some(self, X, prevalence)
 
     monkeypatch.setattr(library.FewShotClassifier, "predict_proba", fails_at_the_third)
-    with pytest.raises(BaseException):  # noqa: B017, PT011
-        raise SystemExit(medshot("predict", model, scans, "--out", out))
+    capsys.readouterr()
+    assert medshot("predict", model, scans, "--out", out) == 130
     part = out.with_name("out.csv.part")
+    assert f"{part} holds the rows so far; add --resume" in capsys.readouterr().err
     assert not out.exists()
     content = part.read_bytes()
     part.write_bytes(content[: len(content) - lost])

@@ -376,7 +376,7 @@ def test_progress_is_shown_when_it_takes_long(
     reader_of(shape).prepare(ArrayImages(random_images(3)))
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
-    monkeypatch.setattr(cache, "_PATIENCE", 0.0)
+    monkeypatch.setattr("medshot.progress.PATIENCE", 0.0)
     monkeypatch.setenv("FORCE_COLOR", "1")
     reader_of(shape).prepare(ArrayImages(random_images(3, seed=1)))
     captured = capsys.readouterr()

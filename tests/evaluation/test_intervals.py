@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from study import TRUE_ACCURACY, calibration_error, guesses, study
+from scipy.stats import norm
+from study import PATIENT_SPREAD, SKILL, TRUE_ACCURACY, calibration_error, guesses, study
 
 from medshot.errors import InputError
 from medshot.evaluation import metrics
 from medshot.evaluation.intervals import (
     METRICS,
+    Comparison,
     Replicates,
     bootstrap,
     compare,
@@ -160,6 +162,45 @@ def test_intervals_hold_the_value_and_stay_within_limits(name):
         found = estimate(replicates)
         for low, high in (found.over_episodes, found.new_patients):
             assert replicates.limits[0] <= low <= found.value <= high <= replicates.limits[1]
+
+
+def test_two_learners_with_the_same_predictions_have_intervals_that_agree():
+    """Both intervals bound the share of patients, not of the 20 episodes: 2 points of 186 patients, not 17."""
+    episodes = study(9, patients=93, episodes=20, queries=90)
+    found = compare(accuracy(episodes), accuracy(episodes))
+    assert found.value == 0
+    assert found.over_episodes == found.new_patients == pytest.approx((-found.new_patients[1], 0.0196), abs=0.001)
+    assert found.verdict == "undecided"
+
+
+@given(seed=st.integers(0, 10000), episodes=st.integers(1, 6), spread=st.sampled_from([0, 0.3, 2]))
+@settings(max_examples=30)
+def test_the_interval_for_new_patients_contains_that_over_episodes(seed, episodes, spread):
+    found = estimate(accuracy(study(seed, episodes=episodes, support_spread=spread), replicates=50))
+    assert found.new_patients[0] <= found.over_episodes[0] <= found.over_episodes[1] <= found.new_patients[1]
+
+
+def test_few_episodes_with_different_supports_are_covered_too():
+    spread, covered = 1.0, []
+    truth = norm.cdf(SKILL / np.sqrt(1 + PATIENT_SPREAD**2 + spread**2))
+    for seed in range(200):
+        episodes = study(seed, patients=100, episodes=3, support_spread=spread)
+        low, high = estimate(accuracy(episodes, replicates=200, seed=seed)).new_patients
+        covered.append(low <= truth <= high)
+    assert np.mean(covered) >= 0.91
+
+
+@given(low=st.floats(-2, 2), high=st.floats(-2, 2))
+def test_a_verdict_is_that_of_the_interval_as_printed(low, high):
+    low, high = min(low, high), max(low, high)
+    found = Comparison((low + high) / 2, (low, high), (low, high))
+    printed = [float(f"{100 * bound:.1f}") for bound in (low, high)]
+    assert found.verdict == ("better" if printed[0] > 0 else "worse" if printed[1] < 0 else "undecided")
+
+
+def test_a_bound_that_is_printed_as_zero_decides_nothing():
+    assert Comparison(-0.042, (-0.06, -0.02), (-0.091, -0.00015)).verdict == "undecided"
+    assert Comparison(-0.042, (-0.06, -0.02), (-0.091, -0.00051)).verdict == "worse"
 
 
 def test_same_seed_same_numbers():

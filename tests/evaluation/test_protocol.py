@@ -1,6 +1,7 @@
 """The evaluation: the same episodes for all learners, refused if its scores would be too good."""
 
 import io
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from making import SHAPE, textured
 from PIL import Image
 
 from medshot.errors import InputError, TooFewPatients
-from medshot.evaluation import Protocol, evaluate
+from medshot.evaluation import Protocol, evaluate, leave_out_training_images
 from medshot.imaging import ArrayImages
 from medshot.learners import Learner, load_learner
 from medshot.simulated import simulate
@@ -140,13 +141,26 @@ def test_evaluate_moves_learners_to_the_device_and_otherwise_runs_them_where_the
         assert len(results.rows) == 2
 
 
-def test_a_task_that_is_too_small_is_refused_before_any_learner_runs():
-    with pytest.raises(TooFewPatients, match=r"Class 'brightness \d' of task 'lamps' has 3 patients"):
-        run(
-            {"nearest": nearest(Never)},
-            [textured(0), bright(patients=3)],
-            Protocol((1, 3), 2, baseline="nearest"),
-        )
+def test_numbers_of_shots_without_patients_are_left_out_and_named():
+    """A task gets the numbers that it has patients for, or else the largest one; other tasks keep all of theirs."""
+    both = Protocol((1, 3), 2, baseline="nearest")
+    results, cells = run({"nearest": nearest()}, [textured(0), bright(patients=3)], both)
+    assert [(cell.task.name, cell.shots) for cell in cells] == [("textures 0", 1), ("textures 0", 3), ("lamps", 1)]
+    assert results.metadata.notes == [
+        "Task 'lamps' is not evaluated at 3 shots, because class 'brightness 0' has 3 patients for support and query."
+    ]
+    results, cells = run({"nearest": nearest()}, [bright(patients=3)], Protocol((5, 10), 2, baseline="nearest"))
+    assert [cell.shots for cell in cells] == [2]
+    assert "not evaluated at 5 and 10 shots" in results.metadata.notes[0]
+    assert "it is evaluated at 2 instead, the most that there are" in results.metadata.notes[0]
+
+
+def test_a_task_without_patients_for_any_episode_is_left_out_or_refused_if_it_is_the_only_one():
+    results, cells = run({"nearest": nearest()}, [textured(0), bright(patients=1)])
+    assert {cell.task.name for cell in cells} == {"textures 0"}
+    assert "so it is left out" in results.metadata.notes[0]
+    with pytest.raises(TooFewPatients, match=r"Class 'brightness \d' of task 'lamps' has 1 patient"):
+        run({"nearest": nearest(Never)}, [bright(patients=1)])
 
 
 @pytest.mark.parametrize(
@@ -204,6 +218,31 @@ def test_a_test_image_that_was_trained_on_is_refused_even_if_changed(change, ide
     task = with_one_image_of_the_training(change)
     with pytest.raises(InputError, match=rf"'test' shares 1 of its 8 images .* \({identical} identical"):
         run({"nearest": trained()}, [task])
+
+
+def test_patients_with_training_images_are_left_out_on_request():
+    task = with_one_image_of_the_training(as_jpeg)
+    patients = np.array(UNSEEN.patients)
+    patients[2] = patients[3]
+    (kept,), (sentence,) = leave_out_training_images([trained()], [replace(task, patients=patients)])
+    assert len(kept) == len(task) - 2
+    assert patients[3] not in kept.patients
+    assert "'test': 2 of 8 images are left out: 'nearest' was meta-trained on 1 of them" in sentence
+    assert leave_out_training_images([trained()], [UNSEEN]) == ([UNSEEN], [])
+
+
+def test_a_task_that_loses_a_class_is_left_out_and_the_last_one_refused():
+    kept, (sentence,) = leave_out_training_images([trained()], [SEEN, UNSEEN])
+    assert kept == [UNSEEN]
+    assert "the task is left out" in sentence
+    with pytest.raises(InputError, match="No task is left"):
+        leave_out_training_images([trained()], [SEEN])
+
+
+def test_identical_images_are_refused_before_anything_is_computed_from_pixels(monkeypatch):
+    monkeypatch.setattr("medshot.evaluation.overlap.near_duplicates", lambda *_: pytest.fail("pixels were compared"))
+    with pytest.raises(InputError, match=r"shares 8 of its 8 images .* \(8 identical\)"):
+        run({"untrained": nearest(Never), "nearest": trained()}, [SEEN])
 
 
 def test_other_images_are_not_refused():

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from medshot.encoders import reader_of
 from medshot.errors import InputError
 from medshot.imaging import (
     ArrayImages,
@@ -96,7 +97,7 @@ def test_arrays_give_what_their_files_would(tmp_path: Path, dtype: type) -> None
     np.testing.assert_array_equal(files.pixels(SHAPE), array.pixels(SHAPE))
     rows = np.array([2, 0])
     np.testing.assert_array_equal(np.stack(list(files.stream(SHAPE, rows))), array.pixels(SHAPE)[rows])
-    read = SHAPE.read(files, rows)
+    read = reader_of(SHAPE).read(files, rows)
     assert read.shape == (2, *SHAPE.dimensions)
     assert 0 <= read.min() < read.max() <= 1
 
@@ -207,7 +208,7 @@ def test_volumes_without_structure_are_nobodys_duplicates(value: int) -> None:
 
 def test_measures_of_volumes() -> None:
     dark, bright = np.full((9, 9, 9), 51, np.uint8), np.full((9, 9, 9), 204, np.uint8)
-    found = SHAPE.measures(ArrayImages(np.stack([dark, bright])))
+    found = reader_of(SHAPE).measures(ArrayImages(np.stack([dark, bright])))
     np.testing.assert_allclose(found["brightness"], [0.2, 0.8], atol=1e-6)
     np.testing.assert_allclose(found["contrast"], 0, atol=1e-6)
     np.testing.assert_array_equal(found["colourfulness"], 0)

@@ -5,12 +5,28 @@ import pytest
 
 from medshot.evaluation.metrics import reliability_curve
 from medshot.evaluation.predictions import EpisodePredictions, pool
-from medshot.evaluation.results import Metadata, collect, measure
+from medshot.evaluation.results import Metadata, collect, draw_resamples, measure
+from medshot.evaluation.roc import mean_roc
+from medshot.evaluation.study import StudiedLearner, StudiedTask, Study
 from medshot.reporting.examples import ExampleEpisode
 
 TASKS = ("chest <script>alert(1)</script>", "skin | $x$ [red]1_2[/red] 皮膚")
 LEARNERS = {"logistic": 0.8, "metal": 2.5, "proto<b>net": 0.8, "worse & none": 0.0}
 CLASSES = ("normal", "<i>nodule</i>")
+
+
+STUDY = Study(
+    tasks=[StudiedTask(task, images=80, patients=80, classes=dict.fromkeys(CLASSES, 40)) for task in TASKS],
+    learners=[
+        StudiedLearner(name, "logistic", "lite0", "0123456789abcdef" * 4, meta_trained=name == "metal")
+        for name in LEARNERS
+    ],
+    shots=[1, 5],
+    episodes=10,
+    queries=20,
+    sensitivity=0.95,
+    prevalence={CLASSES[1]: 0.1},
+)
 
 
 def predict(labels, skill, generator):
@@ -41,7 +57,17 @@ def results(episodes):
     measured = [
         row
         for (task, shots), predicted in episodes.items()
-        for row in measure(predicted, task=task, shots=shots, baseline="logistic", seed=4)
+        for row in measure(
+            predicted,
+            task=task,
+            shots=shots,
+            baseline="logistic",
+            seed=4,
+            classes=CLASSES,
+            prevalence=np.array([0.9, 0.1]),
+            thresholds={name: np.full((10, 2), 0.3) for name in LEARNERS},
+            wanted=0.95,
+        )
     ]
     metadata = Metadata(
         seed=4,
@@ -50,6 +76,7 @@ def results(episodes):
         command="medshot evaluate <a>",
         version="0.1.0",
         notes=["a|b"],
+        study=STUDY,
     )
     return collect(measured, baseline="logistic", metadata=metadata)
 
@@ -60,6 +87,17 @@ def reliability(episodes):
         place: {name: reliability_curve(*pool(each)) for name, each in predicted.items()}
         for place, predicted in episodes.items()
         if place[1] == 5
+    }
+
+
+@pytest.fixture(scope="session")
+def rocs(episodes):
+    return {
+        (task, shots): {
+            name: {learner: mean_roc(each, index, draw_resamples(each, task, 4)) for learner, each in predicted.items()}
+            for index, name in enumerate(CLASSES)
+        }
+        for (task, shots), predicted in episodes.items()
     }
 
 

@@ -13,8 +13,11 @@ from PIL import Image
 
 from medshot.errors import StorageError
 from medshot.evaluation.results import Results
+from medshot.reporting.class_rows import class_columns, class_findings, class_rows, name_class, operating_rows
 from medshot.reporting.examples import SIDE, gallery, thumbnail
-from medshot.reporting.html import FAINT, INK, forest_plot, learner_colours, report_html, write_report
+from medshot.reporting.html import report_html, write_report
+from medshot.reporting.methods import methods_paragraph
+from medshot.reporting.plots import FAINT, INK, forest_drawing, learner_colours
 from medshot.reporting.wording import COLUMNS, DISCLAIMER, decimal, headline
 
 REACHING_OUT = {"script", "link", "iframe", "object", "embed", "base", "form"}
@@ -44,9 +47,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def text(tmp_path_factory, results, examples, reliability):
+def text(tmp_path_factory, results, examples, reliability, rocs):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(path, results, examples, reliability)
+    write_report(path, results, examples, reliability, rocs)
     return path.read_text(encoding="utf-8")
 
 
@@ -85,8 +88,9 @@ def test_the_page_is_self_contained(text, page):
 
 def test_plots_reach_for_nothing_outside(page):
     plots = [content for kind, content in map(decode, page.addresses) if kind == "image/svg+xml"]
-    # two pages, light and dark, for the means, two forests, and four reliability curves on two tasks
-    assert len(plots) == 2 * (1 + 2 + 8)
+    # light and dark: for the means a forest and a learning curve; for each of two tasks the same and four reliability
+    # curves; for each of two numbers of shots the rates, the rates at thresholds, and the ROC curves of two classes
+    assert len(plots) == 2 * (2 + 2 * (2 + 4 + 2 * 4))
     for plot in plots:
         for element in ElementTree.fromstring(plot).iter():
             for name, value in element.attrib.items():
@@ -95,9 +99,8 @@ def test_plots_reach_for_nothing_outside(page):
 
 
 def test_numbers_on_the_page_are_those_of_the_results(page, results):
-    shown = [row for row in page.rows if row]
     rows = (*results.means, *results.rows)
-    assert len(shown) == len(rows)
+    shown = [row for row in page.rows if row][: len(rows)]
     for cells, row in zip(shown, rows, strict=True):
         assert cells[0].strip() == row.learner
         for column, cell in zip(COLUMNS, cells[1:], strict=False):
@@ -110,6 +113,46 @@ def test_numbers_on_the_page_are_those_of_the_results(page, results):
             expected = [100 * value for value in (change.value, *change.new_patients, *change.over_episodes)]
             assert numbers(cells[5]) == pytest.approx(expected, abs=0.0501)
             assert change.verdict in cells[6]
+
+
+def test_numbers_by_class_on_the_page_are_those_of_the_results(page, results):
+    tables = [row for row in page.rows if row][len(results.means) + len(results.rows) :]
+    for task in dict.fromkeys(row.task for row in results.rows):
+        for shots in (5, 1):
+            scores = [row for row in results.rows if (row.task, row.shots) == (task, shots)]
+            for rows, place in ((class_rows(scores), 3), (operating_rows(scores), 4)):
+                for row in rows:
+                    cells = tables.pop(0)
+                    assert (cells[0].strip(), cells[1].strip()) == (row.score.learner, name_class(row))
+                    for column, cell in zip(class_columns(rows), cells[place:], strict=True):
+                        found, scale = row.estimates[column.field], 1 if column.field == "auroc" else 100
+                        expected = [scale * each for each in (found.value, *found.new_patients, *found.over_episodes)]
+                        assert numbers(cell) == pytest.approx(expected, abs=0.0501 if scale == 100 else 0.000501)
+            for score in scores:
+                for counts in score.confusion:
+                    cells = tables.pop(0)
+                    assert [int(re.match(r"\s*[\d.]+ %\s+(\d+)", cell)[1]) for cell in cells] == counts
+                    assert sum(numbers(cell)[0] for cell in cells) == pytest.approx(100, abs=0.2)
+    assert not tables
+
+
+def test_the_page_has_a_methods_paragraph_and_says_what_is_found(page, results):
+    words = " ".join(page.words)
+    assert methods_paragraph(results) in words
+    alone = results.model_copy(update={"rows": [row for row in results.rows if row.learner == "logistic"], "means": []})
+    for sentence in class_findings(alone):
+        assert sentence in " ".join(Page(report_html(alone, [], {})).words)
+
+
+def test_older_results_have_a_page_without_numbers_by_class(results):
+    absent = {"images": None, "classes": None, "confusion": None, "operating_points": None}
+    rows = [row.model_copy(update=absent) for row in results.rows]
+    older = results.model_copy(update={"rows": rows, "metadata": results.metadata.model_copy(update={"study": None})})
+    older = Results.from_json(older.to_json())
+    assert "classes" not in older.to_json()["rows"][0]
+    text = report_html(older, [], {(row.task, row.shots): {} for row in older.rows})
+    assert "By class" not in text
+    assert "Methods" not in text
 
 
 def test_the_page_has_the_disclaimer_the_headline_and_the_metadata(page, results):
@@ -168,12 +211,12 @@ def test_plots_leave_the_settings_of_the_reader_alone(results):
     before = dict(matplotlib.rcParams)
     colours = learner_colours(["logistic", "metal", "proto<b>net", "worse & none"], "logistic")
     assert len(set(colours.values())) == 4
-    forest_plot(results.rows, colours)
+    forest_drawing(results.rows, colours).plot()
     assert dict(matplotlib.rcParams) == before
 
 
 def test_a_plot_differs_between_light_and_dark_pages_in_nothing_but_ink(results):
-    plot = forest_plot(results.means, dict.fromkeys((row.learner for row in results.means), "#000000"))
+    plot = forest_drawing(results.means, dict.fromkeys((row.learner for row in results.means), "#000000")).plot()
     light, dark = (decode(each)[1].decode() for each in (plot.light, plot.dark))
     assert INK in light
     assert FAINT in light
@@ -184,7 +227,7 @@ def test_a_plot_differs_between_light_and_dark_pages_in_nothing_but_ink(results)
 
 def test_names_in_plots_may_have_dollars_and_any_script(results):
     row = results.rows[0].model_copy(update={"learner": "$a$ 皮膚 <b>"})
-    plot = forest_plot([row], {row.learner: "#000000"})
+    plot = forest_drawing([row], {row.learner: "#000000"}).plot()
     assert "$a$ 皮膚 &lt;b&gt;" in decode(plot.light)[1].decode()
 
 

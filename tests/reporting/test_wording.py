@@ -1,9 +1,12 @@
 """Numbers keep their value when written, and every comparison is described exactly once."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medshot.evaluation.intervals import Comparison
 from medshot.reporting.wording import (
     CLAIMS,
     decimal,
@@ -46,6 +49,16 @@ def test_each_comparison_is_described_once_and_agrees_with_its_interval(results)
         low, high = row.difference.new_patients
         assert ("beats" in about[0]) == (low > 0)
         assert ("does worse" in about[0]) == (high < 0)
+
+
+@given(st.tuples(st.floats(-2, 2), st.floats(-2, 2), st.floats(-2, 2)))
+def test_a_verdict_agrees_with_the_printed_interval(numbers):
+    low, value, high = sorted(numbers)
+    written = write_difference(Comparison(value, (low, high), (low, high)))
+    printed = re.fullmatch(r"(\S+) \((\S+) to (\S+)\) (?:[▲▼] )?(\w+)", written)
+    ends = [float(printed[2]), float(printed[3])]
+    assert (printed[4] == "better") == (ends[0] > 0)
+    assert (printed[4] == "worse") == (ends[1] < 0)
 
 
 def test_learners_that_do_not_beat_the_baseline_are_named(results):

@@ -76,7 +76,7 @@ def test_another_seed_draws_other_images():
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"strategy": "best"}, "strategy is 'best', but must be one of: learned, margin"),
+        ({"strategy": "best"}, "strategy is 'best', but must be one of learned, margin"),
         ({"count": 0}, "count is 0, but must be 1 or more"),
         ({"patients": ["a"]}, "patients has 1 entries for 24 images"),
     ],

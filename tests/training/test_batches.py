@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import SHAPE, VOLUME, textured
 
+from medshot.errors import TooFewPatients
 from medshot.imaging import Augmentation
 from medshot.tasks import draw_episode
 from medshot.training import BatchSettings
@@ -38,3 +39,22 @@ def test_pixels_and_voxels_are_augmented_as_the_seed_says(shape):
     assert torch.equal(changed, again)
     assert not torch.allclose(changed, plain)
     assert not torch.allclose(changed, other)
+
+
+@pytest.mark.parametrize(
+    ("ways", "shots", "remedies"),
+    [
+        (3, (1,), "give --ways 2, add patients of that class or add tasks."),
+        (2, (1, 7), "ask for fewer shots (now 1,7), add patients of that class or add tasks."),
+        (2, (1,), "; add patients of that class or add tasks."),
+    ],
+)
+def test_a_batch_that_cannot_be_drawn_names_the_class_and_the_remedies_that_are_left(ways, shots, remedies):
+    tasks = [textured(0, patients=1), textured(1, classes=ways, patients=1)]
+    settings = BatchSettings(tasks=2, ways=ways, shots=shots, queries=1)
+    seed = next(seed for seed in range(99) if np.random.default_rng(seed).integers(2, ways + 1) == ways)
+    with pytest.raises(
+        TooFewPatients, match=r"of 2 tasks, . have as many classes, and class .* has 1 patient"
+    ) as caught:
+        draw_batch(tasks, settings, np.random.default_rng(seed), cross_validated=False)
+    assert str(caught.value).endswith(remedies)

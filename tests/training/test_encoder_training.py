@@ -1,5 +1,7 @@
 """Training an encoder into a folder: what changes, what stays, and that a stop leaves no trace."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from medshot.storage import read_arrays, read_metadata, write_arrays
 from medshot.tasks import load_tasks, training_images
 from medshot.training import CHECKPOINT
 from medshot.training.pretraining import OBJECTIVES, EncoderSettings, averaged, loop, train_encoder, train_encoder_into
-from medshot.training.pretraining.loop import draw_episodes, draw_pictures
+from medshot.training.pretraining.loop import _fabric, draw_episodes, draw_pictures
 
 TASKS = [simulate(family, seed=seed, patients=4, size=40) for seed, family in enumerate(("chest", "brain"), 1)]
 SMALL = EncoderSettings(steps=3, tasks=2, shots=1, queries=1, size=32, checkpoint_every=2, head_rate=0.01)
@@ -198,6 +200,7 @@ def test_a_folder_that_exists_is_left_as_it_is_and_only_what_is_unfinished_resum
         train_encoder_into(whole["supervised"], TASKS, SMALL)
     with pytest.raises(StorageError, match="is a finished encoder"):
         train_encoder_into(whole["supervised"], TASKS, SMALL, resume=True)
+    (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(StorageError, match="no unfinished encoder"):
         train_encoder_into(tmp_path, TASKS, SMALL, resume=True)
 
@@ -326,3 +329,13 @@ def test_weights_too_large_for_float16_are_refused():
     large = {"weight": torch.tensor([7e4])}
     with pytest.raises(MedshotError, match=r"^Weights 'weight' grew too large for float16; lower the learning rate\.$"):
         averaged({"weight": torch.zeros(1)}, large, 0.0)
+
+
+def test_beside_the_programs_of_a_cluster_training_raises_no_warning(tmp_path, monkeypatch):
+    """Fabric warns if `srun` is on the path but did not start the process; warnings are errors here."""
+    program = tmp_path / "srun"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert shutil.which("srun") == str(program)
+    _fabric(torch.device("cpu"))

@@ -13,11 +13,12 @@ from medshot.audit.decoding import decode, header_of, of_array
 from medshot.audit.facts import FACTS, FactStore, file_identity, keys, measure
 from medshot.audit.listing import Listing, UnusableImage
 from medshot.errors import InputError
-from medshot.imaging.cache import in_threads, progress
+from medshot.imaging.cache import in_threads
 from medshot.imaging.decoding import content_hash
 from medshot.imaging.npz import parted
 from medshot.imaging.reading import read_content
 from medshot.process import opencv_single_threaded
+from medshot.progress import progress
 
 BATCH = 256
 _WORTH_PROCESSES = 4_000  # files: starting processes takes as long as reading some thousand

@@ -7,6 +7,7 @@ import typer
 from medshot.cli.options import (
     EPISODES,
     LEARNER,
+    SCHEMA,
     Channels,
     Cut,
     Dimensions,
@@ -33,7 +34,8 @@ def adapt(
     learner: Annotated[
         str | None,
         typer.Option(
-            help="Name of a learner that needs no meta-training, instead of --from; see medshot learners.",
+            help="Name of a learner that needs no meta-training, instead of --from; see medshot learners. "
+            "Default: auto, which chooses one.",
             rich_help_panel=LEARNER,
         ),
     ] = None,
@@ -43,7 +45,10 @@ def adapt(
     ] = None,
     shots: Annotated[
         int | None,
-        typer.Option(help="Labelled patients per class, chosen at random. Default: all.", rich_help_panel=EPISODES),
+        typer.Option(
+            help="Labelled patients per class, chosen at random; a class with fewer gives all. Default: all.",
+            rich_help_panel=EPISODES,
+        ),
     ] = None,
     encoder: Encoder = None,
     size: Size = None,
@@ -62,21 +67,35 @@ def adapt(
 
     Example: medshot adapt new_task/ --from run --shots 5 --out model
     """
+    from medshot.cli.checking import AUTO, check_images, check_new, check_paths, check_shots, check_source
+
+    kept = parse_keep(keep)
+    named = run is not None or learner is not None
+    learner = learner if named else AUTO
+    check_source(run, learner, preset)
+    check_images(encoder, size, channels, dimensions, cut, images)
+    check_shots(shots)
+    check_paths([data])
+    check_new(out)
+    if not named:
+        note("No learner is named, so auto chooses one (as with --learner auto).")
+
     import numpy as np
 
     from medshot.cli.loading import images_of, input_spec, load_one, make_or_load, note_assumptions, shared_sentences
     from medshot.learners import FewShotClassifier
-    from medshot.storage import read_json, refuse_existing
-    from medshot.tasks import draw_episode
+    from medshot.storage import read_json
+    from medshot.tasks import draw_support
 
     spec = input_spec(encoder, size, channels, dimensions, cut, images)
-    kept = parse_keep(keep)
-    refuse_existing(out)
     task = load_one(data, label, kept, "adapt")
     made = make_or_load(run, learner, spec, task.images, preset=preset, seed=seed)
     samples = np.arange(len(task))
     if shots is not None:
-        samples = np.sort(draw_episode(task, shots=shots, rng=np.random.default_rng(seed)).support)
+        samples = np.sort(draw_support(task, shots=shots, rng=np.random.default_rng(seed)))
+        for name, members in zip(task.classes, task.members, strict=True):
+            if len(members) < shots:
+                note(f"Class '{name}' has {len(members)} patients, fewer than {shots}; all of them are taken.")
     classifier = FewShotClassifier(made).fit(
         images_of(task, samples),
         [task.classes[label] for label in task.labels[samples]],
@@ -89,6 +108,6 @@ def adapt(
     if classifier.explanation_:
         note(classifier.explanation_)
     if as_json:
-        print_json(read_json(out / "model.json"))
+        print_json({"schema": SCHEMA, **read_json(out / "model.json"), "out": str(out)})
     else:
         print(f"The model is in {out}. Next: medshot predict {out} IMAGES --out predictions.csv")

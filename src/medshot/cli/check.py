@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medshot.cli.options import DATA, IMAGES, OUTPUT, Json, Keep, Label, Seed, note, parse_keep, print_json
+from medshot.cli.options import DATA, IMAGES, OUTPUT, SCHEMA, Json, Keep, Label, Seed, note, parse_keep, print_json
 from medshot.errors import InputError
 
 
@@ -49,19 +49,23 @@ def check(
 
     Example: medshot check tasks/ --out checked
     """
+    from medshot.cli.checking import DEFAULT_ENCODER, NO_ENCODER, check_encoder, check_new, check_paths
+
+    kept, encoder = parse_keep(keep), encoder or DEFAULT_ENCODER
+    if encoder != NO_ENCODER:
+        check_encoder(encoder)
+    check_paths(data)
+    check_new(out, deidentified)
+
     import numpy as np
     from rich.console import Console
 
     from medshot.audit import audit
-    from medshot.cli.loading import DEFAULT_ENCODER, NO_ENCODER
     from medshot.encoders import EncodedInput, encoders_of, reader_of
     from medshot.imaging import ImageSource
     from medshot.reporting.data_check import findings_table, write_check
-    from medshot.storage import new_folder, refuse_existing
+    from medshot.storage import new_folder
 
-    for new in filter(None, (out, deidentified)):
-        refuse_existing(new)
-    kept, encoder = parse_keep(keep), encoder or DEFAULT_ENCODER
     if encoder != NO_ENCODER:
         encoders_of(encoder, "--encoder")
 
@@ -76,7 +80,7 @@ def check(
         with new_folder(out) as folder:
             write_check(folder, checked)
     if as_json:
-        print_json(checked.verdict.to_json() | ({"deidentified": copied} if copied else {}))
+        print_json({"schema": SCHEMA, **checked.verdict.to_json()} | ({"deidentified": copied} if copied else {}))
     else:
         Console().print(findings_table(checked.verdict))
         for sentence in checked.verdict.left_out:

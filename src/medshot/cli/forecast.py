@@ -1,6 +1,7 @@
 """`medshot forecast`: the accuracy to expect of one task now and after more labels."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 from medshot.cli.options import (
     LEARNER,
     OUTPUT,
+    SCHEMA,
     Channels,
     Cut,
     Dimensions,
@@ -60,6 +62,15 @@ def forecast(
 
     Example: medshot forecast new_task/ --out forecast
     """
+    from medshot.cli.checking import check_images, check_new, check_paths, check_source
+
+    kept = parse_keep(keep)
+    name = DEFAULT_LEARNER if run is None and learner is None else learner
+    check_source(run, name)
+    check_images(encoder, size, channels, dimensions, cut, images)
+    check_paths([data])
+    check_new(out)
+
     from dataclasses import asdict
 
     import numpy as np
@@ -70,29 +81,44 @@ def forecast(
     from medshot.evaluation.protocol import leave_task_out
     from medshot.reporting.data_check import learning_curve
     from medshot.selection.forecasting import COVERAGE, Forecaster, read_curves
+    from medshot.selection.outcomes import sources_of
     from medshot.selection.task_features import task_features
-    from medshot.storage import new_folder, refuse_existing, write_bytes, write_json
+    from medshot.storage import new_folder, write_bytes, write_json
 
-    spec, kept = input_spec(encoder, size, channels, dimensions, cut, images), parse_keep(keep)
-    if out is not None:
-        refuse_existing(out)
-    name = DEFAULT_LEARNER if run is None and learner is None else learner
+    spec = input_spec(encoder, size, channels, dimensions, cut, images)
     task = load_one(data, label, kept, "forecast")
     made = make_or_load(run, name, spec, task.images, seed=seed)
     refuse_overlap(made, [task])
-    forecaster = Forecaster([curve for curve in read_curves() if task.source not in curve.source.split(" and ")])
+    every, own = read_curves(), sources_of(task)
+    curves = [curve for curve in every if own.isdisjoint(curve.source.split(" and "))]
+    forecaster = Forecaster(curves)
     shots = min(map(len, task.members))
     if shots > forecaster.most:
         raise InputError(
             f"Task '{task.name}' has {shots} {UNIT}, but past curves begin at {forecaster.least} to {forecaster.most}; "
             "with so many, split the task and measure the accuracy: see medshot evaluate."
         )
-    if made.name != DEFAULT_LEARNER or made.input_spec != EncodedInput():
-        note(f"Past curves are of {DEFAULT_LEARNER} on features of lite0; other intervals were not tested.")
     with leave_task_out([made], [task]):
         features = task_features(task, made, np.random.default_rng(seed))
     expected = forecaster(features)
+    notes = [
+        f"The forecast is for {made.name} on {made.input_spec.describe()}"
+        + ("; for another learner give --learner NAME or --from RUN." if run is None and learner is None else "."),
+        "This data set is among those of the past curves; its curves are left out."
+        if len(curves) < len(every)
+        else f"This data set is not among the {len({curve.source for curve in every})} of the past curves.",
+        f"Cross-validation on these patients alone gives {features.accuracy:.0%}; the row 'now' also takes "
+        "into account how past tasks went on from such a value.",
+    ]
+    if made.name != DEFAULT_LEARNER or made.input_spec != EncodedInput():
+        notes.append(f"Past curves are of {DEFAULT_LEARNER} on features of lite0; other intervals were not tested.")
+    if any(later.accuracy < earlier.accuracy for earlier, later in pairwise(expected)):
+        notes.append(
+            "The expected accuracy falls with more labels: the fall is smaller than the error of the forecast, so read "
+            "it as no gain, not as a loss."
+        )
     found = {
+        "schema": SCHEMA,
         "task": task.name,
         "learner": made.name,
         "unit": UNIT,
@@ -101,6 +127,7 @@ def forecast(
         "chance": 1 / features.ways,
         "cross_validation": asdict(features),
         "balanced_accuracy": [asdict(row) for row in expected],
+        "notes": notes,
     }
     if out is not None:
         with new_folder(out) as folder:
@@ -110,6 +137,8 @@ def forecast(
         print_json(found)
     else:
         _print_table(found)
+    for sentence in notes:
+        note(sentence)
     if out is not None:
         note(f"The forecast is in {out}: forecast.json and forecast.svg.")
 

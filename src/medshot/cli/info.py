@@ -36,10 +36,13 @@ def info(
 def _read(folder: Path) -> dict[str, Any]:
     """Return the folder's record with its `kind`, "run" or "model"; StorageError if the folder is neither."""
     from medshot.storage import read_json
+    from medshot.unfinished import is_unfinished, why_not
 
     for kind in KINDS:
         if (folder / f"{kind}.json").is_file():
             return {"kind": kind} | read_json(folder / f"{kind}.json")
+    if is_unfinished(folder) and any(folder.iterdir()):
+        raise StorageError(why_not(folder, "run"))
     raise StorageError(f"{folder} is neither a finished run nor a model (no run.json, no model.json); check the path.")
 
 

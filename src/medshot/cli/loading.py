@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from medshot.cli.checking import DEFAULT_ENCODER, NO_ENCODER, check_images, check_source, given
 from medshot.cli.options import note
 from medshot.encoders import WHOLE, EncodedBagInput, EncodedInput, encoders_of
 from medshot.errors import InputError
-from medshot.evaluation.overlap import shared_images
+from medshot.evaluation.overlap import overlaps
 from medshot.imaging import (
     CUTS,
     ArrayImages,
@@ -31,8 +32,6 @@ from medshot.selection.auto import Auto
 from medshot.storage import shown
 from medshot.tasks import MANIFEST_SUFFIXES, Task, load_tasks, read_images, sample_images
 
-NO_ENCODER = "none"
-DEFAULT_ENCODER = Learner.encoders
 PIXEL_INPUTS: dict[int, tuple[type[ImageInput | VolumeInput], int]] = {2: (ImageInput, 64), 3: (VolumeInput, 32)}
 """The input for pictures and for volumes, with its default size."""
 
@@ -52,19 +51,14 @@ def input_spec(
     Raises:
         InputError: there is no such encoder or cut, two options exclude each other, or a number is out of range.
     """
-    pixels = {"--size": size, "--channels": channels, "--dimensions": dimensions}
-    bags = {"--cut": cut, "--images": images}
+    check_images(encoder, size, channels, dimensions, cut, images)
     if encoder is None:
-        if not (_given(pixels) or _given(bags)):
+        if not given([size, channels, dimensions, cut, images]):
             return None
-        encoder = NO_ENCODER if not _given(bags) else DEFAULT_ENCODER
+        encoder = DEFAULT_ENCODER if given([cut, images]) else NO_ENCODER
     if encoder != NO_ENCODER:
         encoders_of(encoder, "--encoder")
-        _refuse(pixels, f"are for pixels; leave them out, or --encoder {encoder}")
         return _encoded(encoder, cut, images)
-    _refuse(bags, "need an encoder; leave them out, or leave out --encoder none")
-    if dimensions not in (None, *PIXEL_INPUTS):
-        raise InputError(f"--dimensions is {dimensions}, but must be 2 for pictures or 3 for volumes.")
     kind, side = PIXEL_INPUTS[dimensions or 2]
     return kind(channels=1 if channels is None else channels, size=side if size is None else size)
 
@@ -76,17 +70,6 @@ def _encoded(encoder: str, cut: str | None, images: int | None) -> InputSpec:
     if cut in CUTS and not CUTS[cut].pooled and images is None:
         return EncodedInput(encoder, cut)
     return EncodedBagInput(encoder, cut or WHOLE, 1 if images is None else images)
-
-
-def _given(options: Mapping[str, object]) -> bool:
-    return any(value is not None for value in options.values())
-
-
-def _refuse(options: Mapping[str, object], reason: str) -> None:
-    """Raise InputError if any of the options is given."""
-    if _given(options):
-        *others, last = options
-        raise InputError(f"{', '.join(others)} and {last} {reason}.")
 
 
 def make_or_load(
@@ -103,10 +86,11 @@ def make_or_load(
     Raises:
         InputError: not exactly one of the two is given, or the learner must be meta-trained first.
     """
-    if run is not None and name is None:
+    check_source(run, name, preset)
+    if run is not None:
         return load_learner(run)
-    if name is None or run is not None:
-        raise InputError("Give either --from RUN or --learner NAME, not both.")
+    if name is None:
+        raise InputError("There is no learner; give --from RUN or --learner NAME.")
     made = create_for(images, name, input_spec=spec, preset=preset, seed=seed)
     if made.family == CHOICE and made.input_spec.cut != (WHOLE if spec is None else spec.cut):
         cut = made.input_spec.cut
@@ -181,9 +165,10 @@ def note_assumptions(images: ImageSource) -> None:
 def shared_sentences(learner: Learner, task: Task) -> list[str]:
     """Return a sentence for each training of the learner or of its encoders that had images of the task."""
     return [
-        f"{shared.count} of the {len(task)} images are among those that {shared.what} ({shared.identical.sum()} "
-        "identical), so every score on them is too good."
-        for shared in shared_images(learner, [task])
+        f"{overlap.shared.sum()} of the {len(task)} images are among those that {overlap.what} "
+        f"({overlap.identical.sum()} identical), so every score on them is too good."
+        for overlap in overlaps(learner, task)
+        if overlap.shared.any()
     ]
 
 

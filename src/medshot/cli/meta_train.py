@@ -8,6 +8,7 @@ from medshot.cli.options import (
     COMPUTING,
     EPISODES,
     LEARNER,
+    SCHEMA,
     TRAINING,
     Channels,
     Cut,
@@ -73,6 +74,15 @@ def meta_train(
 
     Example: medshot meta-train tasks/ --learner metal --out run
     """
+    from medshot.cli.checking import check_device, check_images, check_learner, check_paths, check_training_folder
+
+    numbers, kept = parse_numbers(shots, "--shots"), parse_keep(keep)
+    check_learner(learner)
+    check_images(encoder, size, channels, dimensions, cut, images)
+    check_device(device)
+    check_paths(tasks)
+    check_training_folder(out, "run.json", resume=resume)
+
     from medshot.cli.loading import input_spec, load_all
     from medshot.learners import create, input_for
     from medshot.training import BatchSettings, OuterSettings
@@ -81,13 +91,13 @@ def meta_train(
         steps=steps,
         learning_rate=learning_rate,
         seed=seed,
-        batch=BatchSettings(tasks=batch, ways=ways, shots=parse_numbers(shots, "--shots"), queries=queries),
+        batch=BatchSettings(tasks=batch, ways=ways, shots=numbers, queries=queries),
     )
     spec = input_for(learner, input_spec(encoder, size, channels, dimensions, cut, images))
     made = create(learner, input_spec=spec, seed=seed, pretrained=False)
-    loaded = load_all(tasks, label, parse_keep(keep))
+    loaded = load_all(tasks, label, kept)
     made.meta_fit(loaded, settings=settings, folder=out, resume=resume, device=device, engine=engine)
     if as_json:
-        print_json(made.record().model_dump())
+        print_json({"schema": SCHEMA, **made.record().model_dump(), "out": str(out)})
     else:
         print(f"The run is in {out}. Next: medshot adapt DATA --from {out} --shots 5 --out model")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from medshot.cli.options import Json, Model, OutTable, Row, Seed, note, print_json, print_rows, write_rows
+from medshot.cli.options import SCHEMA, Json, Model, OutTable, Row, Seed, note, print_json, print_rows, write_rows
 
 SUGGESTIONS = "Suggestions"
 
@@ -25,31 +25,49 @@ def next_images(
     count: Annotated[
         int, typer.Option(min=1, help="Number of images, one per patient.", rich_help_panel=SUGGESTIONS)
     ] = 10,
+    labelled: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Images that have labels by now: files, folders or a manifest; may be repeated. Their patients and "
+            "those of the model's own images are left out.",
+            rich_help_panel=SUGGESTIONS,
+        ),
+    ] = None,
     out: OutTable = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Suggest which images to label next: rank, image, score and reason.
 
-    Lists at most one image per patient.
+    Lists at most one image per patient, and none of patients with images that the model was fitted on.
     Patients are read from a manifest or from DICOM headers; copies of an image belong to one patient.
 
     Example: medshot next model scans/ --count 20 --out to_label.csv
     """
+    from medshot.cli.checking import STRATEGIES, check_folder, check_new, check_one_of, check_paths
+
+    check_one_of(strategy, STRATEGIES, "strategy")
+    check_folder(model, "model")
+    check_paths([unlabelled, *(labelled or [])])
+    check_new(out)
+
     from medshot.cli.loading import load_images
+    from medshot.imaging import hashes_of_each
     from medshot.learners import FewShotClassifier
     from medshot.selection.active_learning import suggest
-    from medshot.storage import refuse_existing, shown
+    from medshot.storage import shown
     from medshot.tasks import MANIFEST_SUFFIXES, read_patients
 
-    if out is not None:
-        refuse_existing(out)
     classifier = FewShotClassifier.load(model)
     files, images = load_images([unlabelled])
     patients = read_patients(unlabelled) if unlabelled.suffix.lower() in MANIFEST_SUFFIXES else None
-    suggestions = suggest(classifier, images, patients, strategy=strategy, count=count, seed=seed)
+    known = {digest for path in labelled or [] for one in hashes_of_each(load_images([path])[1]) for digest in one}
+    if already := sum(not {*known, *classifier.support_}.isdisjoint(one) for one in hashes_of_each(images)):
+        note(f"{already} of {len(images)} images are labelled already; they and their patients are left out.")
+    suggestions = suggest(classifier, images, patients, strategy=strategy, count=count, seed=seed, labelled=known)
     if len(suggestions) < count:
-        note(f"{unlabelled} holds images of {len(suggestions)} patients, fewer than {count}; one of each is listed.")
+        patients_left = f"{len(suggestions)} {'more ' if already else ''}patients"
+        note(f"{unlabelled} holds images of {patients_left}, fewer than {count}; one of each is listed.")
     rows: list[Row] = [
         {
             "rank": rank,
@@ -63,6 +81,6 @@ def next_images(
         write_rows(out, rows)
         note(f"{len(rows)} images to label are in {out}.")
     if as_json:
-        print_json({"strategy": strategy, "images": rows})
+        print_json({"schema": SCHEMA, "strategy": strategy, "images": rows})
     elif out is None:
         print_rows(rows)

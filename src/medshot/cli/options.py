@@ -9,6 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from medshot.errors import InputError
+from medshot.progress import note as note
+
+SCHEMA = 1
+"""Version of the form of what --json prints; it rises if a key disappears or changes its meaning."""
 
 # Headings of `--help`, in the order in which the groups should be read.
 DATA, LEARNER, IMAGES, EPISODES = "Data", "Learner", "Images", "Episodes"
@@ -111,11 +115,6 @@ def _parse_pairs(
     if len({name for name, _, _ in split}) < len(split):
         raise InputError(f"{option} names one of {', '.join(name for name, _, _ in split)} twice; name each once.")
     return {name: value for name, _, value in split}
-
-
-def note(text: str) -> None:
-    """Print a line for people on stderr."""
-    print(text, file=sys.stderr)
 
 
 def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:

@@ -12,6 +12,11 @@ from medshot.errors import StorageError
 SUFFIX = ".part"
 
 
+def partial_path(out: Path) -> Path:
+    """Return the place of the unfinished table beside its own."""
+    return out.with_name(out.name + SUFFIX)
+
+
 class PartialTable:
     """The rows of an unfinished table, in a file beside its place; it gets its name when it is complete.
 
@@ -20,7 +25,7 @@ class PartialTable:
     """
 
     def __init__(self, out: Path) -> None:
-        self.out, self.path = out, out.with_name(out.name + SUFFIX)
+        self.out, self.path = out, partial_path(out)
 
     def start(self, *, resume: bool) -> list[Row]:
         """Return the complete rows without an error that an earlier command wrote; none unless `resume`.

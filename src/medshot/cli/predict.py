@@ -10,6 +10,7 @@ import typer
 from medshot.cli.options import (
     LEARNER,
     OUTPUT,
+    SCHEMA,
     Json,
     Model,
     OutTable,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from medshot.learners import FewShotClassifier
     from medshot.learners.batch_inputs import Sample
 
+GROUPS = ("patient", "study")
 ROUNDED = 6
 _TOLERANCE = 2e-4
 _LISTED = 3
@@ -66,17 +68,28 @@ def predict(
 
     Example: medshot predict model scans/ --out predictions.csv
     """
+    from medshot.cli.checking import check_creatable, check_folder, check_new, check_one_of, check_paths
+
     if resume and out is None:
         raise InputError("--resume continues the table of --out; give --out.")
+    shares = parse_prevalence(prevalence)
+    check_one_of(by, GROUPS, "--by")
+    check_folder(model, "model")
+    if not any(path.exists() or "#" in path.name for path in images):  # beside others, a missing one has a row
+        check_paths(images)
+    if not resume:
+        check_new(out)
+    elif out is not None:
+        check_creatable(out)
     table = PartialTable(out) if out is not None else None
     done = table.start(resume=resume) if table else []
     written = None if strict and not resume else table  # whoever stops at an error wants nothing left over
-    rows = predict_rows(model, images, parse_prevalence(prevalence), by=by, strict=strict, table=written, done=done)
+    rows = predict_rows(model, images, shares, by=by, strict=strict, table=written, done=done)
     if table:
         table.finish(rows)
         note(f"{len(rows)} predictions are in {out}; {sum(bool(row['warning']) for row in rows)} have a warning.")
     if as_json:
-        print_json({"predictions": rows})
+        print_json({"schema": SCHEMA, "predictions": rows})
     elif out is None:
         print_rows(rows)
     if _note_errors(rows):
@@ -104,10 +117,10 @@ def predict_rows(
         table: where rows are written as soon as they are there.
         done: rows of an earlier command, which are not computed again.
     """
-    from medshot.imaging.cache import progress
     from medshot.learners import FewShotClassifier
     from medshot.learners.batch import predict_samples, put_together
     from medshot.learners.batch_inputs import list_inputs
+    from medshot.progress import progress
 
     inputs = list_inputs(paths, by)  # type: ignore[arg-type]
     for sentence in inputs.describe():

@@ -18,6 +18,11 @@ def quickstart(
 
     Example: medshot quickstart --out quickstart
     """
+    from medshot.cli.checking import check_device, check_new
+
+    check_device(device)
+    check_new(out)
+
     from medshot.cli.demonstration import TRAINED, UNTRAINED, demonstrate, print_results
 
     began = time.perf_counter()

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from medshot.cli.options import (
+    SCHEMA,
     TRAINING,
     Device,
     Json,
@@ -43,14 +44,30 @@ def train_encoder(
 
     Example: medshot train-encoder tasks/ --out encoder
     """
+    from medshot.cli.checking import (
+        OBJECTIVES,
+        PARAMETERS,
+        check_device,
+        check_one_of,
+        check_paths,
+        check_training_folder,
+    )
+
+    kept = parse_keep(keep)
+    check_one_of(objective, OBJECTIVES, "objective")
+    check_one_of(parameters, PARAMETERS, "parameters")
+    check_device(device)
+    check_paths(tasks)
+    check_training_folder(out, "encoder.json", resume=resume)
+
     from medshot.cli.loading import load_all
     from medshot.encoders.folder import read_record
     from medshot.training.pretraining import EncoderSettings, train_encoder_into
 
     settings = EncoderSettings(objective=objective, parameters=parameters, steps=steps, seed=seed)
-    loaded = load_all(tasks, label, parse_keep(keep))
+    loaded = load_all(tasks, label, kept)
     train_encoder_into(out, loaded, settings, resume=resume, device=device)
     if as_json:
-        print_json(read_record(out).model_dump())
+        print_json({"schema": SCHEMA, **read_record(out).model_dump(), "out": str(out)})
     else:
         print(f"The encoder is in {out}. Next: medshot evaluate HELD_OUT --encoder {out} --learners logistic")

@@ -15,11 +15,11 @@ from medshot.deidentify.formats import format_of, read_limited
 from medshot.deidentify.identifying import identifying_text
 from medshot.deidentify.manifests import clean_table, read_table
 from medshot.errors import InputError
-from medshot.imaging.cache import progress
 from medshot.imaging.folders import is_series
 from medshot.imaging.formats import CSV, has_name_of
 from medshot.imaging.npz import members, parted
 from medshot.imaging.pseudonyms import SECRET_LENGTH, CannotClean, Pseudonyms
+from medshot.progress import progress
 from medshot.storage import new_folder, shown, write_bytes, write_json
 from medshot.tasks.manifest import Manifest
 from medshot.tasks.searching import FOLDER_MANIFEST

@@ -17,8 +17,9 @@ from medshot.append_store import LOCK, AppendStore, writing_into_cache
 from medshot.encoders.encoder import Encode, Encoder, load_encoder
 from medshot.errors import StorageError
 from medshot.imaging import Cut, CutImages, ImageSource, cache_folder
-from medshot.imaging.cache import in_threads, progress
+from medshot.imaging.cache import in_threads
 from medshot.imaging.fingerprint import MEASURES, fingerprints, measures
+from medshot.progress import progress
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from medshot.encoders.encoder import Encoder
 from medshot.encoders.folder import RECORD, packaged, read_encoder, read_record
 from medshot.encoders.libraries import ADAPTERS, external_encoder
 from medshot.encoders.lite0 import LITE0
-from medshot.errors import InputError, StorageError
+from medshot.errors import InputError, StorageError, closest
 
 ENCODERS: dict[str, Encoder] = {"lite0": LITE0} | packaged()
 AND = "+"
@@ -70,6 +70,7 @@ def _one(name: str, argument: str) -> Encoder:
         raise InputError(
             f"{argument} is '{name}', but must be one of {', '.join(ENCODERS)}, the path of an encoder's folder, "
             f"{', '.join(f'{prefix}:NAME' for prefix in ADAPTERS)}, or several of these joined by {AND}."
+            f"{closest(name, ENCODERS)}"
         )
     folder = Path(name).absolute()
     try:

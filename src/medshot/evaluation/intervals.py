@@ -7,10 +7,13 @@ shrinks as episodes are added.
 "The pigeonhole bootstrap"). A patient has one count in all episodes, so adding episodes cannot make a claim stronger
 than the number of patients allows. Claims such as "better than" use this interval. A patient's count weights that
 patient's queries; only the resampled episodes account for the patients' role in support sets.
+
+Other patients come with other support sets, so the second interval always contains the first. Few episodes widen the
+first more than the second, which would then be too narrow: in simulations of 3 episodes it covered 87 %, not 95 %.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -42,8 +45,11 @@ class Comparison(Estimate):
 
     @property
     def verdict(self) -> Literal["better", "worse", "undecided"]:
-        """Return the verdict of the interval for new patients: "undecided" if it contains zero."""
-        low, high = self.new_patients
+        """Return the verdict of the interval for new patients as it is printed: "undecided" if it contains zero.
+
+        Intervals are printed in points with one decimal. A bound that is printed as zero counts as zero.
+        """
+        low, high = (round(100 * bound, 1) for bound in self.new_patients)
         if low > 0:
             return "better"
         return "worse" if high < 0 else "undecided"
@@ -128,7 +134,13 @@ def bootstrap(
     Balanced accuracy, AUROC and Brier score are means over the episodes in which they are defined. The calibration
     error pools the queries of all episodes. With the same `resamples`, the difference of two learners is paired.
     """
-    chosen = {name: METRICS[name] for name in names or METRICS}
+    return replicate(episodes, resamples, {name: METRICS[name] for name in names or METRICS})
+
+
+def replicate(
+    episodes: Sequence[EpisodePredictions], resamples: Resamples, chosen: Mapping[str, Metric]
+) -> dict[str, Replicates]:
+    """Return the chosen metrics of one learner on one task, with their bootstrap replicates."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in chosen}
     for episode, columns in zip(episodes, resamples.columns, strict=True):
         original = np.ones((1, len(columns)))
@@ -197,26 +209,29 @@ def comparison(paired: Replicates) -> Comparison | None:
 
 def _intervals(replicates: Replicates) -> tuple[tuple[float, float], tuple[float, float]]:
     value, limits = replicates.value, replicates.limits
-    return (
-        _interval(value, replicates.over_episodes, replicates.episode_units, limits),
-        _interval(value, replicates.new_patients, replicates.patient_units, limits),
-    )
+    episodes, patients = replicates.episode_units, replicates.patient_units
+    over_episodes = _interval(value, replicates.over_episodes, episodes, limits, if_equal=max(episodes, patients))
+    low, high = _interval(value, replicates.new_patients, patients, limits, if_equal=patients)
+    return over_episodes, (min(low, over_episodes[0]), max(high, over_episodes[1]))
 
 
-def _interval(value: float, replicates: np.ndarray, units: int, limits: tuple[float, float]) -> tuple[float, float]:
+def _interval(
+    value: float, replicates: np.ndarray, units: int, limits: tuple[float, float], *, if_equal: int
+) -> tuple[float, float]:
     """Return quantiles of the replicates around `value`, within `limits` and widened for few units.
 
     The widening follows Student's t (Hesterberg 2015, "What teachers should know about the bootstrap", section 5.4).
     Replicates are centred on the value first, because resampling increases the calibration error. One unit gives the
-    whole range. If all replicates are equal, as after a perfect score, some share of other patients may still be at the
-    far limit: the exact binomial bound gives that share.
+    whole range. If all replicates are equal, as after a perfect score or between two learners with the same
+    predictions, some share of patients may still be at the far limit: the exact binomial bound for `if_equal` units
+    gives that share. Every episode scores many patients, so episodes are not the units here unless they outnumber them.
     """
     low, high = limits
     replicates = replicates[np.isfinite(replicates)]
     if units < 2 or len(replicates) == 0:
         return low, high
-    if np.ptp(replicates) < 1e-12:
-        hidden = 1 - TAIL ** (1 / units)
+    if is_constant(replicates):
+        hidden = 1 - TAIL ** (1 / if_equal)
         return value - hidden * (value - low), value + hidden * (high - value)
     widening = math.sqrt(units / (units - 1)) * stats.t.ppf(TAIL, units - 1) / stats.norm.ppf(TAIL)
     tails = np.quantile(replicates, (TAIL, 1 - TAIL)) - replicates.mean()
@@ -237,11 +252,16 @@ def _replicates(metric: Metric, parts: Float[np.ndarray, "episodes rows terms"],
     )
 
 
+def is_constant(replicates: Float[np.ndarray, " replicates"]) -> bool:
+    """Whether all replicates are equal but for rounding."""
+    return len(replicates) > 0 and bool(np.ptp(replicates) < 1e-12)
+
+
 def _multinomial(generator: np.random.Generator, units: int, replicates: int) -> np.ndarray:
     return generator.multinomial(units, np.full(units, 1 / units), size=replicates)
 
 
-def _mean_of(metric: Callable[..., np.ndarray], limits: tuple[float, float] = (0.0, 1.0)) -> Metric:
+def mean_of(metric: Callable[..., np.ndarray], limits: tuple[float, float] = (0.0, 1.0)) -> Metric:
     """Return the mean of `metric` over the episodes in which it is defined."""
 
     def parts(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -258,9 +278,9 @@ def _calibration_parts(probabilities: np.ndarray, labels: np.ndarray, weights: n
 
 
 METRICS = {
-    "balanced_accuracy": _mean_of(metrics.balanced_accuracy),
-    "auroc": _mean_of(metrics.auroc),
-    "brier": _mean_of(metrics.brier, (0.0, 2.0)),
+    "balanced_accuracy": mean_of(metrics.balanced_accuracy),
+    "auroc": mean_of(metrics.auroc),
+    "brier": mean_of(metrics.brier, (0.0, 2.0)),
     "calibration_error": Metric(
         _calibration_parts,
         lambda sums: metrics.ratio(np.abs(sums[..., :-1]).sum(axis=-1), sums[..., -1]),

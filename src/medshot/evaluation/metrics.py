@@ -45,6 +45,17 @@ def auroc(
     return _mean_over_classes(np.stack(areas, axis=-1))
 
 
+def class_auroc(
+    probabilities: Float[np.ndarray, "queries ways"],
+    labels: Int[np.ndarray, " queries"],
+    weights: Float[np.ndarray, "*replicates queries"] | None = None,
+    *,
+    index: int,
+) -> Float[np.ndarray, "*replicates"]:
+    """Return the area under the receiver operating characteristic of one class against the rest."""
+    return _binary_auroc(probabilities[:, index], labels == index, _weights(labels, weights))
+
+
 def brier(
     probabilities: Float[np.ndarray, "queries ways"],
     labels: Int[np.ndarray, " queries"],

@@ -6,7 +6,8 @@ import numpy as np
 
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.evaluation.predictions import EpisodePredictions
-from medshot.evaluation.protocol import Cell, device_of, run_episodes
+from medshot.evaluation.protocol import Cell
+from medshot.evaluation.running import device_of, run_episodes
 from medshot.imaging import WHOLE
 from medshot.learners import Learner
 from medshot.selection.auto import Auto

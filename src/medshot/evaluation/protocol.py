@@ -2,7 +2,6 @@
 
 import os
 import platform
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,21 +10,22 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
+from jaxtyping import Float
 
 from medshot.errors import InputError
-from medshot.evaluation.overlap import refuse_overlap
+from medshot.evaluation.by_class import prevalence_of
+from medshot.evaluation.feasible import draw_feasible
+from medshot.evaluation.overlap import refuse_identical, refuse_overlap
 from medshot.evaluation.predictions import EpisodePredictions
 from medshot.evaluation.results import Measurement, Metadata, Results, collect, measure
+from medshot.evaluation.running import run_episodes
+from medshot.evaluation.study import Study, describe_learner, describe_task
+from medshot.evaluation.thresholds import support_thresholds
 from medshot.learners import Learner
-from medshot.learners.run import evaluating
+from medshot.progress import note, tracked
 from medshot.selection.auto import Auto
 from medshot.selection.outcomes import known_outcomes, without
-from medshot.tasks import Episode, Task, collate, draw_episode
-from medshot.training.engine import synchronize
-
-BATCH = 10
+from medshot.tasks import Episode, Task, draw_episode
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Protocol:
         queries: maximum number of query patients per class and episode.
         seed: seed of the episodes and of the bootstrap.
         baseline: the learner that all others are compared with.
+        sensitivity: sensitivity that a threshold per class is chosen for on left-out patients of each support.
+        prevalence: share of classes where the learner is to be used; predictive values are given at it.
     """
 
     shots: tuple[int, ...] = (1, 5, 10)
@@ -45,6 +47,8 @@ class Protocol:
     queries: int = 25
     seed: int = 0
     baseline: str = "logistic"
+    sensitivity: float | None = None
+    prevalence: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.shots or min(self.shots) < 1 or len(set(self.shots)) < len(self.shots):
@@ -52,6 +56,8 @@ class Protocol:
         for name, least in (("episodes", 1), ("queries", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}, but must be {least} or more.")
+        if self.sensitivity is not None and not 0 < self.sensitivity < 1:
+            raise InputError(f"sensitivity is {self.sensitivity:g}, but must be between 0 and 1, for example 0.95.")
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Cell:
         episodes: the episodes, the same for every learner.
         predictions: each learner's predictions, one per episode; columns follow the order of the task's classes.
         seconds: for each learner, the duration of each adaptation.
+        thresholds: for each learner, the threshold of each episode and class; None if supports are too small for one.
     """
 
     task: Task
@@ -71,6 +78,7 @@ class Cell:
     episodes: list[Episode]
     predictions: dict[str, list[EpisodePredictions]] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    thresholds: dict[str, Float[np.ndarray, "episodes ways"] | None] = field(default_factory=dict)
 
 
 def evaluate(
@@ -80,12 +88,13 @@ def evaluate(
     *,
     device: torch.device | None = None,
     command: str = "",
+    notes: Sequence[str] = (),
     show: bool = True,
 ) -> tuple[Results, list[Cell]]:
     """Score every learner on the same episodes of every task.
 
-    Everything is checked before any learner runs: a task that is too small, or that a learner was trained on, is
-    refused.
+    Everything is checked before any learner runs. A task that a learner was trained on is refused. Numbers of shots
+    that a task has too few patients for are left out, which `Metadata.notes` says.
 
     Args:
         learners: learners by their names in the table; one of them is `protocol.baseline`.
@@ -93,11 +102,12 @@ def evaluate(
         protocol: the settings.
         device: the device that learners are moved to and run on; by default, each runs where it is.
         command: the command that reproduces these results, for the record.
+        notes: sentences about the tasks, for the record.
         show: whether to show progress on stderr.
 
     Raises:
         InputError: the baseline is missing, two tasks have one name, or a task shares images with a learner's training.
-        TooFewPatients: a class of a task has too few patients for the shots.
+        TooFewPatients: no task has enough patients for any episode.
     """
     if protocol.baseline not in learners:
         raise InputError(f"The baseline '{protocol.baseline}' is not among {', '.join(learners)}; add it.")
@@ -105,25 +115,30 @@ def evaluate(
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"Two tasks are named '{name}'; give each task once and under a different name.")
+    _check_prevalence(protocol.prevalence, tasks)
+    refuse_identical(learners.values(), tasks)
+    found, left_out = draw_feasible(tasks, protocol.shots, lambda task, shots: draw_episodes(task, shots, protocol))
+    cells = [Cell(task, shots, episodes) for task, shots, episodes in found]
+    for sentence in left_out if show else ():
+        note(sentence)
     for learner in learners.values():
         refuse_overlap(learner, tasks)
-    cells = [Cell(task, shots, draw_episodes(task, shots, protocol)) for task in tasks for shots in protocol.shots]
-    console = Console(stderr=True)
+    work = [(cell, name) for cell in cells for name in learners]
     with leave_task_out(learners.values(), tasks):
-        for cell, name in track(
-            [(cell, name) for cell in cells for name in learners],
-            "evaluating",
-            console=console,
-            disable=not (show and console.is_terminal),
-            transient=True,
-        ):
+        for cell, name in tracked(work, "evaluating") if show else work:
             cell.predictions[name], cell.seconds[name] = run_episodes(learners[name], cell.episodes, device)
-    return compare(cells, protocol.baseline, _metadata(learners, protocol, command)), cells
+            if protocol.sensitivity is not None:
+                cell.thresholds[name] = support_thresholds(
+                    learners[name], cell.episodes, protocol.sensitivity, seed=protocol.seed, device=device
+                )
+    metadata = _metadata(learners, cells, protocol, command, [*notes, *left_out])
+    return compare(cells, protocol.baseline, metadata), cells
 
 
 def compare(cells: Sequence[Cell], baseline: str, metadata: Metadata) -> Results:
     """Return the results in the cells, with differences to `baseline`; no learner runs again."""
     measured: list[Measurement] = []
+    study = metadata.study
     for cell in cells:
         measured += measure(
             cell.predictions,
@@ -132,6 +147,10 @@ def compare(cells: Sequence[Cell], baseline: str, metadata: Metadata) -> Results
             baseline=baseline,
             seed=metadata.seed,
             seconds=cell.seconds,
+            classes=cell.task.classes,
+            prevalence=prevalence_of(cell.task.classes, study.prevalence) if study else None,
+            thresholds=cell.thresholds,
+            wanted=study.sensitivity if study else None,
         )
     return collect(measured, baseline=baseline, metadata=metadata)
 
@@ -149,38 +168,6 @@ def draw_episodes(task: Task, shots: int, protocol: Protocol) -> list[Episode]:
     ]
 
 
-def run_episodes(
-    learner: Learner, episodes: Sequence[Episode], device: torch.device | None = None
-) -> tuple[list[EpisodePredictions], list[float]]:
-    """Return one learner's predictions for each episode, and the duration of each adaptation in seconds.
-
-    Args:
-        learner: the learner.
-        episodes: the episodes.
-        device: the device that the learner is moved to; by default, it runs where it is.
-    """
-    if device is not None:
-        learner.to(device)
-    predictions: list[EpisodePredictions] = []
-    seconds: list[float] = []
-    with evaluating(learner), torch.no_grad():
-        for start in range(0, len(episodes), BATCH):
-            group = episodes[start : start + BATCH]
-            batch = collate(group, learner.input_spec, device or device_of(learner))
-            began = time.perf_counter()
-            classifier = learner.adapt(batch.support)
-            synchronize()
-            seconds += [(time.perf_counter() - began) / len(group)] * len(group)
-            probabilities = classifier.probabilities(batch.query.images, batch.query.weights).cpu().double().numpy()
-            predictions += map(_in_class_order, group, probabilities)
-    return predictions, seconds
-
-
-def device_of(learner: Learner) -> torch.device:
-    """Return the device of the learner's parameters and buffers, or the CPU if it has none."""
-    return next((tensor.device for tensor in (*learner.parameters(), *learner.buffers())), torch.device("cpu"))
-
-
 @contextmanager
 def leave_task_out(learners: Iterable[Learner], tasks: Sequence[Task]) -> Iterator[None]:
     """Hide past outcomes on the tasks' data sets from every `auto` among the learners, within the block."""
@@ -195,19 +182,22 @@ def leave_task_out(learners: Iterable[Learner], tasks: Sequence[Task]) -> Iterat
             auto.outcomes = outcomes
 
 
-def _in_class_order(episode: Episode, probabilities: np.ndarray) -> EpisodePredictions:
-    """Return the predictions of one episode without padding, with columns in the order of the task's classes."""
-    order = np.argsort(episode.classes)
-    rank = np.argsort(order)
-    return EpisodePredictions(
-        probabilities=probabilities[: len(episode.query)][:, order],
-        labels=rank[episode.query_labels],
-        patients=episode.task.patient_codes[episode.query],
-        images=episode.query,
-    )
+def _check_prevalence(prevalence: Mapping[str, float], tasks: Sequence[Task]) -> None:
+    """Raise InputError if the prevalence of a class is not a share, or if no task has the class."""
+    known = list(dict.fromkeys(name for task in tasks for name in task.classes))
+    for name in prevalence:
+        if name not in known:
+            raise InputError(
+                f"The prevalence is of '{name}', but the classes are {', '.join(known)}; name one of them."
+            )
+    for task in tasks:
+        prevalence_of(task.classes, prevalence)
 
 
-def _metadata(learners: Mapping[str, Learner], protocol: Protocol, command: str) -> Metadata:
+def _metadata(
+    learners: Mapping[str, Learner], cells: Sequence[Cell], protocol: Protocol, command: str, more: Sequence[str]
+) -> Metadata:
+    tasks = {cell.task.name: cell.task for cell in cells}
     notes = [
         f"{name} was meta-trained on {', '.join(sorted({task.source for task in record.tasks}))}"
         + (" (training and validation used different patients of the same tasks)." if record.by_patients else ".")
@@ -220,5 +210,14 @@ def _metadata(learners: Mapping[str, Learner], protocol: Protocol, command: str)
         machine=f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
         command=command,
         version=version("medshot"),
-        notes=notes,
+        notes=[*notes, *more],
+        study=Study(
+            tasks=[describe_task(task) for task in tasks.values()],
+            learners=[describe_learner(name, learner) for name, learner in learners.items()],
+            shots=sorted({cell.shots for cell in cells}),
+            episodes=protocol.episodes,
+            queries=protocol.queries,
+            sensitivity=protocol.sensitivity,
+            prevalence=dict(protocol.prevalence),
+        ),
     )

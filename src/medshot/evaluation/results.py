@@ -2,19 +2,35 @@
 
 import statistics
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from jaxtyping import Float
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_serializer,
+)
 
 from medshot.errors import InputError
+from medshot.evaluation.by_class import (
+    ClassScore,
+    OperatingPoint,
+    class_scores,
+    confusion_matrix,
+    operating_points,
+)
 from medshot.evaluation.intervals import (
     METRICS,
     Comparison,
     Estimate,
     Replicates,
+    Resamples,
     bootstrap,
     comparison,
     difference,
@@ -23,10 +39,18 @@ from medshot.evaluation.intervals import (
     mean_over_tasks,
 )
 from medshot.evaluation.predictions import EpisodePredictions, check_same_episodes
+from medshot.evaluation.study import Study
 
 
 class _Record(BaseModel):
+    """A part of the results; fields that an older version did not write are left out of the JSON if they are None."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {name: value for name, value in handler(self).items() if value is not None or fields[name].is_required()}
 
 
 class _Metrics(_Record):
@@ -42,7 +66,14 @@ class _Metrics(_Record):
 
 
 class Score(_Metrics):
-    """The score of one learner on one task at one number of shots; `queries` is the sum over all episodes."""
+    """The score of one learner on one task at one number of shots; `queries` is the sum over all episodes.
+
+    Args:
+        images: distinct images in the queries.
+        classes: the scores of each class.
+        confusion: queries of each true class (rows) that are found to be of each class (columns), over all episodes.
+        operating_points: the scores of each class at a threshold chosen on the support.
+    """
 
     task: str
     learner: str
@@ -52,6 +83,10 @@ class Score(_Metrics):
     queries: int
     patients: int
     adapt_seconds: FiniteFloat | None = Field(description="median over the episodes")
+    images: int | None = None
+    classes: list[ClassScore] | None = None
+    confusion: list[list[int]] | None = None
+    operating_points: list[OperatingPoint] | None = None
 
 
 class MeanScore(_Metrics):
@@ -71,6 +106,7 @@ class Metadata(_Record):
     command: str
     version: str
     notes: list[str] = []
+    study: Study | None = None
 
 
 class Results(_Record):
@@ -115,6 +151,10 @@ def measure(
     baseline: str,
     seed: int = 0,
     seconds: Mapping[str, Sequence[float]] | None = None,
+    classes: Sequence[str] | None = None,
+    prevalence: Float[np.ndarray, " ways"] | None = None,
+    thresholds: Mapping[str, Float[np.ndarray, "episodes ways"] | None] | None = None,
+    wanted: float | None = None,
 ) -> list[Measurement]:
     """Score all learners on the episodes of one task, with the same bootstrap resamples.
 
@@ -125,6 +165,10 @@ def measure(
         baseline: the learner that all others are compared with.
         seed: seed of the bootstrap, combined with the name of the task.
         seconds: for each learner, the duration of each adaptation.
+        classes: names of the classes. Default: no scores by class.
+        prevalence: share of each class, for predictive values.
+        thresholds: for each learner, the threshold of each episode and class.
+        wanted: the sensitivity that the thresholds were chosen for.
 
     Raises:
         InputError: learners were scored on different queries, or the baseline is not among them.
@@ -133,19 +177,28 @@ def measure(
         raise InputError(f"The baseline {baseline} was not evaluated (only {', '.join(predictions)}); add it.")
     check_same_episodes(predictions)
     episodes = predictions[baseline]
-    resamples = draw_replicates(episodes, seed=zlib.crc32(f"{seed} {task}".encode()))
+    resamples = draw_resamples(episodes, task, seed)
     reference = bootstrap(episodes, resamples)
     size = {
         "ways": episodes[0].probabilities.shape[1],
         "episodes": len(episodes),
         "queries": sum(len(episode.labels) for episode in episodes),
         "patients": len(np.unique(np.concatenate([episode.patients for episode in episodes]))),
+        "images": len(np.unique(np.concatenate([episode.images for episode in episodes]))),
     }
     measured = []
     for learner, its_episodes in predictions.items():
         replicates = reference if learner == baseline else bootstrap(its_episodes, resamples)
         paired = _paired(learner, baseline, replicates, reference)
         times = (seconds or {}).get(learner)
+        by_class: dict[str, Any] = {}
+        if classes is not None:
+            by_class["classes"] = class_scores(its_episodes, resamples, classes, prevalence)
+            by_class["confusion"] = confusion_matrix(its_episodes).tolist()
+            if wanted is not None and (chosen := (thresholds or {}).get(learner)) is not None:
+                by_class["operating_points"] = operating_points(
+                    its_episodes, resamples, classes, chosen, wanted, prevalence
+                )
         score = Score(
             task=task,
             learner=learner,
@@ -153,9 +206,15 @@ def measure(
             **size,
             **_metrics(replicates, paired),
             adapt_seconds=statistics.median(times) if times else None,
+            **by_class,
         )
         measured.append(Measurement(score, replicates, paired))
     return measured
+
+
+def draw_resamples(episodes: Sequence[EpisodePredictions], task: str, seed: int) -> Resamples:
+    """Return the bootstrap resamples of one task, the same for every number and curve of it."""
+    return draw_replicates(episodes, seed=zlib.crc32(f"{seed} {task}".encode()))
 
 
 def mean_scores(measured: Sequence[Measurement], *, seed: int = 0) -> list[MeanScore]:

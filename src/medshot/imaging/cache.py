@@ -3,29 +3,25 @@
 import hashlib
 import os
 import tempfile
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, TypeVar
 
 import numpy as np
 import platformdirs
-from rich.console import Console
-from rich.progress import Progress
 
 from medshot.append_store import writing_into_cache
 from medshot.imaging.decoding import decoded
 from medshot.imaging.inputs import GridInput
 from medshot.imaging.resizing import prepare
 from medshot.imaging.scan import FittedImage, Pixels
+from medshot.progress import progress
 
 FORMAT_VERSION = 1
 _AHEAD = 4  # items in work for each thread
-_PATIENCE = 2.0  # seconds before a progress bar appears
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -98,36 +94,6 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: i
         finally:
             for future in pending:
                 future.cancel()
-
-
-@contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on a terminal's stderr once the work has taken two seconds.
-
-    Args:
-        what: a description of the work.
-        total: the number of items.
-
-    Returns:
-        A function to call with the number of items that were done.
-    """
-    began, shown = time.monotonic(), False
-    console = Console(stderr=True)
-    display = Progress(console=console, transient=True)
-    bar = display.add_task(what, total=total)
-
-    def advance(done: int) -> None:
-        nonlocal shown
-        display.advance(bar, done)
-        if not shown and console.is_terminal and time.monotonic() - began > _PATIENCE:
-            display.start()
-            shown = True
-
-    try:
-        yield advance
-    finally:
-        if shown:
-            display.stop()
 
 
 def _open(place: Path, expected: tuple[int, ...]) -> Pixels | None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from medshot.encoders import WHOLE, EncodedBagInput, EncodedInput
-from medshot.errors import InputError, StorageError
+from medshot.errors import InputError, StorageError, closest
 from medshot.imaging import FeatureInput, ImageSource, InputSpec, SeveralImages, Vectors, VolumeInput, usual_cut
 from medshot.learners.base import Learner
 from medshot.learners.registry import LEARNERS
@@ -147,7 +147,7 @@ def rebuild(folder: Path, record: FolderRecord) -> Learner:
 
 def _class_of(name: str) -> type[Learner]:
     if name not in LEARNERS:
-        sentence = f"'{name}' is no learner; choose one of {', '.join(LEARNERS)}."
+        sentence = f"'{name}' is no learner; choose one of {', '.join(LEARNERS)}.{closest(name, LEARNERS)}"
         raise InputError(" ".join([sentence, *LEARNERS.broken]))
     return LEARNERS[name]
 

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medshot.encoders import reader_of
-from medshot.errors import InputError, StorageError
+from medshot.errors import InputError, StorageError, closest
 from medshot.imaging import ImageSource, hashes_of_each
 from medshot.imaging.fingerprint import MEASURES
 from medshot.learners.base import NOTHING_FOUND, Classifier, Learner
@@ -237,7 +237,10 @@ def _learner(learner: str | Path | Learner, source: ImageSource) -> Learner:
     if Path(learner).is_dir():
         return load_learner(learner)
     if str(learner) not in LEARNERS:
-        raise InputError(f"learner is '{learner}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it.")
+        raise InputError(
+            f"learner is '{learner}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it."
+            f"{closest(str(learner), LEARNERS)}"
+        )
     return create_for(source, str(learner))
 
 

@@ -31,7 +31,7 @@ from medshot.learners.serialization import (
     write_folder,
 )
 from medshot.storage import new_folder
-from medshot.tasks import Episodes, Task, draw_folds, task_records, training_images
+from medshot.tasks import Episodes, Task, digest_of, draw_folds, task_records, training_images
 from medshot.training import (
     Batches,
     Engine,
@@ -165,7 +165,8 @@ def meta_train(
     learner.to(place)
     batches = Batches(settings.batch, learner.input_spec, settings.seed, place, cross_validated=learner.cross_validated)
     with unfinished(folder, resume=resume) if folder else nullcontext():
-        loop = OuterLoop(learner, learner.scores, batches, split, settings, _fingerprint(learner, split, settings))
+        identity = _fingerprint(learner, split, settings), _content(learner, tasks, settings)
+        loop = OuterLoop(learner, learner.scores, batches, split, settings, *identity)
         if resume and folder:
             loop.resume(folder)
         learner.train()
@@ -249,6 +250,21 @@ def _fastest(learner: Trainable, batches: Batches, split: TaskSplit) -> Engine:
         torch.autograd.grad(learner.scores(batch)[0].mean(), list(learner.parameters()), allow_unused=True)
 
     return fastest_engine(run, len(batch))
+
+
+def _content(learner: Trainable, tasks: Sequence[Task], settings: OuterSettings) -> dict[str, Any]:
+    """Return the settings by their names and the digest of each task, to name what differs when training resumes."""
+    outer, batch = asdict(settings), asdict(settings.batch)
+    del outer["batch"]
+    return {
+        "learner": learner.name,
+        "input": repr(learner.input_spec),
+        **{f"setting {name}": value for name, value in learner.settings().items()},
+        **outer,
+        "batch": batch.pop("tasks"),
+        **batch,
+        **{f"task {task.name}": digest_of(task) for task in tasks},
+    }
 
 
 def _fingerprint(learner: Trainable, split: TaskSplit, settings: OuterSettings) -> str:

@@ -17,6 +17,7 @@ from medshot.imaging import InputSpec
 from medshot.imaging.inputs import StrictRecord
 from medshot.storage import read_arrays, read_json, write_arrays, write_json
 from medshot.tasks import TaskRecord
+from medshot.unfinished import why_not
 
 FORMAT = 2
 LEARNER = "learner.safetensors"
@@ -66,7 +67,7 @@ class ModelRecord(StrictRecord):
     intensity: dict[str, tuple[float, float]]
     feature_names: list[str] = Field(default_factory=list)
     explanation: str = ""
-    support: list[str] = Field(default_factory=list)
+    support: list[str] = Field(default_factory=list, description="content hashes of the images it was fitted on")
     purpose: str
 
     @model_validator(mode="after")
@@ -105,7 +106,7 @@ def write_folder(
     digests = {name: write_arrays(folder / name, content) for name, content in arrays.items()}
     record = FolderRecord(format=FORMAT, version=version("medshot"), learner=learner, arrays=digests, model=model)
     content = record.model_dump()
-    if model is not None and not model.support:  # as earlier versions wrote it, which recorded none
+    if model and not model.support:  # a table, or a model of an earlier version, which is written again as it was
         del content["model"]["support"]
     write_json(folder / f"{kind}.json", content)
 
@@ -118,7 +119,7 @@ def read_folder(folder: Path, kind: Literal["run", "model"]) -> FolderRecord:
     """
     path = folder / f"{kind}.json"
     if not path.is_file():
-        raise StorageError(f"{folder} is not a finished {kind} folder (it has no {path.name}); check the path.")
+        raise StorageError(why_not(folder, kind))
     content = read_json(path)
     if content.get("format") != FORMAT:
         raise StorageError(

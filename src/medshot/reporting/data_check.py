@@ -15,8 +15,9 @@ from rich.text import Text
 from medshot.audit import Audit, Example, Finding, SampleImages, Verdict
 from medshot.errors import InputError
 from medshot.reporting.examples import thumbnail
-from medshot.reporting.html import INK, PALETTE, SETTINGS, environment, tidy
+from medshot.reporting.html import environment
 from medshot.reporting.markdown import csv_text
+from medshot.reporting.plots import INK, PALETTE, SETTINGS, tidy
 from medshot.reporting.wording import DISCLAIMER
 from medshot.selection.forecasting import Expected
 from medshot.storage import write_bytes, write_json

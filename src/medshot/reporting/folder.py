@@ -1,4 +1,4 @@
-"""The folder of an evaluation: results.json, results.md and report.html."""
+"""The folder of an evaluation: results.json, results.md, results.csv, results.tex, report.html and figures."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -7,20 +7,27 @@ import numpy as np
 
 from medshot.evaluation import Cell, Results
 from medshot.evaluation.metrics import reliability_curve
+from medshot.evaluation.results import draw_resamples
+from medshot.evaluation.roc import RocCurve, mean_roc
 from medshot.imaging import MISSING, ImageInput, ImageSource, SeveralImages, VolumeInput
 from medshot.reporting.examples import ExampleEpisode
+from medshot.reporting.figures import write_figures
 from medshot.reporting.html import write_report
 from medshot.reporting.markdown import results_markdown
+from medshot.reporting.tables import write_table
 from medshot.storage import write_bytes, write_json
 
 PICTURE = ImageInput(channels=3, size=128)
 VOLUME = VolumeInput(channels=1, size=128)
+MAX_CURVES = 9  # classes with ROC curves
 
 
 def write_evaluation(
     folder: Path, results: Results, cells: Sequence[Cell], pictured: Collection[str] | None = None
 ) -> None:
-    """Write `results.json`, `results.md` and `report.html` into an existing folder.
+    """Write results, tables, report and figures into an existing folder.
+
+    The figures are the learning curve and the ROC curves of each pictured task, as SVG and PNG.
 
     Args:
         folder: the folder to write to.
@@ -30,6 +37,8 @@ def write_evaluation(
     """
     write_json(folder / "results.json", results.to_json())
     write_bytes(folder / "results.md", results_markdown(results).encode())
+    write_bytes(folder / "results.csv", write_table(results, "csv").encode())
+    write_bytes(folder / "results.tex", write_table(results, "latex").encode())
     if pictured is not None:
         cells = [cell for cell in cells if cell.task.name in pictured]
     reliability = {
@@ -42,7 +51,21 @@ def write_evaluation(
         }
         for cell in cells
     }
-    write_report(folder / "report.html", results, [_example(cell) for cell in _one_per_task(cells)], reliability)
+    rocs = {(cell.task.name, cell.shots): _rocs(cell, results.metadata.seed) for cell in cells}
+    examples = [_example(cell) for cell in _one_per_task(cells)]
+    write_report(folder / "report.html", results, examples, reliability, rocs)
+    write_figures(folder / "figures", results, rocs)
+
+
+def _rocs(cell: Cell, seed: int) -> dict[str, dict[str, RocCurve]]:
+    """Return, for each class, the ROC curve of each learner."""
+    resamples = draw_resamples(next(iter(cell.predictions.values())), cell.task.name, seed)
+    curves: dict[str, dict[str, RocCurve]] = {}
+    for index, name in enumerate(cell.task.classes[:MAX_CURVES]):
+        for learner, predictions in cell.predictions.items():
+            if (curve := mean_roc(predictions, index, resamples)) is not None:
+                curves.setdefault(name, {})[learner] = curve
+    return curves
 
 
 def _one_per_task(cells: Sequence[Cell]) -> list[Cell]:

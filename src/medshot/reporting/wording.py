@@ -1,6 +1,6 @@
 """Numbers and findings in words, shared by the terminal, Markdown and HTML."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from medshot.evaluation.intervals import Comparison, Estimate
@@ -12,6 +12,11 @@ MARKS = {"better": "▲ better", "worse": "▼ worse", "undecided": "undecided"}
 
 GLOSSARY = (
     (
+        "Shots",
+        "labelled patients per class that a learner is adapted to, one image each. They are the support; the other "
+        "patients that it is scored on are the queries, and one draw of both is an episode.",
+    ),
+    (
         "Balanced accuracy",
         "the mean over classes of the share of images that are classified correctly, in %. Chance is 100 divided "
         "by the number of classes.",
@@ -21,7 +26,7 @@ GLOSSARY = (
         "how often an image of a class gets a higher probability of that class than an image of another class, as "
         "a mean over classes; 0.5 is chance, 1 is best.",
     ),
-    ("Brier", "squared distance of the probabilities from the truth; 0 is best, 2 is worst."),
+    ("Brier score", "squared distance of the probabilities from the truth; 0 is best, 2 is worst."),
     (
         "ECE",
         "expected calibration error: the mean gap between the predicted probability and the share of correct "
@@ -35,11 +40,13 @@ GLOSSARY = (
     ),
     (
         "Interval over episodes",
-        "where the number would lie with other support images from the same patients: 95 % bootstrap of episodes.",
+        "where the number would lie with other support images from the same patients: 95 % bootstrap of episodes. The "
+        "interval for new patients contains it, because other patients come with other supports.",
     ),
     (
         "Difference",
-        "in balanced accuracy from the baseline on the same episodes, in percentage points. Intervals are not "
+        "in balanced accuracy from the baseline on the same episodes, in percentage points (from 60 % to 65 % is +5 "
+        "points). A bound that is printed as zero decides nothing. Intervals are not "
         "corrected for multiple comparisons: of twenty comparisons without a true difference, about one will look "
         "decided.",
     ),
@@ -73,7 +80,7 @@ def decimal(value: float) -> str:
 COLUMNS = (
     Column("Balanced accuracy, %", "balanced_accuracy", percent),
     Column("AUROC", "auroc", decimal),
-    Column("Brier", "brier", decimal),
+    Column("Brier score", "brier", decimal),
     Column("ECE", "calibration_error", decimal),
 )
 
@@ -109,9 +116,12 @@ def name_task(row: Score | MeanScore) -> str:
 
 def name_shots(*shots: int) -> str:
     """Format numbers of shots, for example `1 shot` or `1, 5 and 10 shots`."""
-    *first, last = map(str, shots)
-    numbers = f"{', '.join(first)} and {last}" if first else last
-    return f"{numbers} {'shot' if shots == (1,) else 'shots'}"
+    return f"{_and(shots)} {'shot' if shots == (1,) else 'shots'}"
+
+
+def _and(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def headline(results: Results) -> str:
@@ -149,6 +159,40 @@ def findings(results: Results) -> list[str]:
         if (tasks_and_shots := _tasks_and_shots(results.rows, learner, verdict))
     ]
     return over_tasks + by_task
+
+
+def caveats(results: Results) -> list[str]:
+    """Return sentences on intervals that need an explanation."""
+    sentences = [
+        f"With {name_shots(row.shots)}, {row.learner} and {results.baseline} are right on the same queries of "
+        f"{row.task}; the interval says for how many other patients they could differ."
+        for row in results.rows
+        if row.difference is not None and _is_bound_of_equals(row.difference)
+    ]
+    few = [row for row in results.rows if row.balanced_accuracy is not None and _is_of_episodes(row.balanced_accuracy)]
+    if few:
+        episodes = sorted({row.episodes for row in few})
+        sentences.append(
+            f"{len(few)} of {len(results.rows)} accuracies are limited by the number of episodes ({_and(episodes)}): "
+            "their interval for new patients is the one over episodes. Take more episodes."
+        )
+    study = results.metadata.study
+    without = [row.shots for row in results.rows if row.operating_points is None]
+    if study is not None and study.sensitivity is not None and without:
+        shots = name_shots(*sorted(set(without)))
+        sentences.append(f"No threshold is chosen with {shots}: to leave patients out, each class needs two.")
+    return sentences
+
+
+def _is_bound_of_equals(difference: Comparison) -> bool:
+    """Whether the interval of a difference is the exact bound for two learners with the same predictions."""
+    low, high = difference.new_patients
+    return difference.value == 0 and high > 0 and low == -high and difference.over_episodes == difference.new_patients
+
+
+def _is_of_episodes(estimate: Estimate) -> bool:
+    """Whether the episodes limit both ends of the interval for new patients; not so after a perfect score."""
+    return 0 < estimate.value < 1 and estimate.over_episodes == estimate.new_patients
 
 
 def _mean_differences(means: list[MeanScore], learner: str, verdict: str) -> dict[str, str]:

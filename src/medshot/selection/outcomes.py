@@ -68,6 +68,12 @@ def without(outcomes: Sequence[Outcome], tasks: Sequence[Task]) -> tuple[Outcome
     return tuple(each for each in outcomes if each.source not in sources and not marks.intersection(each.images))
 
 
+def sources_of(task: Task) -> set[str]:
+    """Return the names of a task's data set: its own, and those under which shipped outcomes hold its images."""
+    marks = set(marks_of(task))
+    return {task.source} | {each.source for each in _read(SHIPPED, 0) if marks.intersection(each.images)}
+
+
 def users_outcomes() -> tuple[Outcome, ...]:
     """Return the outcomes of the user's own evaluations.
 

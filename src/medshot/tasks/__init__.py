@@ -2,9 +2,9 @@
 
 from medshot.tasks.episode import Episode, Episodes, Support, collate
 from medshot.tasks.manifest import MANIFEST_SUFFIXES, read_images, read_patients
-from medshot.tasks.provenance import MARKS, TaskRecord, marks_of, task_records, training_images
+from medshot.tasks.provenance import MARKS, TaskRecord, digest_of, marks_of, task_records, training_images
 from medshot.tasks.reading import load_tasks, sample_images, task_from_files
-from medshot.tasks.sampler import draw_episode, draw_folds, split_patients
+from medshot.tasks.sampler import draw_episode, draw_folds, draw_support, split_patients
 from medshot.tasks.task import Task, keep_classes, merge_classes, random_variant
 
 __all__ = [
@@ -16,8 +16,10 @@ __all__ = [
     "Task",
     "TaskRecord",
     "collate",
+    "digest_of",
     "draw_episode",
     "draw_folds",
+    "draw_support",
     "keep_classes",
     "load_tasks",
     "marks_of",

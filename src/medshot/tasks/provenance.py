@@ -1,6 +1,8 @@
 """Provenance: what a run records about the tasks that it was trained on."""
 
+import json
 from collections.abc import Sequence
+from hashlib import sha256
 
 import numpy as np
 from jaxtyping import UInt8
@@ -49,6 +51,12 @@ def training_images(tasks: Sequence[Task], shape: InputSpec) -> dict[str, UInt8[
         "hashes": np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1),
         "fingerprints": np.concatenate(prints),
     }
+
+
+def digest_of(task: Task) -> str:
+    """Return a digest of a task's images, labels and patients, on which training depends."""
+    content = [task.hashes(), task.classes, task.labels.tolist(), task.patient_codes.tolist(), task.flip]
+    return sha256(json.dumps(content).encode()).hexdigest()
 
 
 def marks_of(task: Task) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from medshot.errors import InputError, TooFewPatients
 from medshot.tasks.episode import Episode
@@ -41,6 +42,23 @@ def draw_episode(
     support, support_labels = _images(task, classes, chosen, rng)
     query, query_labels = _images(task, classes, remaining, rng)
     return Episode(task, classes, support, support_labels, query, query_labels)
+
+
+def draw_support(task: Task, *, shots: int, rng: np.random.Generator) -> Int[np.ndarray, " support"]:
+    """Draw a support without a query: `shots` patients of each class, or all patients of a class that has fewer.
+
+    If patients remain for a query, the support is that of `draw_episode`.
+
+    Raises:
+        InputError: `shots` is below 1.
+    """
+    try:
+        return draw_episode(task, shots=shots, rng=rng).support
+    except TooFewPatients:
+        classes = tuple(range(len(task.classes)))
+        pools = [np.array(list(task.members[c])) for c in classes]
+        chosen = [rng.choice(pool, min(shots, len(pool)), replace=False) for pool in pools]
+        return _images(task, classes, chosen, rng)[0]
 
 
 def draw_folds(
@@ -136,11 +154,11 @@ def _check(task: Task, shots: int, queries: int | None, ways: int | None) -> Non
         )
 
 
-def _too_few(task: Task, c: int, found: int, need: str) -> TooFewPatients:
+def _too_few(task: Task, c: int, found: int, need: str, shots: int = 1) -> TooFewPatients:
     people = "1 patient" if found == 1 else f"{found} patients"
+    fewer = "ask for fewer shots or " if shots > 1 else ""
     return TooFewPatients(
-        f"Class '{task.classes[c]}' of task '{task.name}' has {people}, but {need}; "
-        "ask for fewer shots or add patients of that class."
+        f"Class '{task.classes[c]}' of task '{task.name}' has {people}, but {need}; {fewer}add patients of that class."
     )
 
 
@@ -151,7 +169,7 @@ def _support_patients(
     need = f"{shots} in the support and at least 1 in the query need {shots + 1}"
     for c, pool in zip(classes, pools, strict=True):
         if len(pool) <= shots:
-            raise _too_few(task, c, len(pool), need)
+            raise _too_few(task, c, len(pool), need, shots)
     for _ in range(ATTEMPTS):
         chosen = [rng.choice(pool, shots, replace=False) for pool in pools]
         used = np.concatenate(chosen)
@@ -162,7 +180,7 @@ def _support_patients(
         part_of = serve(pools, [shots, 1], rng)
         if part_of is None:
             c, fewest = min(zip(classes, map(len, pools), strict=True), key=lambda pair: pair[1])
-            raise _too_few(task, c, fewest, need + " who are not all in another class too")
+            raise _too_few(task, c, fewest, need + " who are not all in another class too", shots)
         reserved = [patient for patient, part in part_of.items() if part == 1]
     return [rng.choice(np.setdiff1d(pool, reserved), shots, replace=False) for pool in pools]
 

@@ -75,9 +75,22 @@ def draw_batch(
         drawn += 1
         if drawn == settings.tasks:
             return episodes
-    raise TooFewPatients(
-        f"No {settings.tasks} draws of {ways} classes with {shots} shots could be made from {len(able)} tasks; "
-        "ask for fewer shots or add patients."
+    raise TooFewPatients(_too_few(tasks, able, ways, shots, settings))
+
+
+def _too_few(tasks: Sequence[Task], able: Sequence[Task], ways: int, shots: int, settings: BatchSettings) -> str:
+    """Return the sentence that says which class is too small, and every remedy that is left."""
+    task, name, patients = min(
+        ((task, name, len(members)) for task in able for name, members in zip(task.classes, task.members, strict=True)),
+        key=lambda found: found[2],
+    )
+    remedies = [f"ask for fewer shots (now {','.join(map(str, settings.shots))})"] if max(settings.shots) > 1 else []
+    remedies += [f"give --ways {ways - 1}"] if ways > 2 else []
+    return (
+        f"No batch with {ways} classes and {shots} {'shot' if shots == 1 else 'shots'} could be drawn: of {len(tasks)} "
+        f"tasks, {len(able)} have as many classes, and class '{name}' of task '{task.name}' has "
+        f"{patients} {'patient' if patients == 1 else 'patients'} here, because training and validation use different "
+        f"patients or tasks; {', '.join([*remedies, 'add patients of that class'])} or add tasks."
     )
 
 

@@ -1,12 +1,9 @@
 """Checkpoints: the state of meta-training in one file, from which it continues and ends with the same bits."""
 
 import json
-import shutil
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -16,9 +13,9 @@ import torch
 from torch import nn
 
 from medshot.errors import StorageError
-from medshot.storage import read_arrays, read_metadata, refuse_existing, write_arrays
+from medshot.storage import read_arrays, read_metadata, write_arrays
+from medshot.unfinished import CHECKPOINT, refuse_other_settings
 
-CHECKPOINT = "checkpoint.safetensors"
 LAST = "last"
 
 
@@ -34,6 +31,8 @@ class Progress:
         converged: whether training is to stop before its last step.
         engine: how tasks are batched; measured once and kept.
         fingerprint: digest of the settings and tasks that this training belongs to.
+        content: these settings by their names, and the digest of each task, to name what differs when training resumes;
+            empty in checkpoints of earlier versions.
     """
 
     step: int = 0
@@ -43,6 +42,7 @@ class Progress:
     converged: bool = False
     engine: str = ""
     fingerprint: str = ""
+    content: dict[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -62,9 +62,15 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, fingerprint: str, learner: nn.Module, optimizer: torch.optim.Adam
+    folder: Path, expected: Progress, learner: nn.Module, optimizer: torch.optim.Adam
 ) -> tuple[Progress, dict[str, torch.Tensor], torch.Tensor]:
     """Restore learner and optimizer from the checkpoint.
+
+    Args:
+        folder: the folder with the checkpoint.
+        expected: the progress of training that has not begun, with the present fingerprint and content.
+        learner: the learner.
+        optimizer: the optimizer of its parameters.
 
     Returns:
         The progress, the best parameters, and the parameters at the last validation as one vector.
@@ -79,10 +85,8 @@ def load_checkpoint(
         last = arrays[LAST]
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{path} is not a checkpoint of this version; start again in another folder.") from error
-    if progress.fingerprint != fingerprint:
-        raise StorageError(
-            f"{path} was made with other tasks or settings; give the same ones to continue, or start again elsewhere."
-        )
+    if progress.fingerprint != expected.fingerprint:
+        refuse_other_settings(path, progress.content, expected.content)
     learner.load_state_dict(_under("learner/", arrays))
     restore_optimizer(optimizer, arrays)
     return progress, _under("best/", arrays), last
@@ -108,48 +112,6 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, arrays: dict[str, torch.
 
 def _under(prefix: str, arrays: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-
-
-def check_unfinished(folder: Path, record: str, *, resume: bool) -> None:
-    """Check that there is nothing at `folder`, or, to resume, unfinished training.
-
-    Args:
-        folder: where training will be written.
-        record: the JSON file that is written last, named by what it describes: run.json, encoder.json.
-        resume: whether unfinished training is continued.
-
-    Raises:
-        StorageError: `folder` exists (without `resume`), is finished, or holds nothing to continue.
-    """
-    what = Path(record).stem
-    if not resume:
-        refuse_existing(folder)
-    elif (folder / record).exists():
-        raise StorageError(f"{folder} is a finished {what}; leave --resume out and choose another folder.")
-    elif not (folder / CHECKPOINT).exists():
-        raise StorageError(f"{folder} holds no unfinished {what} to continue; leave --resume out.")
-
-
-@contextmanager
-def unfinished(folder: Path, *, resume: bool) -> Iterator[None]:
-    """Make the folder that the block fills, and remove the checkpoint when it ends well.
-
-    A block that fails leaves the folder for `resume`, or no folder if there was no checkpoint yet.
-
-    Raises:
-        StorageError: the folder cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=resume)
-    except OSError as error:
-        raise StorageError(f"{folder} could not be created ({error.strerror}); choose another folder.") from error
-    try:
-        yield
-    except BaseException:
-        if not (folder / CHECKPOINT).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    (folder / CHECKPOINT).unlink()
 
 
 class StopRequest:

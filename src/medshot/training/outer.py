@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from medshot.errors import InputError, Interrupted, MedshotError
 from medshot.tasks import Episode, Episodes
 from medshot.training.batches import Batches, BatchSettings
-from medshot.training.checkpoint import CHECKPOINT, Progress, StopRequest, load_checkpoint, save_checkpoint
+from medshot.training.checkpoint import Progress, StopRequest, load_checkpoint, save_checkpoint
 from medshot.training.split import TaskSplit
+from medshot.unfinished import CHECKPOINT
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -76,6 +77,7 @@ class OuterLoop:
         split: the tasks.
         settings: how it goes.
         fingerprint: a digest of everything that decides the result; a checkpoint of another is refused.
+        content: what the digest is of, in words.
     """
 
     def __init__(
@@ -86,16 +88,17 @@ class OuterLoop:
         split: TaskSplit,
         settings: OuterSettings,
         fingerprint: str,
+        content: dict[str, Any],
     ) -> None:
         self.learner, self.scores, self.batches, self.split, self.settings = learner, scores, batches, split, settings
         self.optimizer = torch.optim.Adam(learner.parameters(), lr=settings.learning_rate)
-        self.progress = Progress(fingerprint=fingerprint)
+        self.progress = Progress(fingerprint=fingerprint, content=content)
         self.best, self.last = _copy(learner), _vector(learner)
 
     def resume(self, folder: Path) -> None:
         """Continue from the checkpoint in `folder`, if there is one."""
         if (folder / CHECKPOINT).exists():
-            found = load_checkpoint(folder, self.progress.fingerprint, self.learner, self.optimizer)
+            found = load_checkpoint(folder, self.progress, self.learner, self.optimizer)
             self.progress, self.best, self.last = found
 
     def run(self, folder: Path | None, reports: Sequence[Report]) -> None:

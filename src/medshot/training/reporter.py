@@ -6,13 +6,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from medshot.errors import StorageError
+from medshot.progress import Work, note, progress
 from medshot.storage import read_bytes, write_bytes
+from medshot.unfinished import EVENTS
 
-EVENTS = "events.jsonl"
 FORGETTING = 0.95
 
 
@@ -26,55 +24,43 @@ class Reporter:
     """
 
     def __init__(self, steps: int, folder: Path | None = None, *, show: bool = True) -> None:
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("meta-training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(
-                "loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.1%}  "
-                "{task.fields[rate]:.0f} episodes/s  left"
-            ),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not (show and self._console.is_terminal),
-        )
-        self._show = show
-        self._bar = self._progress.add_task("", total=steps, loss=float("nan"), accuracy=float("nan"), rate=0.0)
+        self._work = progress("meta-training", steps) if show else None
+        self._advance: Work | None = None
         self._folder = folder
         self._file: TextIOWrapper | None = None
-        self._smooth: dict[str, Any] = {}
+        self._smooth: dict[str, float] = {}
 
     def __enter__(self) -> "Reporter":
-        self._progress.start()
+        self._advance = self._work.__enter__() if self._work else None
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._work:
+            self._work.__exit__(kind, error, trace)
         if self._file:
             self._file.close()
 
     def __call__(self, event: dict[str, Any]) -> None:
-        """Take one event."""
+        """Report one event."""
         if self._folder:
             self._write(self._folder / EVENTS, event)
-        if event["kind"] == "step":
-            fields = {
-                "loss": event["loss"],
-                "accuracy": event["accuracy"],
-                "rate": event["episodes"] / event["seconds"],
-            }
-            for name, value in fields.items():
+        if self._advance is None:
+            return
+        if event["kind"] == "start" and event["step"]:
+            self._advance.skip(event["step"])
+        elif event["kind"] == "step":
+            rate = event["episodes"] / event["seconds"]
+            for name, value in {"loss": event["loss"], "accuracy": event["accuracy"], "rate": rate}.items():
                 old = self._smooth.get(name, value)
                 self._smooth[name] = FORGETTING * old + (1 - FORGETTING) * value
-            self._progress.update(self._bar, completed=event["step"], **self._smooth)
-        elif event["kind"] == "validation" and self._show:
-            self._console.print(
-                f"step {event['step']}: validation loss {event['loss']:.4f}, accuracy {event['accuracy']:.1%}, "
-                f"{self._smooth.get('rate', 0):.0f} episodes/s",
-                highlight=False,
+            self._advance(1, f"loss {self._smooth['loss']:.3f}, accuracy {self._smooth['accuracy']:.0%}")
+        elif event["kind"] == "validation":
+            rate_of_all = f", {self._smooth['rate']:.0f} episodes/s" if self._smooth else ""
+            note(
+                f"step {event['step']}: validation loss {event['loss']:.4f}, accuracy {event['accuracy']:.1%}"
+                f"{rate_of_all}"
             )
 
     def _write(self, path: Path, event: dict[str, Any]) -> None:

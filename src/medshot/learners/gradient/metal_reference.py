@@ -4,8 +4,6 @@ import copy
 
 import torch
 from jaxtyping import Float
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -15,6 +13,7 @@ from medshot.imaging import ImageInput
 from medshot.learners.base import Adapted, Learner
 from medshot.learners.seeding import Randomness
 from medshot.networks import MetaNetwork, ReferenceNetwork
+from medshot.progress import tracked
 from medshot.tasks import Support
 
 META = "meta_network/"
@@ -94,10 +93,7 @@ class MetalReference(Learner):
         training = (~randomness["validation"] & (support.weights > 0).cpu()).nonzero()[:, 0]
         orders = (training[places.argsort()] for places in randomness["places"][training].T)
         batches = [batch for order in orders for batch in order.split(self.batch)]
-        console = Console(stderr=True)
-        for step, batch in enumerate(
-            track(batches, "reference METAL", console=console, disable=not console.is_terminal, transient=True)
-        ):
+        for step, batch in enumerate(tracked(batches, "reference METAL")):
             gradients = _gradients(network, support, batch)
             for parameter, gradient in zip(network.parameters(), gradients, strict=True):
                 parameter.grad = gradient + self.beta * meta_network.propose(gradient)

@@ -1,6 +1,6 @@
 """The pool of unlabelled candidates, one image per patient, and their acquisition features."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from medshot.encoders import reader_of
 from medshot.errors import InputError
-from medshot.imaging import ArrayImages, FileImages, SeveralImages
+from medshot.imaging import ArrayImages, FileImages, SeveralImages, hashes_of_each
 from medshot.learners import FewShotClassifier
 from medshot.learners.features import flatten_features
 from medshot.tasks.people import unnamed_patients
@@ -45,7 +45,11 @@ def standardised(vectors: Float[np.ndarray, "images features"]) -> Float[np.ndar
 
 
 def pool_of(
-    classifier: FewShotClassifier, images: Images, patients: Sequence[str] | np.ndarray | None, seed: int
+    classifier: FewShotClassifier,
+    images: Images,
+    patients: Sequence[str] | np.ndarray | None,
+    seed: int,
+    labelled: Collection[str] = (),
 ) -> tuple[Pool, Int[np.ndarray, " candidates"]]:
     """Return the candidates among these images, and the row of each.
 
@@ -57,6 +61,7 @@ def pool_of(
         images: unlabelled images.
         patients: the patient of each image; `unnamed_patients` by default.
         seed: of the draw if there are more than `CANDIDATES` patients.
+        labelled: content hashes of images with labels. Patients who have one of them are left out.
 
     Raises:
         InputError: an image cannot be read, the model does not take such images, or the lengths differ.
@@ -65,6 +70,10 @@ def pool_of(
     who = np.asarray(unnamed_patients(images) if patients is None else patients)
     if len(who) != len(images):
         raise InputError(f"patients has {len(who)} entries for {len(images)} images; give one for each.")
+    known = np.array([not set(labelled).isdisjoint(of_one) for of_one in hashes_of_each(images)])
+    rows = rows[~np.isin(who[rows], who[known])]
+    if not rows.size:
+        raise InputError(f"All {len(images)} images are of patients with a labelled image; give images without labels.")
     rows = rows[_of_some(who[rows], seed)]
     looked_at = images.take(rows)
     vectors = _vectors(classifier, looked_at)

@@ -1,22 +1,24 @@
 """Suggest which images to label next, with a reason for each."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from medshot.errors import InputError
+from medshot.errors import InputError, closest
 from medshot.learners import FewShotClassifier
 from medshot.selection.active_learning.pool import FEATURES, AcquisitionFeatures, Images, Pool, pool_of
 from medshot.selection.active_learning.strategies import DEFAULT, STRATEGIES, shipped
 
 PLAIN = {
-    "clue": "represents a group of similar images of which the model is unsure: {first} or {second}",
-    "typical": "the most typical of a group of similar images",
-    "coverage": "represents many images of the folder that none above it represents",
+    "clue": "represents {n} similar images of which the model is unsure: {first} or {second}",
+    "typical": "the most typical of {n} similar images; probably {first} ({p:.0%})",
+    "coverage": "represents {n} images of the folder; probably {first} ({p:.0%})",
     "random": "drawn at random",
 }
+ALONE = "no image resembles it more than the others listed; probably {first} ({p:.0%})"
+"""The reason if an image represents itself only."""
 UNSURE = "the model is unsure between {first} ({p:.0%}) and {second} ({q:.0%})"
 MORE = {
     "uncertainty": UNSURE,
@@ -52,9 +54,18 @@ def reasons(strategy: str, pool: Pool, classes: Sequence[str], chosen: Int[np.nd
     else:
         clauses = [PLAIN.get(strategy, UNSURE)] * len(chosen)
     return [
-        clause.format(**_most_probable(pool.probabilities[place], classes))
-        for clause, place in zip(clauses, chosen, strict=True)
+        (ALONE if size == 1 and "{n}" in clause else clause).format(
+            n=size, **_most_probable(pool.probabilities[place], classes)
+        )
+        for clause, place, size in zip(clauses, chosen, _group_sizes(pool, chosen), strict=True)
     ]
+
+
+def _group_sizes(pool: Pool, chosen: Int[np.ndarray, " count"]) -> list[int]:
+    """Return for each chosen image the number of images that it is the most similar of the chosen ones to."""
+    nearest = (pool.features @ pool.features[chosen].T).argmax(1)
+    nearest[chosen] = np.arange(len(chosen))
+    return np.bincount(nearest, minlength=len(chosen)).tolist()
 
 
 def _learned_reason(above_even: Float[np.ndarray, " features"], gains: Float[np.ndarray, " features"]) -> str:
@@ -99,8 +110,11 @@ def suggest(
     strategy: str = DEFAULT,
     count: int = 10,
     seed: int = 0,
+    labelled: Collection[str] = (),
 ) -> list[Suggestion]:
     """Return the images to label next, best first, at most one of each patient.
+
+    Patients with an image that the model was fitted on, or that is labelled, are left out.
 
     Args:
         classifier: the model.
@@ -110,16 +124,18 @@ def suggest(
         strategy: a key of `STRATEGIES`.
         count: how many, 1 or more; all patients if there are fewer.
         seed: of the random draws of the strategy.
+        labelled: content hashes of more images that have labels.
 
     Raises:
         InputError: the strategy does not exist, `count` is below 1, an image cannot be read, or the model does not
             accept such images.
     """
     if strategy not in STRATEGIES:
-        raise InputError(f"strategy is '{strategy}', but must be one of: {', '.join(STRATEGIES)}.")
+        names = ", ".join(STRATEGIES)
+        raise InputError(f"strategy is '{strategy}', but must be one of {names}.{closest(strategy, STRATEGIES)}")
     if count < 1:
         raise InputError(f"count is {count}, but must be 1 or more.")
-    pool, rows = pool_of(classifier, images, patients, seed)
+    pool, rows = pool_of(classifier, images, patients, seed, {*classifier.support_, *labelled})
     chosen, scores = STRATEGIES[strategy].choose(pool, min(count, len(pool)), seed)
     clauses = reasons(strategy, pool, [str(name) for name in classifier.classes_], chosen)
     return [

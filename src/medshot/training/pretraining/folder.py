@@ -17,10 +17,10 @@ from medshot.encoders.lite0 import ARCHITECTURE, LITE0, Lite0, imagenet_weights
 from medshot.errors import InputError, MedshotError
 from medshot.imaging import ImageInput
 from medshot.tasks import Task, task_records, training_images
-from medshot.training.checkpoint import check_unfinished, unfinished
 from medshot.training.engine import resolve_device
 from medshot.training.pretraining.loop import train_encoder
 from medshot.training.pretraining.settings import PARAMETERS, EncoderSettings, fold
+from medshot.unfinished import check_unfinished, unfinished
 
 
 def averaged(start: Weights, trained: Weights, kept: float) -> dict[str, Tensor]:

@@ -2,26 +2,29 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from medshot.encoders.lite0 import Lite0
 from medshot.errors import Interrupted, MedshotError, StorageError, TooFewPatients
 from medshot.imaging import Augmentation, ImageInput, augment
-from medshot.imaging.cache import progress
+from medshot.progress import progress
 from medshot.storage import read_arrays, read_metadata, write_arrays
-from medshot.tasks import Episode, Task, draw_episode
-from medshot.training.checkpoint import CHECKPOINT, StopRequest, optimizer_arrays, restore_optimizer
+from medshot.tasks import Episode, Task, digest_of, draw_episode
+from medshot.training.checkpoint import StopRequest, optimizer_arrays, restore_optimizer
 from medshot.training.pretraining.objectives import OBJECTIVES
 from medshot.training.pretraining.settings import EncoderSettings
+from medshot.unfinished import CHECKPOINT, refuse_other_settings
 
 ATTEMPTS = 50
 STRONG = Augmentation(
@@ -140,10 +143,10 @@ def train_encoder(
     )
     fabric = _fabric(device)
     module, stepper = fabric.setup(encoding, optimizer)
-    fingerprint = _fingerprint(tasks, settings)
-    losses = _resume(folder, fingerprint, encoding, optimizer)
+    fingerprint, content = _fingerprint(tasks, settings), _content(tasks, settings)
+    losses = _resume(folder, fingerprint, encoding, optimizer, content)
     with progress("training the encoder", settings.steps) as advance, StopRequest() as stop:
-        advance(len(losses))
+        advance.skip(len(losses))
         for step in range(len(losses), settings.steps):
             rng = np.random.default_rng([settings.seed, step])
             episodes = draw_episodes(tasks, settings, rng)
@@ -159,9 +162,9 @@ def train_encoder(
             nn.utils.clip_grad_norm_(trained, 1.0)
             stepper.step()
             losses.append(loss.item())
-            advance(1)
+            advance(1, f"loss {losses[-1]:.3f}")
             if stop.requested or (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
-                _save(folder, fingerprint, encoding, optimizer, losses)
+                _save(folder, fingerprint, encoding, optimizer, losses, content)
             if stop.requested:
                 raise Interrupted(
                     f"Stopped after step {step + 1} of {settings.steps}: it is saved in {folder}; give the same "
@@ -173,25 +176,39 @@ def train_encoder(
 def _fabric(device: torch.device) -> Fabric:
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
     devices = [device.index or 0] if device.type == "cuda" else 1
-    return Fabric(accelerator=device.type, devices=devices, precision="bf16-mixed" if bf16 else "32-true")
+    return Fabric(
+        accelerator=device.type,
+        devices=devices,
+        precision="bf16-mixed" if bf16 else "32-true",
+        plugins=[LightningEnvironment()],  # one process: otherwise Fabric looks for a cluster, and warns beside `srun`
+    )
 
 
-def _save(folder: Path, fingerprint: str, encoding: Encoding, optimizer: AdamW, losses: list[float]) -> None:
+def _save(
+    folder: Path,
+    fingerprint: str,
+    encoding: Encoding,
+    optimizer: AdamW,
+    losses: list[float],
+    content: Mapping[str, Any],
+) -> None:
     arrays = {PREFIX + name: value for name, value in encoding.state_dict().items()} | optimizer_arrays(optimizer)
     plain = {name: value.detach().cpu().numpy() for name, value in arrays.items()}
-    write_arrays(folder / CHECKPOINT, plain | {"losses": np.array(losses)}, {"fingerprint": fingerprint})
+    metadata = {"fingerprint": fingerprint, "progress": json.dumps({"step": len(losses), "content": content})}
+    write_arrays(folder / CHECKPOINT, plain | {"losses": np.array(losses)}, metadata)
 
 
-def _resume(folder: Path, fingerprint: str, encoding: Encoding, optimizer: AdamW) -> list[float]:
+def _resume(
+    folder: Path, fingerprint: str, encoding: Encoding, optimizer: AdamW, content: Mapping[str, Any]
+) -> list[float]:
     """Put encoding and optimizer back where the checkpoint left them, if there is one; returns the losses so far."""
     path = folder / CHECKPOINT
     if not path.exists():
         return []
     arrays = {name: torch.from_numpy(np.array(value)) for name, value in read_arrays(path).items()}
-    if read_metadata(path).get("fingerprint") != fingerprint:
-        raise StorageError(
-            f"{path} was made with other tasks or settings; give the same ones to go on, or start anew elsewhere."
-        )
+    metadata = read_metadata(path)
+    if metadata.get("fingerprint") != fingerprint:
+        refuse_other_settings(path, json.loads(metadata.get("progress", "{}")).get("content", {}), content)
     try:
         losses = arrays["losses"].tolist()
         encoding.load_state_dict({name: arrays[PREFIX + name] for name in encoding.state_dict()})
@@ -199,6 +216,11 @@ def _resume(folder: Path, fingerprint: str, encoding: Encoding, optimizer: AdamW
         raise StorageError(f"{path} is not a checkpoint of this version; start anew in another folder.") from error
     restore_optimizer(optimizer, arrays)
     return losses
+
+
+def _content(tasks: Sequence[Task], settings: EncoderSettings) -> dict[str, Any]:
+    """Return the settings by their names and the digest of each task, to name what differs."""
+    return asdict(settings) | {f"task {task.name}": digest_of(task) for task in tasks}
 
 
 def _fingerprint(tasks: Sequence[Task], settings: EncoderSettings) -> str:
