@@ -143,7 +143,7 @@ def test_damaged_images(refused, ward, model, tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     for command in [
         *in_all_ways(ward, tmp_path / "out"),
-        ["predict", model, ward, "--out", tmp_path / "t.csv"],
+        ["predict", model, ward, "--strict", "--out", tmp_path / "t.csv"],
     ]:
         assert path.name in refused(*command)
 

@@ -4,7 +4,7 @@ import numpy as np
 from secret_making import made_dicom, made_png, saved
 
 from medshot.deidentify import deidentify
-from medshot.imaging.decoding import is_series
+from medshot.imaging.folders import is_series
 from medshot.tasks import read_images
 
 

@@ -25,8 +25,8 @@ from PIL import Image
 from medshot.audit import audit
 from medshot.deidentify.pictures import identifying_in_jpeg
 from medshot.imaging import read
-from medshot.imaging.decoding import patient_of
 from medshot.imaging.dicom.identity import identifying_elements
+from medshot.imaging.folders import patient_of
 from medshot.imaging.npz import read_volume
 from medshot.process import ChildProcess, capture_warnings, opencv_silent, opencv_single_threaded
 

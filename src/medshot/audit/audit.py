@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from medshot.audit.assumptions import assumption_findings
 from medshot.audit.balance import balance_findings, split_findings
 from medshot.audit.cues import SampleImages
 from medshot.audit.duplicates import duplicate_findings
@@ -106,6 +107,7 @@ def _of_task(task: AuditedTask, embed: Embed | None, seed: int) -> Iterator[Find
     yield from shortcut_findings(task, seed)
     yield from odd_findings(task)
     yield from mixture_findings(task)
+    yield from assumption_findings(task)
     yield from privacy_findings(task)
     if embed is not None:
         yield from label_findings(task, embed(SampleImages(task)), seed)

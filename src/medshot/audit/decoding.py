@@ -11,10 +11,12 @@ from medshot.deidentify import identifying_content
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
 from medshot.imaging.formats import NPZ, formats_holding, has_name_of
+from medshot.imaging.inspection import notable
 from medshot.imaging.npz import parted, read_volume
 from medshot.imaging.opening import read
+from medshot.imaging.pictures import animation_of
 from medshot.imaging.pseudonyms import CannotClean
-from medshot.imaging.reading import read_image
+from medshot.imaging.reading import read_content, read_image
 from medshot.imaging.scan import Image
 
 
@@ -28,6 +30,7 @@ class Decoded:
         spacing: millimetres from row to row and column to column; 0 if unknown.
         modality: as DICOM abbreviates it; "" if unknown.
         burnt_in: whether the header states that text is burnt into its pixels.
+        assumed: what reading it had to assume, one sentence each.
     """
 
     picture: Image
@@ -35,6 +38,7 @@ class Decoded:
     spacing: tuple[float, float] = (0.0, 0.0)
     modality: str = ""
     burnt_in: bool = False
+    assumed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,16 @@ def decode(path: str) -> Decoded:
     file, _ = parted(Path(path))
     if has_name_of(file, *formats_holding("picture")):
         picture = read_image(file)
-        return Decoded(picture, picture)
+        return Decoded(picture, picture, assumed=animation_of(read_content(file)))
     if has_name_of(file, NPZ):
         return of_array(read_volume(path))
     scan = read(path)
     if scan.kind == "waveform":
-        return Decoded(ecg_page(scan), scan.array, modality=scan.modality)
+        return Decoded(ecg_page(scan), scan.array, modality=scan.modality, assumed=notable(scan.assumed))
     image = of_array(display(scan) if len(scan.array) > 1 else display(scan)[0])
     rows, columns = (step or 0.0 for step in scan.spacing[1:])
-    return Decoded(image.picture, scan.array, (rows, columns), scan.modality, scan.burnt_in is True)
+    assumed = notable(scan.assumed)
+    return Decoded(image.picture, scan.array, (rows, columns), scan.modality, scan.burnt_in is True, assumed)
 
 
 def of_array(image: Shaped[np.ndarray, "..."]) -> Decoded:

@@ -63,7 +63,8 @@ def _in_row(box: np.ndarray, boxes: np.ndarray) -> int:
     return together if together >= 4 else 0
 
 
-VERSION = 3  # of the facts: a change of what is measured must change it
+KEPT = 384  # bytes of the sentences on what reading an image assumed
+VERSION = 4  # of the facts: a change of what is measured must change it
 NUMBERS = (
     *("width", "height", "channels", "bits", "bytes", "type", "spacing_rows", "spacing_columns", "modality"),
     *(
@@ -91,9 +92,10 @@ FACTS = np.dtype(
         ("border", np.uint8, 32),
         ("histogram", np.float32, 16),
         ("numbers", np.float32, len(NUMBERS)),
+        ("assumed", f"S{KEPT}"),
     ]
 )
-TYPES = ("", ".png", ".jpg", ".tif", ".npz", ".dcm")
+TYPES = ("", ".png", ".jpg", ".tif", ".npz", ".dcm", ".gif", ".bmp", ".webp", ".jp2", ".heic", ".npy")
 MODALITIES = ("", "CT", "MR", "CR", "DX", "XA", "US", "PT", "NM", "MG", "SC", "OT", "SM", "ES", "XC", "OP", "ECG")
 _PRINTED = ImageInput(channels=1, size=64)
 _SAMPLE = 256  # pixels per side that are enough to measure
@@ -150,6 +152,7 @@ def measure(decoded: Decoded, name: str, content: bytes, header: Header = NO_HEA
         "header_traces": header.traces,
     }
     row["numbers"] = [numbers[number] for number in NUMBERS]
+    row["assumed"] = "\n".join(decoded.assumed).encode()[:KEPT]
     return row
 
 

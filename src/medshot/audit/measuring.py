@@ -14,7 +14,8 @@ from medshot.audit.facts import FACTS, FactStore, file_identity, keys, measure
 from medshot.audit.listing import Listing, UnusableImage
 from medshot.errors import InputError
 from medshot.imaging.cache import in_threads
-from medshot.imaging.decoding import content_hash, patient_of
+from medshot.imaging.decoding import content_hash
+from medshot.imaging.folders import patient_of
 from medshot.imaging.npz import parted
 from medshot.imaging.reading import read_content
 from medshot.process import opencv_single_threaded

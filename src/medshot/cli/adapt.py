@@ -90,7 +90,7 @@ def adapt(
 
     import numpy as np
 
-    from medshot.cli.loading import images_of, input_spec, load_one, make_or_load
+    from medshot.cli.loading import images_of, input_spec, load_one, make_or_load, note_assumptions, shared_sentences
     from medshot.learners import FewShotClassifier
     from medshot.storage import read_json
     from medshot.tasks import draw_support
@@ -111,7 +111,10 @@ def adapt(
         [task.classes[label] for label in task.labels[samples]],
         groups=task.patients[samples].tolist(),
     )
+    for sentence in shared_sentences(made, task):
+        classifier.explanation_ = f"{classifier.explanation_} {sentence}".strip()
     classifier.save(out)
+    note_assumptions(task.images)
     if classifier.explanation_:
         note(classifier.explanation_)
     if as_json:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from medshot.cli.partial_table import partial_path
 from medshot.errors import InputError, Interrupted
 from medshot.progress import printing
 
@@ -56,6 +57,8 @@ def _stopped(out: Path | None) -> str:
 
     if out is not None and is_unfinished(out) and any(out.iterdir()):
         return f"Stopped by Ctrl-C: {out} is unfinished, {describe_progress(out)}; add --resume to continue it."
+    if out is not None and partial_path(out).exists():
+        return f"Stopped by Ctrl-C: {partial_path(out)} holds the rows so far; add --resume to continue it."
     if out is not None and out.exists():
         return f"Stopped by Ctrl-C; {out} is not complete."
     return "Stopped by Ctrl-C; nothing was written."

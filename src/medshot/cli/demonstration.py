@@ -18,7 +18,7 @@ from medshot.learners import FewShotClassifier, Learner, create
 from medshot.reporting import results_table, write_evaluation
 from medshot.reporting.wording import write_difference
 from medshot.simulated import simulate
-from medshot.storage import new_folder
+from medshot.storage import new_folder, shown
 from medshot.tasks import Task, draw_episode
 from medshot.training import BatchSettings, OuterSettings, resolve_device
 
@@ -63,7 +63,7 @@ def demonstrate(out: Path, *, seed: int, device: str) -> tuple[Scores, Scores]:
         metal.meta_fit(training, settings=SETTINGS, folder=folder / "run", device=device)
         note(f"2/4 adapting to a new hospital from {SHOTS} labelled patients per class")
         tests = _hospitals(TRAINED, TEST_TASKS, TEST_PATIENTS, first=1000 * seed + 500)
-        _adapt_and_predict(folder, tests[0], seed)
+        _adapt_and_predict(folder, out, tests[0], seed)
         note(f"3/4 scoring {len(tests) * EPISODES} episodes from new hospitals of {', '.join(TRAINED)}")
         learners = {
             "metal": metal,
@@ -97,7 +97,7 @@ def _hospitals(families: Sequence[str], count: int, patients: int, *, first: int
     return Parallel(n_jobs=-1, prefer="threads")(delayed(hospital)(*each) for each in wanted)
 
 
-def _adapt_and_predict(folder: Path, task: Task, seed: int) -> None:
+def _adapt_and_predict(folder: Path, out: Path, task: Task, seed: int) -> None:
     """Write a model folder, some new images as files, and the model's predictions for them."""
     episode = draw_episode(task, shots=SHOTS, queries=5, rng=np.random.default_rng(seed))
     pixels = task.images.pixels(SPEC)[:, 0]
@@ -108,7 +108,10 @@ def _adapt_and_predict(folder: Path, task: Task, seed: int) -> None:
     for number, (sample, label) in enumerate(zip(episode.query, episode.query_labels, strict=True)):
         name = f"{number:02d} {task.classes[episode.classes[label]]}.png"
         Image.fromarray(pixels[sample]).save(folder / "images" / name)
-    write_rows(folder / "predictions.csv", predict_rows(folder / "model", [folder / "images"]))
+    rows = predict_rows(folder / "model", [folder / "images"])
+    # the folder has its name only when everything in it is written
+    named = [row | {"image": shown(out / Path(str(row["image"])).relative_to(folder))} for row in rows]
+    write_rows(folder / "predictions.csv", named)
 
 
 def _score(

@@ -67,6 +67,8 @@ def _lines(record: dict[str, Any]) -> list[str]:
     if record["model"]:
         classes = zip(record["model"]["classes"], record["model"]["images_per_class"], strict=True)
         lines.append("fitted on: " + ", ".join(f"{name} ({count} images)" for name, count in classes))
+        if record["model"].get("explanation"):
+            lines.append(record["model"]["explanation"])
         lines.append(record["model"]["purpose"])
     return lines
 

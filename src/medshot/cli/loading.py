@@ -1,5 +1,6 @@
 """Load the tasks, images and learners that the options of a command name."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from medshot.cli.checking import DEFAULT_ENCODER, NO_ENCODER, check_images, chec
 from medshot.cli.options import note
 from medshot.encoders import WHOLE, EncodedBagInput, EncodedInput, encoders_of
 from medshot.errors import InputError
+from medshot.evaluation.overlap import overlaps
 from medshot.imaging import (
     CUTS,
     ArrayImages,
@@ -22,6 +24,8 @@ from medshot.imaging import (
     all_image_paths,
     usual_cut,
 )
+from medshot.imaging.cache import in_threads
+from medshot.imaging.inspection import assumed_of, summarise
 from medshot.learners import Learner, create_for, load_learner
 from medshot.learners.creation import CHOICE
 from medshot.selection.auto import Auto
@@ -150,6 +154,31 @@ def load_one(path: Path, options: DataOptions, command: str) -> Task:
         names = ", ".join(task.name for task in tasks)
         raise InputError(f"{path} holds {len(tasks)} tasks ({names}), but {command} takes one; give the path of one.")
     return tasks[0]
+
+
+def note_assumptions(images: ImageSource) -> None:
+    """Describe on stderr what reading the images had to assume, in one line."""
+    match images:
+        case FileImages(paths=paths):
+            inspected = in_threads(assumed_of, paths, os.cpu_count() or 1)
+        case SeveralImages(sources=sources):
+            files = [path for source in sources.values() if isinstance(source, FileImages) for path in source.paths]
+            inspected = in_threads(assumed_of, files, os.cpu_count() or 1)
+        case _:
+            return
+    sentence = summarise(inspected)
+    if sentence:
+        note(f"{sentence} medshot check names the images.")
+
+
+def shared_sentences(learner: Learner, task: Task) -> list[str]:
+    """Return a sentence for each training of the learner or of its encoders that had images of the task."""
+    return [
+        f"{overlap.shared.sum()} of the {len(task)} images are among those that {overlap.what} "
+        f"({overlap.identical.sum()} identical), so every score on them is too good."
+        for overlap in overlaps(learner, task)
+        if overlap.shared.any()
+    ]
 
 
 def images_of(task: Task, samples: Int[np.ndarray, " samples"]) -> ImageSource:

@@ -105,7 +105,7 @@ Out = Annotated[Path, typer.Option(help="New folder to write to.", rich_help_pan
 OutTable = Annotated[Path | None, typer.Option(help="New CSV file. Default: print to stdout.", rich_help_panel=OUTPUT)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=OUTPUT)]
 
-Row = dict[str, str | int | float]
+Row = dict[str, str | int | float | None]
 
 
 def parse_numbers(text: str, option: str) -> tuple[int, ...]:
@@ -154,7 +154,7 @@ def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
 
 def print_rows(rows: Sequence[Row]) -> None:
     """Print the rows as CSV on stdout."""
-    sys.stdout.write(_csv(rows))
+    sys.stdout.write(as_csv(rows))
 
 
 def write_rows(out: Path, rows: Sequence[Row]) -> None:
@@ -162,10 +162,12 @@ def write_rows(out: Path, rows: Sequence[Row]) -> None:
     from medshot.storage import refuse_existing, write_bytes
 
     refuse_existing(out)
-    write_bytes(out, _csv(rows).encode())
+    write_bytes(out, as_csv(rows).encode())
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def as_csv(rows: Sequence[Row], *, header: bool = True) -> str:
+    """Return the rows as CSV, with or without the line of their names."""
     from medshot.reporting.markdown import csv_text
 
-    return csv_text(rows, list(rows[0]))
+    columns = list(rows[0])
+    return csv_text(rows, columns).removeprefix("" if header else csv_text([], columns))

@@ -15,7 +15,7 @@ from medshot.deidentify.formats import format_of, read_limited
 from medshot.deidentify.identifying import identifying_text
 from medshot.deidentify.manifests import clean_table, read_table
 from medshot.errors import InputError
-from medshot.imaging.decoding import is_series
+from medshot.imaging.folders import is_series
 from medshot.imaging.formats import CSV, has_name_of
 from medshot.imaging.npz import members, parted
 from medshot.imaging.pseudonyms import SECRET_LENGTH, CannotClean, Pseudonyms

@@ -57,7 +57,7 @@ def refuse_overlap(learner: Learner, tasks: Sequence[Task]) -> None:
     """
     refuse_identical([learner], tasks)
     for task in tasks:
-        for overlap in _overlaps(learner, task):
+        for overlap in overlaps(learner, task):
             _refuse(task, overlap)
 
 
@@ -73,7 +73,7 @@ def leave_out_training_images(learners: Sequence[Learner], tasks: Sequence[Task]
     kept: list[Task] = []
     sentences: list[str] = []
     for task in tasks:
-        found = [overlap for learner in learners for overlap in _overlaps(learner, task) if overlap.shared.any()]
+        found = [overlap for learner in learners for overlap in overlaps(learner, task) if overlap.shared.any()]
         if not found:
             kept.append(task)
             continue
@@ -111,7 +111,7 @@ def _identical(learner: Learner, task: Task) -> Iterator[Overlap]:
                 yield _by_encoder(learner, name, among(encoder.training_images()["hashes"]), nothing)
 
 
-def _overlaps(learner: Learner, task: Task) -> Iterator[Overlap]:
+def overlaps(learner: Learner, task: Task) -> Iterator[Overlap]:
     """Yield the samples with an image that is identical or similar to a training image."""
     reader = reader_of(learner.input_spec)
     if learner.training_images:

@@ -3,9 +3,9 @@
 from medshot.imaging.augmentation import Augmentation, augment
 from medshot.imaging.cache import cache_folder
 from medshot.imaging.cuts import CUTS, Cut, CutImages, usual_cut
-from medshot.imaging.decoding import all_image_paths, image_paths, patient_of
 from medshot.imaging.display import display
 from medshot.imaging.fingerprint import fingerprints, near_duplicates
+from medshot.imaging.folders import all_image_paths, image_paths, patient_of
 from medshot.imaging.inputs import (
     WHOLE,
     FeatureInput,

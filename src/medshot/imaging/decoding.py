@@ -5,20 +5,16 @@ from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
-from pydicom import dcmread
-
 from medshot.errors import InputError
-from medshot.imaging.dicom.header import keys
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
-from medshot.imaging.formats import DETACHED_HEADERS, DICOM, NPZ, TIFF, formats_holding, has_name_of, starts_as
+from medshot.imaging.formats import DETACHED_HEADERS, NPZ, NUMPY, TIFF, formats_holding, has_name_of
 from medshot.imaging.inputs import GridInput
 from medshot.imaging.npz import parted, read_volume
 from medshot.imaging.opening import read
 from medshot.imaging.reading import read_content, read_image
 from medshot.imaging.resampling import fit_volume
 from medshot.imaging.scan import Image, Scan, Volume
-from medshot.process import capture_warnings
 
 
 def decoded(path: Path, shape: GridInput) -> Image | Volume:
@@ -41,6 +37,8 @@ def decoded(path: Path, shape: GridInput) -> Image | Volume:
     refuse_other_axes(_axes(path, scan), shape, f"{path} is an image")
     if scan.kind == "waveform":
         return ecg_page(scan)
+    if has_name_of(file, NUMPY):  # of 8 or 16 bits already
+        return scan.array if shape.axes == 3 else scan.array[0]
     shown = display(scan)
     return shown[0] if shape.axes == 2 else fit_volume(replace(scan, array=shown), shape.size)
 
@@ -95,57 +93,3 @@ def content_hash(path: Path) -> str:
         return hashlib.sha256(read_content(file) + array.encode()).hexdigest()
     digests = sorted(hashlib.sha256(read_content(child)).hexdigest() for child in files)
     return hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def image_paths(folder: Path) -> list[Path]:
-    """List the images in a folder by name, one path each: files, and folders of one DICOM series; nothing hidden."""
-    return sorted(child for child in folder.iterdir() if not child.name.startswith(".") and _is_image(child))
-
-
-def all_image_paths(path: Path) -> list[Path]:
-    """List all images at any depth; a path of one image is that image."""
-    if not path.is_dir() or is_series(path):
-        return [path]
-    inside = image_paths(path)
-    folders = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
-    return inside + [image for child in folders if child not in inside for image in all_image_paths(child)]
-
-
-def is_series(folder: Path) -> bool:
-    """Whether a folder holds two or more DICOM files, the first two and the last by name of one series."""
-    files = sorted(child for child in folder.iterdir() if child.is_file() and not child.name.startswith("."))
-    series = {_header_keys(file)["series"] if _is_dicom(file) else "" for file in {*files[:2], *files[-1:]}}
-    return len(files) > 1 and len(series) == 1 and "" not in series
-
-
-def patient_of(path: Path, *, identity: bool = False) -> str:
-    """Return the patient of an image from its first DICOM header, hashed or as its PatientID; "" if it has none."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return next((_header_keys(file, identity=identity)["patient"] for file in files if _is_dicom(file)), "")
-
-
-def _header_keys(path: Path, *, identity: bool = False) -> dict[str, str]:
-    """Return keys of patient, study and series, hashed or as in the file; empty if the header cannot be read."""
-    try:
-        with capture_warnings():
-            return keys(dcmread(path, stop_before_pixels=True), identity=identity, assumed=[])
-    except Exception:  # reading the image raises what is wrong with it
-        return dict.fromkeys(("patient", "study", "series"), "")
-
-
-def _is_image(path: Path) -> bool:
-    if path.is_dir():
-        return is_series(path)
-    named = has_name_of(path, *formats_holding("picture", "volume"), NPZ)
-    return path.is_file() and (named or _is_dicom(path))
-
-
-def _is_dicom(path: Path) -> bool:
-    """Whether a file has DICOM's mark, and a name that DICOM files have."""
-    if not has_name_of(path, DICOM) or not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            return starts_as(file.read(132), DICOM)
-    except OSError:
-        return False

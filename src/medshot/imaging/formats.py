@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-Holds = Literal["picture", "volume", "dicom", "archive", "table", "other"]
+Holds = Literal["picture", "volume", "dicom", "array", "archive", "table", "other"]
 
 
 @dataclass(frozen=True)
@@ -14,11 +14,13 @@ class FileFormat:
     Args:
         name: what people call it.
         holds: "picture": one image, or pages of them; "volume": voxels with a place in space; "dicom": either, or a
-            slice of a series; "archive": packed files or arrays; "table": a manifest; "other": nothing that is read.
+            slice of a series; "array": a picture or a volume; "archive": packed files or arrays; "table": a manifest;
+            "other": nothing that is read.
         suffixes: how the names of its files end, in lower case; the first is the usual one.
         magics: the bytes that its files start with, each with its offset.
         detached: suffixes of headers whose voxels are in a second file.
         data: suffixes of such second files, which are no image by themselves.
+        animated: whether a file may have several frames, of which the first is read.
     """
 
     name: str
@@ -27,12 +29,27 @@ class FileFormat:
     magics: tuple[tuple[int, bytes], ...] = ()
     detached: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    animated: bool = False
 
 
-PNG = FileFormat("PNG", "picture", (".png",), ((0, b"\x89PNG\r\n\x1a\n"),))
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+PNG = FileFormat("PNG", "picture", (".png",), ((0, b"\x89PNG\r\n\x1a\n"),), animated=True)
 JPEG = FileFormat("JPEG", "picture", (".jpg", ".jpeg"), ((0, b"\xff\xd8\xff"),))
 TIFF = FileFormat(
     "TIFF", "picture", (".tif", ".tiff"), tuple((0, magic) for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
+)
+GIF = FileFormat("GIF", "picture", (".gif",), ((0, b"GIF87a"), (0, b"GIF89a")), animated=True)
+BMP = FileFormat("BMP", "picture", (".bmp", ".dib"), ((0, b"BM"),))
+WEBP = FileFormat("WebP", "picture", (".webp",), ((8, b"WEBPVP8"),), animated=True)
+JPEG2000 = FileFormat(
+    "JPEG 2000",
+    "picture",
+    (".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf"),
+    ((0, b"\0\0\0\x0cjP  \r\n\x87\n"), (0, b"\xff\x4f\xff\x51")),
+)
+HEIC = FileFormat(
+    "HEIC", "picture", (".heic", ".heif", ".hif"), tuple((4, b"ftyp" + brand) for brand in _HEIC_BRANDS), animated=True
 )
 DICOM = FileFormat("DICOM", "dicom", (".dcm", ".dicom", ".ima", ""), ((128, b"DICM"),))
 NIFTI = FileFormat(
@@ -50,9 +67,11 @@ ZIP = FileFormat("zip", "archive", (".zip",), ((0, b"PK\x03\x04"), (0, b"PK\x05\
 GZIP = FileFormat("gzip", "other", (".gz",), ((0, b"\x1f\x8b"),))
 CSV = FileFormat("CSV", "table", (".csv", ".tsv"))
 PDF = FileFormat("PDF", "other", (".pdf",), ((0, b"%PDF"),))
-NUMPY = FileFormat("NumPy", "other", (".npy",), ((0, b"\x93NUMPY"),))
+NUMPY = FileFormat("NumPy", "array", (".npy",), ((0, b"\x93NUMPY"),))
 
-FORMATS = (PNG, JPEG, TIFF, DICOM, NIFTI, NRRD, METAIMAGE, NPZ, ZIP, GZIP, CSV, PDF, NUMPY)
+PLAIN = (PNG, JPEG, TIFF, GIF, BMP, WEBP, JPEG2000, HEIC)
+"""Pictures without a place in space."""
+FORMATS = (*PLAIN, DICOM, NIFTI, NRRD, METAIMAGE, NPZ, ZIP, GZIP, CSV, PDF, NUMPY)
 DETACHED_HEADERS = tuple(suffix for known in FORMATS for suffix in known.detached)
 
 
@@ -70,6 +89,12 @@ def has_name_of(path: PurePath, *formats: FileFormat) -> bool:
 def formats_holding(*holds: Holds) -> tuple[FileFormat, ...]:
     """Return the formats that hold one of these."""
     return tuple(known for known in FORMATS if known.holds in holds)
+
+
+def readable_formats() -> str:
+    """Return the names of the formats that hold images, for a sentence."""
+    named = [known.name for known in FORMATS if known.holds not in ("table", "other")]
+    return f"{', '.join(named[:-1])} and {named[-1]}"
 
 
 def starts_as(content: bytes, *formats: FileFormat) -> bool:

@@ -15,11 +15,13 @@ from medshot.imaging.formats import (
     DETACHED_HEADERS,
     DICOM,
     NIFTI,
+    NUMPY,
     ZIP,
     formats_holding,
     has_name_of,
     starts_as,
 )
+from medshot.imaging.npy import read_npy
 from medshot.imaging.pictures import read_picture
 from medshot.imaging.scan import Scan
 from medshot.imaging.volumes import read_volume_file
@@ -99,12 +101,15 @@ def _shown(member: zipfile.ZipInfo) -> str:
     return repr(member.filename[:100])
 
 
-_REFUSED = {"PDF": "a PDF document", "gzip": "packed with gzip; unpack it", "NumPy": "a NumPy array"}
+_REFUSED = {
+    "PDF": "is a PDF document, which is not an image; save its pictures as PNG.",
+    "gzip": "is packed with gzip; unpack it.",
+}
 
 
 def read(path: Path | str, *, identity: bool = False) -> Scan:
     """Read a medical image: DICOM (a file, a folder with one series, or a zip of either), NIfTI, NRRD, MetaImage, PNG,
-    JPEG or TIFF.
+    JPEG, TIFF, GIF, BMP, WebP, JPEG 2000, HEIC (with medshot[heic]) or `.npy`.
 
     A value that the file lacks is None, or the value used instead is named in `Scan.assumed`.
 
@@ -141,11 +146,13 @@ def _read_file(path: Path, start: bytes, identity: bool) -> Scan:
         return read_dicom(path, identity=identity)
     if starts_as(start, *formats_holding("picture")):
         return read_picture(path)
+    if starts_as(start, NUMPY) or has_name_of(path, NUMPY):
+        return read_npy(path)
     if _is_volume(path, start):
         return read_volume_file(path)
     for known in formats_holding("other"):
         if starts_as(start, known):
-            raise InputError(f"{path} is {_REFUSED[known.name]}, which medshot does not read as an image; convert it.")
+            raise InputError(f"{path} {_REFUSED[known.name]}")
     return read_dicom(path, identity=identity)
 
 

@@ -1,4 +1,4 @@
-"""Read plain pictures as scans: PNG, JPEG and TIFF, including TIFF files of several pages."""
+"""Read plain pictures as scans: PNG, JPEG, GIF and others, including TIFF files of several pages."""
 
 import re
 from io import BytesIO
@@ -10,29 +10,36 @@ import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from medshot.errors import InputError
+from medshot.imaging.formats import TIFF, starts_as
+from medshot.imaging.pillow import frame_count
 from medshot.imaging.reading import PIXEL_LIMIT, read_content, read_image
 from medshot.imaging.scan import Scan
 from medshot.process import capture_warnings, opencv_silent
 
 BYTE_LIMIT = 1_000_000_000
 PAGE_LIMIT = 10_000
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WIDTH, _HEIGHT, _SAMPLES, _BITS, _DESCRIPTION = 256, 257, 277, 258, 270
-_NO_SIZE = "A plain picture has neither a pixel spacing nor a position in the patient."
+NO_SIZE = "A plain picture has neither a pixel spacing nor a position in the patient."
 
 
 def read_picture(path: Path) -> Scan:
-    """Read a PNG, JPEG or TIFF file; several TIFF pages become frames, or a volume if ImageJ calls them slices.
+    """Read a picture; several TIFF pages become frames, or a volume if ImageJ calls them slices.
 
     Raises:
         InputError: as for `read_image`, or the pages differ in size or are too many or too large together.
     """
     content = read_content(path)
-    if content.startswith(_TIFF):
+    if starts_as(content, TIFF):
         pages = _pages(path, content)
         if len(pages) > 1:
             return _stack(path, content, pages)
-    return Scan(array=read_image(path)[None], kind="picture", assumed=(_NO_SIZE,))
+    return Scan(array=read_image(path)[None], kind="picture", assumed=(NO_SIZE, *animation_of(content)))
+
+
+def animation_of(content: bytes) -> tuple[str, ...]:
+    """Return a sentence if a file is an animation, because only its first frame is read."""
+    frames = frame_count(content)
+    return (f"The file is an animation of {frames} frames; the first was taken.",) if frames > 1 else ()
 
 
 def _pages(path: Path, content: bytes) -> list[dict[int, Any]]:
@@ -84,5 +91,5 @@ def _stack(path: Path, content: bytes, pages: list[dict[int, Any]]) -> Scan:
         array = np.ascontiguousarray(array[..., ::-1])
     slices = re.search(r"^slices=(\d+)\s*$", str(pages[0][_DESCRIPTION] or ""), re.MULTILINE)
     if slices is not None and int(slices[1]) == len(array):
-        return Scan(array=array, kind="volume", assumed=(_NO_SIZE, "The pages are slices, as ImageJ wrote."))
-    return Scan(array=array, kind="frames", assumed=(_NO_SIZE, "The pages were taken as frames in their order."))
+        return Scan(array=array, kind="volume", assumed=(NO_SIZE, "The pages are slices, as ImageJ wrote."))
+    return Scan(array=array, kind="frames", assumed=(NO_SIZE, "The pages were taken as frames in their order."))

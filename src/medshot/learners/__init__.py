@@ -2,6 +2,7 @@
 
 from medshot.imaging import FeatureInput, ImageInput, InputSpec, VolumeInput
 from medshot.learners.base import Adapted, Classifier, Learner
+from medshot.learners.batch import Predictions, predict_files
 from medshot.learners.creation import create, create_for, input_for, load_learner
 from medshot.learners.estimator import FewShotClassifier
 from medshot.learners.features import (
@@ -33,6 +34,7 @@ __all__ = [
     "InputSpec",
     "Learner",
     "NetworkLearner",
+    "Predictions",
     "Randomness",
     "Support",
     "VectorLearner",
@@ -49,6 +51,7 @@ __all__ = [
     "memberships",
     "meta_train",
     "new_head",
+    "predict_files",
     "register",
     "squared_distances",
     "weighted_cross_entropy",

@@ -5,6 +5,7 @@ batch. This file is enough to write one; `medshot.learners.kinds` saves some lin
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -18,6 +19,9 @@ from medshot.learners.seeding import Randomness, order_by_digest, sample_by_supp
 from medshot.tasks import Episodes, Support
 
 Adapted = dict[str, Tensor]
+
+NOTHING_FOUND = "Found nothing to learn"
+"""How `explain` starts if the support shows no difference between the classes."""
 
 
 class Learner(Trainable, ABC):
@@ -95,8 +99,15 @@ class Learner(Trainable, ABC):
         """Return what adaptation sees of each image and leaves as it is: computed once, for all tasks of a batch."""
         return images
 
-    def explain(self, adapted: Adapted) -> str:
-        """Return a sentence for the user on why it predicts as it does on the first task; empty if it has none."""
+    def explain(self, adapted: Adapted, classes: Sequence[str] = ()) -> str:
+        """Return a sentence for the user on why it predicts as it does on the first task; empty if it has none.
+
+        It starts with `NOTHING_FOUND` if the support shows no difference between the classes.
+
+        Args:
+            adapted: what `adapt` returned.
+            classes: the names of the classes; they are numbered if left out.
+        """
         return ""
 
     def adapt(self, support: Support) -> "Classifier":

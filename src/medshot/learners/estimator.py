@@ -17,7 +17,7 @@ from medshot.encoders import reader_of
 from medshot.errors import InputError, StorageError, closest
 from medshot.imaging import ImageSource, hashes_of_each
 from medshot.imaging.fingerprint import MEASURES
-from medshot.learners.base import Classifier, Learner
+from medshot.learners.base import NOTHING_FOUND, Classifier, Learner
 from medshot.learners.creation import create_for, load_learner, rebuild
 from medshot.learners.preprocessing import Standardizer, as_source, checked
 from medshot.learners.registry import LEARNERS
@@ -44,6 +44,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         intensity_: the range of each measure of the images in the support.
         standardisation_: of columns of features; None for images.
         support_: content hashes of the images in the support; none for columns of features.
+        explanation_: a sentence on why it predicts as it does; empty if the learner has none.
         n_features_in_: number of columns, for features.
         feature_names_in_: names of the columns, for features in a data frame.
     """
@@ -89,7 +90,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         with torch.no_grad():
             self.adapted_ = learner.adapt(support).adapted
         self.learner_, self.standardisation_ = learner, standardisation
-        self.explanation_ = learner.explain(self.adapted_)
+        self.explanation_ = learner.explain(self.adapted_, list(map(str, classes)))
         self.classes_, self.counts_ = classes, np.bincount(codes)
         self.support_ = [] if standardisation else sorted({each for one in hashes_of_each(source) for each in one})
         self.intensity_ = _ranges(reader_of(learner.input_spec).measures(source))
@@ -130,15 +131,29 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[best]
 
     def warnings(self, X: Any) -> list[str]:
-        """Return for each image how it lies outside what the classifier was fitted on; empty if it does not."""
+        """Return for each image how it lies outside what the classifier was fitted on; empty if it does not.
+
+        Brightness, contrast and colour are compared, and nothing else: another body part or noise of the usual grey
+        levels gives no warning. If the learner found nothing to learn, every image has a warning of that.
+        """
         source = self._fitted_source(X)
-        found: list[list[str]] = [[] for _ in range(len(source))]
+        found: list[list[str]] = [[self.caution_] if self.caution_ else [] for _ in range(len(source))]
         for name, values in reader_of(self.learner_.input_spec).measures(source).items():
             low, high = self.intensity_[name]
             for warning, value in zip(found, values, strict=True):
                 if not low <= value <= high:
                     warning.append(f"{name} {value:.2f} lies outside the {low:.2f} to {high:.2f} it was fitted on")
         return ["; ".join(warning) for warning in found]
+
+    @property
+    def caution_(self) -> str:
+        """The sentence that the learner found nothing to learn from the support; empty if it found something."""
+        return self.explanation_.rstrip(".") if self.explanation_.startswith(NOTHING_FOUND) else ""
+
+    def check_prevalence(self, prevalence: Mapping[Any, float] | None) -> None:
+        """Raise InputError unless it is None or gives every class a positive share."""
+        if prevalence is not None:
+            self._shares(prevalence)
 
     def save(self, folder: str | Path) -> None:
         """Write a model folder, which `medshot.load` and `medshot predict` read.

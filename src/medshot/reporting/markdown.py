@@ -123,15 +123,15 @@ def markdown_text(text: str) -> str:
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_text(rows: Sequence[Mapping[str, str | int | float]], columns: Sequence[str]) -> str:
+def csv_text(rows: Sequence[Mapping[str, str | int | float | None]], columns: Sequence[str]) -> str:
     """Return the rows as CSV under a header of the columns; every row has a value for each column."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writerow({name: _without_formula(name) for name in columns})
-    writer.writerows({name: _without_formula(value) for name, value in row.items()} for row in rows)
+    writer.writerow({name: without_formula(name) for name in columns})
+    writer.writerows({name: without_formula(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def _without_formula(value: str | int | float) -> str | int | float:
+def without_formula(value: str | int | float | None) -> str | int | float | None:
     """Turn a value that a spreadsheet would run as a formula into plain text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from medshot.encoders import ENCODERS
 from medshot.imaging import InputSpec
 from medshot.learners import Adapted, Learner, register
+from medshot.learners.base import NOTHING_FOUND
 from medshot.learners.seeding import Randomness
 from medshot.selection.candidates import SENTENCES, Candidate, candidates_of
+from medshot.selection.left_out_scores import describe_left_out
 from medshot.selection.outcomes import Outcome, known_outcomes
 from medshot.selection.support_features import Traits, left_out_folds, traits_of
 from medshot.tasks import Support
@@ -168,7 +170,7 @@ class Auto(Learner):
         folds = left_out_folds(support)
         outcomes = known_outcomes() if self.outcomes is None else self.outcomes
         belief = prior(outcomes, self.keys, traits_of(self.candidates[0].view.support(support)))
-        before, found = belief.weights(), [0.0, 0.0, 1.0]
+        before, found, of_classes = belief.weights(), [0.0, 0.0, 1.0], torch.zeros(2, support.ways)
         if folds.max() >= 1:
             known = folds >= 0
             truth = support.labels[known]
@@ -181,12 +183,14 @@ class Auto(Learner):
             classes = torch.zeros(len(of_patients), dtype=torch.int64).index_copy(0, who, truth.cpu())
             guessed = classes.bincount().max() / len(classes)
             found = [float((of_patients == classes).sum()), float(len(classes)), float(guessed)]
+            of_classes[:] = _by_class(of_patients == classes, classes, support.ways)
         weights = belief.weights()
         weights = np.where(weights >= min(LEAST_WEIGHT, weights.max()), weights, 0)
         adapted = {
             "weights": torch.from_numpy(weights / weights.sum()).to(support.images),
             "before": torch.from_numpy(before).to(support.images),
             "left_out": torch.tensor(found).to(support.images),
+            "left_out_classes": of_classes.to(support.images),
         }
         for number, candidate in enumerate(self.candidates):
             adapted |= {f"{number}/{name}": value for name, value in _fit(candidate, support, seed).items()}
@@ -201,11 +205,13 @@ class Auto(Learner):
         weights = adapted["weights"].clamp(min=torch.finfo(logs[0].dtype).tiny).log()
         return torch.stack(logs).add(weights[:, None, None]).logsumexp(0)
 
-    def explain(self, adapted: Adapted) -> str:
+    def explain(self, adapted: Adapted, classes: Sequence[str] = ()) -> str:
         """Return a sentence on what was chosen and why, for the first task."""
         weights, before = (adapted[name][0].cpu().numpy() for name in ("weights", "before"))
         right, judged = map(int, adapted["left_out"][0][:2])
         share = float(adapted["left_out"][0][2])
+        counts = adapted["left_out_classes"][0].cpu().double().numpy()
+        scores = describe_left_out(counts[0], counts[1], classes) if judged else ""
         first = int(weights.argmax())
         learner, takes = self.keys[first]
         chosen, others = f"{SENTENCES[learner]} on {takes}", int((weights > 0).sum()) - 1
@@ -217,11 +223,11 @@ class Auto(Learner):
             )
         if bdtrc(right - 1, judged, share) > CHANCE:
             return (
-                f"Found nothing to learn: {right} of {judged} patients were right when they were left out, and "
-                f"guessing gets {share * judged:.0f}; more labels may help, or the images do not show this."
+                f"{NOTHING_FOUND}: {scores}; {right} of {judged} were right, and guessing gets {share * judged:.0f}; "
+                "more labels may help, or the images do not show this."
             )
         why = "past tasks favoured it" if before[first] >= weights[first] else "it did best on patients left out"
-        return f"Chose {mixed}: {why}; {right} of {judged} patients were right when they were left out."
+        return f"Chose {mixed}: {why}; {scores}."
 
     @property
     def candidates(self) -> list[Candidate]:
@@ -256,6 +262,13 @@ def _patients(support: Support, known: Bool[Tensor, " support"]) -> Int[Tensor, 
     if support.patients is None:
         return torch.arange(int(known.sum()))
     return support.patients[known].cpu().unique(return_inverse=True)[1]
+
+
+def _by_class(
+    right: Bool[Tensor, " patients"], classes: Int[Tensor, " patients"], ways: int
+) -> Float[Tensor, "2 ways"]:
+    """Return for each class how many patients were right and how many there are."""
+    return torch.stack([classes[right].bincount(minlength=ways), classes.bincount(minlength=ways)]).float()
 
 
 def _by_patient(values: Float[Tensor, "rows known"], who: Int[Tensor, " known"]) -> Float[Tensor, "rows patients"]:

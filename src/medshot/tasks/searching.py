@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medshot.errors import InputError
 from medshot.imaging import all_image_paths, image_paths
-from medshot.imaging.decoding import is_series
+from medshot.imaging.folders import is_series
 from medshot.imaging.formats import CSV, NPZ, has_name_of
 from medshot.imaging.npz import is_medmnist
 from medshot.storage import shown

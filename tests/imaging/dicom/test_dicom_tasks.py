@@ -12,7 +12,8 @@ from dicom_making import film, magnetic, write
 from medshot.audit import audit
 from medshot.errors import InputError
 from medshot.imaging import FileImages, ImageInput, VolumeInput
-from medshot.imaging.decoding import all_image_paths, content_hash, is_series
+from medshot.imaging.decoding import content_hash
+from medshot.imaging.folders import all_image_paths, is_series
 from medshot.tasks import load_tasks
 
 

@@ -16,6 +16,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from medshot.imaging.formats import readable_formats
+
 BYTE_LIMIT = 1_000_000_000  # limit for a file, for an inflated file, and for the array of a scan
 _DEFLATED_TO = 1032  # bytes at most for each byte of a deflated stream (258 bytes from two bits)
 
@@ -41,7 +43,10 @@ def open_dataset(file: BufferedReader | BytesIO) -> FileDataset:
     file.seek(0)
     dataset = dcmread(file, force=True)
     if not any(keyword in dataset for keyword in _WHAT_MAKES_A_FILE_DICOM):
-        raise Unsuitable("is no DICOM file with an image in it, nor any other file that medshot reads; remove it")
+        raise Unsuitable(
+            f"is not a DICOM file with an image, nor of another format that medshot reads ({readable_formats()}); "
+            "convert it, for example to PNG"
+        )
     return dataset
 
 

@@ -18,6 +18,7 @@ from medshot.process import capture_warnings
 
 _FIRST_GROUPS = (b"\x08\0", b"\x02\0", b"\0\x08")
 _TELLS_APART = ("EchoTime", "TemporalPositionIdentifier", "DiffusionBValue", "AcquisitionNumber", "ImageType")
+_FILMS = "each file by itself (in a manifest, one row per file with the same patient)"
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,10 @@ def _only(found: _Folder) -> _Series:
     if len(proper) > 1:
         named = ", ".join(f"“{series.name}” ({series.files})" for series in proper[:5])
         more = f" and {len(proper) - 5} more" if len(proper) > 5 else ""
-        raise Unsuitable(f"holds {len(proper)} series, {named}{more}; move the one to read into a folder of its own")
+        raise Unsuitable(
+            f"holds {len(proper)} series, {named}{more}; move the one to read into a folder of its own, or give "
+            f"{_FILMS}"
+        )
     if not proper:
         if len(found.series) == 1 and next(iter(found.series.values())).files == 1:
             return next(iter(found.series.values()))
@@ -161,13 +165,13 @@ def _only(found: _Folder) -> _Series:
 def _stacked(series: _Series, assumed: list[str]) -> Scan:
     slices = series.slices
     if any(len(item.picture.array) > 1 for item in slices):
-        raise Unsuitable(f"holds {len(slices)} files in one series, some of several frames; give one of the files")
+        raise Unsuitable(f"holds {len(slices)} files in one series, some of several frames; give {_FILMS}")
     shapes = Counter(item.picture.array.shape[1:] for item in slices)
     if len(shapes) > 1:
         sizes = ", ".join(f"{count} of {' × '.join(map(str, shape))}" for shape, count in shapes.most_common(4))
         raise Unsuitable(f"holds slices of several sizes ({sizes}); keep those of one size")
     if any(item.picture.places[0] is None for item in slices):
-        raise Unsuitable(f"holds {len(slices)} images in one series, some without a position; give one of the files")
+        raise Unsuitable(f"holds {len(slices)} images in one series, some without a position; give {_FILMS}")
     slices = _without_copies(slices, assumed)
     places = [place for item in slices for place in item.picture.places if isinstance(place, SliceGeometry)]
     ordered = stack(places, "slices", assumed)
