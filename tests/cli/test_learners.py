@@ -87,7 +87,8 @@ def test_a_model_of_a_learner_that_was_not_imported_explains_how(tmp_path, ward,
     assert medshot("predict", model, ward) == 2
     printed = capsys.readouterr().err
     assert (
-        "'mine' learner, which is not known here; import the file that registers it (medshot --import FILE" in printed
+        "'mine' learner, which is not registered here; import the file that registers it (medshot --import FILE"
+        in printed
     )
     assert medshot("info", model) == 0
     assert "learner: mine, images" in capsys.readouterr().out

@@ -236,7 +236,7 @@ def test_noise_labels_score_at_chance(name):
 
 
 def test_unknown_names_and_settings_are_refused():
-    with pytest.raises(InputError, match="'metall' is no learner; choose one of metal,"):
+    with pytest.raises(InputError, match="There is no learner 'metall'; choose one of metal,"):
         create("metall")
     with pytest.raises(InputError, match="check the names"):
         create("metal", depth=7)

@@ -146,7 +146,7 @@ def test_an_unknown_name_is_told_with_what_was_left_out(package, monkeypatch):
     package({"bad": "raise OSError('no\\nlibrary')"}, {"bad": "bad:Bad"})
     monkeypatch.setattr(LEARNERS, "_complete", False)
     monkeypatch.setattr(LEARNERS, "_broken", [])
-    with pytest.raises(InputError, match=r"'bad' is no learner; choose one of metal, .*\(OSError: no library\)"):
+    with pytest.raises(InputError, match=r"There is no learner 'bad'; choose one of metal, .*\(OSError: no library\)"):
         create("bad")
 
 
@@ -155,5 +155,5 @@ def test_a_run_of_a_learner_that_is_not_known_says_how_to_make_it_known(tmp_path
         patch.setattr(LEARNERS, "_known", dict(LEARNERS))
         register(renamed("mine"))
         create("mine").save(tmp_path / "run")
-    with pytest.raises(StorageError, match="holds a 'mine' learner, which is not known here; import the file"):
+    with pytest.raises(StorageError, match="holds a 'mine' learner, which is not registered here; import the file"):
         load_learner(tmp_path / "run")

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from medshot.selection.auto import UNKNOWN, Belief, evidence, prior
 from medshot.selection.outcomes import Outcome
-from medshot.selection.support_features import Traits
+from medshot.selection.support_features import SupportFeatures
 
 KEYS = [("ridge", "a"), ("logistic", "a"), ("logistic", "b")]
-HERE = Traits(ways=2, shots=5.0, spread=0.5)
+HERE = SupportFeatures(ways=2, shots=5.0, spread=0.5)
 
 
 def outcome(key: tuple[str, str], loss: float, *, source: str = "one", shots: int = 5, ways: int = 2) -> Outcome:
@@ -60,7 +60,7 @@ def test_without_past_tasks_all_are_alike():
 def test_tasks_like_this_one_weigh_more():
     outcomes = past((0.2, 0.6, 0.7)) + past((0.9, 0.3, 0.7), source="two", shots=40, ways=7)
     assert prior(outcomes, KEYS, HERE).mean.argmax() == 0
-    assert prior(outcomes, KEYS, Traits(7, 40.0, 0.5)).mean.argmax() == 1
+    assert prior(outcomes, KEYS, SupportFeatures(7, 40.0, 0.5)).mean.argmax() == 1
 
 
 def test_few_labels_lean_on_the_prior_and_many_on_themselves():

@@ -48,12 +48,12 @@ class View:
 
 
 class Candidate(Learner):
-    """One learner on one view, as a learner that takes the same input as `auto`.
+    """A learner on one view, as a learner that takes the same input as `auto`.
 
     Args:
         input_spec: what `auto` takes of each image.
         view: the part of it that the learner takes.
-        learner: needs no further meta-training.
+        learner: the learner; it needs no further meta-training.
     """
 
     name = "candidate"

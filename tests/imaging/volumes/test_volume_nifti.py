@@ -57,7 +57,7 @@ def test_without_qform_and_sform_only_the_spacing_is_known(tmp_path):
     scan = read_volume_file(nifti(tmp_path / "lost.nii", sform_code=0, qform_code=0))
     assert scan.affine is None
     assert scan.spacing == (3, 1.5, 2)
-    assert "the place in the patient is unknown" in scan.assumed[0]
+    assert "the position in the patient is unknown" in scan.assumed[0]
 
 
 def test_the_qform_alone_places_a_file(tmp_path):

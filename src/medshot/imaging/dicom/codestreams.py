@@ -27,7 +27,7 @@ def judge_codestream(stream: bytes, syntax: UID, rows: int, columns: int, sample
         return
     if found != (rows, columns, samples):
         raise Unsuitable(
-            f"says {rows} × {columns} × {samples} in its header and {' × '.join(map(str, found))} in its compressed "
+            f"has {rows} × {columns} × {samples} in its header and {' × '.join(map(str, found))} in its compressed "
             "pixels; replace the file"
         )
     # The end may be followed by padding, and some files have a marker of DICOM before it.

@@ -41,7 +41,7 @@ def open_dataset(file: BufferedReader | BytesIO) -> FileDataset:
     file.seek(0)
     dataset = dcmread(file, force=True)
     if not any(keyword in dataset for keyword in _WHAT_MAKES_A_FILE_DICOM):
-        raise Unsuitable("is no DICOM file with an image in it, nor any other file that medshot reads; remove it")
+        raise Unsuitable("is neither a DICOM file with an image nor another file that medshot reads; remove it")
     return dataset
 
 

@@ -137,11 +137,11 @@ def judge_claims(dataset: FileDataset) -> Claims:
     stored = _integer(dataset, "BitsStored", bits)
     photometric = str(dataset.get("PhotometricInterpretation") or "")
     if rows < 1 or columns < 1 or frames < 1:
-        raise Unsuitable(f"says {frames} frames of {rows} × {columns} pixels; replace the file")
+        raise Unsuitable(f"claims {frames} frames of {rows} × {columns} pixels; replace the file")
     if rows * columns > PIXEL_LIMIT:
         raise Unsuitable(f"has {columns} × {rows} pixels, more than the limit of {PIXEL_LIMIT:,}; make it smaller")
     if bits not in (1, 8, 16, 32, 64) or not 1 <= stored <= bits:
-        raise Unsuitable(f"says {stored} bits stored in {bits} bits; replace the file")
+        raise Unsuitable(f"claims {stored} bits stored in {bits} bits; replace the file")
     if frames * rows * columns * samples * max(bits // 8, 1) > BYTE_LIMIT:
         raise Unsuitable(f"holds more than the limit of {BYTE_LIMIT:,} bytes of pixels; split it")
     if photometric not in (_GREY if samples == 1 else _COLOUR if samples == 3 else ()):
@@ -214,7 +214,7 @@ def _integer(dataset: FileDataset, keyword: str, default: int | None = None) -> 
     value = dataset.get(keyword)
     if value is None or value == "":
         if default is None:
-            raise Unsuitable(f"says nothing of {keyword}; replace the file")
+            raise Unsuitable(f"has no {keyword}; replace the file")
         return default
     return int(value)
 

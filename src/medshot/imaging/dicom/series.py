@@ -66,9 +66,9 @@ def read_series(folder: Path, paths: list[Path], *, identity: bool = False) -> S
     with capture_warnings() as warned:
         for path in paths:
             try:
-                dataset = _opened(path)
+                dataset = _open(path)
                 if dataset is None:
-                    found.others["file that is no DICOM"] += 1
+                    found.others["file that is not DICOM"] += 1
                     continue
                 nothing_is_dicom = False
                 _take(found, path, dataset)
@@ -94,7 +94,7 @@ def _with(scan: Scan, assumed: list[str]) -> Scan:
     return replace(scan, assumed=tuple(dict.fromkeys((*scan.assumed, *assumed))))
 
 
-def _opened(path: Path) -> FileDataset | None:
+def _open(path: Path) -> FileDataset | None:
     """Parse a DICOM file; None if it has no DICOM prefix and does not begin like a file without one."""
     try:
         with path.open("rb") as file:
