@@ -1,4 +1,4 @@
-"""The floors of the house: imports go down, never up, and some things are nowhere."""
+"""The floors of the library: imports only go down, forbidden calls are nowhere, and modules have a fair size."""
 
 import ast
 import subprocess
@@ -35,7 +35,7 @@ MODULES = {
 
 
 def imported(path: Path) -> set[str]:
-    """The names of all modules that a file imports, anywhere in it."""
+    """Return the names of all modules that a file imports, anywhere in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
