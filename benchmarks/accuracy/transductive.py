@@ -1,4 +1,4 @@
-"""Transductive prototypes and logistic regression on the same patient-disjoint episodes, with and without class balance.
+"""Transductive prototypes and logistic regression on the same episodes, with and without balanced queries.
 
 In half of the rows the class shares of an episode's queries come from a Dirichlet distribution with concentration 2
 (Veilleux et al., NeurIPS 2021), and learners do not get these shares.

@@ -43,7 +43,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         adapted_: what its adaptation returned, as named tensors.
         intensity_: the range of each measure of the images in the support.
         standardisation_: the standardizer of the columns of features; None for images.
-        support_: content hashes of the images in the support; none for columns of features.
+        support_: content hashes of the images in the support; empty for columns of features.
         n_features_in_: number of columns, for features.
         feature_names_in_: names of the columns, for features in a data frame.
     """

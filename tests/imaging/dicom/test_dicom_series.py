@@ -199,7 +199,7 @@ def test_files_beside_the_series_are_ignored_and_reported(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     shutil.copy(FILES / "reportsi.dcm", tmp_path)
     scan = read(tmp_path)
-    assert mentions(scan, "no DICOM")
+    assert mentions(scan, "not DICOM")
     assert mentions(scan, "without pixels")
 
 

@@ -16,7 +16,7 @@ from medshot.imaging.volumes import read_volume_file
     [
         ("encoding: raw", "encoding: hex", "encoding 'hex'"),
         ("type: short", "type: block", "type 'block'"),
-        ("endian: little\n", "", "'endian: little' or 'endian: big'"),
+        ("endian: little\n", "", "neither 'endian: little' nor 'endian: big'"),
         ("endian: little", "endian: little\nbyte skip: -1", "skips lines or bytes"),
         ("endian: little", "endian: little\nline skip: 3", "skips lines or bytes"),
         ("endian: little", "endian: little\nendian: big", "'endian' twice"),
