@@ -39,7 +39,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Header:
-    """How many identifying entries the header of a file has.
+    """The number of identifying entries in the header of a file.
 
     Args:
         names: places that name the patient or give a number of theirs.

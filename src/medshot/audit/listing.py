@@ -1,4 +1,4 @@
-"""What DATA names: every sample with its label, patient, split and other columns, and every row that cannot be used.
+"""List the samples of DATA with label, patient, split and other columns, and every row that cannot be used.
 
 Where `load_tasks` stops at the first problem, a check lists them all. Rows cost some hundred bytes each; no pixel is
 read here, except that of a MedMNIST archive, which is an array already.

@@ -27,7 +27,7 @@ _HEADER_LIMIT = 1 << 16  # characters of the first line
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one row of a manifest.
+    """A problem in one row of a manifest.
 
     Args:
         line: its line in the file; of a row over several lines, the last.
