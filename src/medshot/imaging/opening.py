@@ -64,7 +64,7 @@ def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path) -> None:
     if not members:
         raise InputError(f"{path} is an empty zip archive; give one with images in it.")
     for member in members:
-        _judge_member(path, member)
+        _check_member(path, member)
     if len({member.filename for member in members}) < len(members):
         raise InputError(f"{path} holds several files of the same name; make the archive again.")
     total, packed = 0, path.stat().st_size
@@ -84,7 +84,7 @@ def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path) -> None:
                 sink.write(chunk)
 
 
-def _judge_member(path: Path, member: zipfile.ZipInfo) -> None:
+def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
     name = member.filename
     if name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
         raise InputError(

@@ -100,7 +100,7 @@ class Learner(Trainable, ABC):
         return ""
 
     def adapt(self, support: Support) -> "Classifier":
-        """Adapt to every task of a support with a leading task axis; differentiable as `gradient` says."""
+        """Adapt to every task of a support with a leading task axis; differentiable as `gradient` states."""
         support = self._ordered(replace(support, images=self.embed_tasks(support.images)))
         return Classifier(self, self.engine.map(self.adapt_one, support, self._randomness(support)))
 

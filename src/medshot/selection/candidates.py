@@ -24,7 +24,7 @@ LAST = "the last features of "
 
 @dataclass(frozen=True)
 class View:
-    """Some of the features that `auto` takes, or whole images.
+    """A part of the features that `auto` takes, or whole images.
 
     Args:
         name: the encoders of the features, joined by "+", or a description of other inputs.

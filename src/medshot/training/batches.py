@@ -79,7 +79,7 @@ def draw_batch(
 
 
 def _too_few(tasks: Sequence[Task], able: Sequence[Task], ways: int, shots: int, settings: BatchSettings) -> str:
-    """Return the sentence that says which class is too small, and every remedy that is left."""
+    """Return the sentence that names the class that is too small, and every possible remedy."""
     task, name, patients = min(
         ((task, name, len(members)) for task in able for name, members in zip(task.classes, task.members, strict=True)),
         key=lambda found: found[2],

@@ -148,7 +148,7 @@ def stack(places: list[SliceGeometry], what: str, assumed: list[str]) -> Stack:
     return Stack(order, bottom.affine(step), (float(np.linalg.norm(step)), *first.spacing))
 
 
-def repeated(places: list[SliceGeometry]) -> list[list[int]]:
+def coincident(places: list[SliceGeometry]) -> list[list[int]]:
     """Return groups of two or more slices at the same position, in order of first appearance."""
     positions = np.array([place.position for place in places]) / _SAME_PLACE
     directions = np.array([(place.across, place.down) for place in places])

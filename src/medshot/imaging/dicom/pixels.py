@@ -28,7 +28,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medshot.imaging.dicom.codestreams import judge_codestream, precision
+from medshot.imaging.dicom.codestreams import check_codestream, precision
 from medshot.imaging.dicom.header import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, transfer_syntax
 from medshot.imaging.dicom.values import span_of
 from medshot.imaging.reading import PIXEL_LIMIT
@@ -122,7 +122,7 @@ class Claims:
     photometric: str
 
 
-def judge_claims(dataset: FileDataset) -> Claims:
+def check_claims(dataset: FileDataset) -> Claims:
     """Read the header's description of the pixels and check it.
 
     Raises:
@@ -163,9 +163,9 @@ def decode(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Stored:
     plugin = ""
     if syntax.is_encapsulated:
         plugin = _plugin(syntax)
-        _judge_frames(dataset, claims, syntax)
+        _check_frames(dataset, claims, syntax)
     else:
-        _judge_length(dataset, claims, assumed)
+        _check_length(dataset, claims, assumed)
     if "PixelRepresentation" not in dataset and claims.keyword == "PixelData":
         dataset.PixelRepresentation = 0
         assumed.append("PixelRepresentation is missing; pixels were taken as unsigned.")
@@ -229,7 +229,7 @@ def _plugin(syntax: UID) -> str:
     return plugin
 
 
-def _judge_length(dataset: FileDataset, claims: Claims, assumed: list[str]) -> None:
+def _check_length(dataset: FileDataset, claims: Claims, assumed: list[str]) -> None:
     bits = claims.frames * claims.rows * claims.columns * claims.samples * claims.bits
     if claims.photometric == "YBR_FULL_422":
         bits = bits // 3 * 2
@@ -250,10 +250,10 @@ def _frames(dataset: FileDataset, claims: Claims) -> Iterator[bytes]:
     yield from generate_frames(data, number_of_frames=claims.frames, extended_offsets=offsets)
 
 
-def _judge_frames(dataset: FileDataset, claims: Claims, syntax: UID) -> None:
+def _check_frames(dataset: FileDataset, claims: Claims, syntax: UID) -> None:
     found = 0
     for frame in _frames(dataset, claims):
-        judge_codestream(frame, syntax, claims.rows, claims.columns, claims.samples)
+        check_codestream(frame, syntax, claims.rows, claims.columns, claims.samples)
         found += 1
     if found < claims.frames:
         raise Unsuitable(f"holds {found} of the {claims.frames} frames that it names; copy it again")

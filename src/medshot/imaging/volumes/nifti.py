@@ -170,7 +170,7 @@ def _data_file(path: Path, header: Header) -> tuple[Path, int]:
 def _scaling(path: Path, header: Header) -> tuple[float | None, float | None]:
     """Return slope and intercept from stored numbers to values; None if the numbers are the values."""
     try:
-        slope, inter = header.get_slope_inter()  # none for a slope of 0, as the standard says, and for NaN
+        slope, inter = header.get_slope_inter()  # none for a slope of 0, as in the standard, and for NaN
         infinite = np.isinf(header["scl_slope"])
     except HeaderDataError:
         infinite = True

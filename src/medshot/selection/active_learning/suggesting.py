@@ -62,7 +62,7 @@ def reasons(strategy: str, pool: Pool, classes: Sequence[str], chosen: Int[np.nd
 
 
 def _group_sizes(pool: Pool, chosen: Int[np.ndarray, " count"]) -> list[int]:
-    """Return for each chosen image the number of images that it is the most similar of the chosen ones to."""
+    """Return for each chosen image the number of images to which no other chosen image is more similar."""
     nearest = (pool.features @ pool.features[chosen].T).argmax(1)
     nearest[chosen] = np.arange(len(chosen))
     return np.bincount(nearest, minlength=len(chosen)).tolist()
