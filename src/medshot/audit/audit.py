@@ -22,7 +22,7 @@ from medshot.audit.sample import AuditedTask
 from medshot.audit.shortcuts import shortcut_findings
 from medshot.errors import InputError
 from medshot.imaging import ImageSource
-from medshot.storage import shown
+from medshot.storage import printable_path
 
 ENCODED = 20_000  # most images that are given to an encoder
 
@@ -61,7 +61,7 @@ def audit(
         StorageError: the cache folder cannot be written to.
     """
     places = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-    named, store = ", ".join(map(shown, places)), FactStore()
+    named, store = ", ".join(map(printable_path, places)), FactStore()
     listed = _named_apart([one for path in places for one in listings(path, label=label, split=split, keep=keep)])
     tasks, findings, counts = list[AuditedTask](), list[Finding](), list[Counts]()
     for listing in listed:

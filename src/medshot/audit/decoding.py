@@ -11,7 +11,7 @@ from medshot.deidentify import identifying_content
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
 from medshot.imaging.formats import NPZ, formats_holding, has_name_of
-from medshot.imaging.npz import parted, read_volume
+from medshot.imaging.npz import read_volume, split_member
 from medshot.imaging.opening import read
 from medshot.imaging.pseudonyms import CannotClean
 from medshot.imaging.reading import read_image
@@ -65,7 +65,7 @@ def header_of(content: bytes) -> Header:
 
 def decode(path: str) -> Decoded:
     """Decode an image of any format; InputError if it cannot be read."""
-    file, _ = parted(Path(path))
+    file, _ = split_member(Path(path))
     if has_name_of(file, *formats_holding("picture")):
         picture = read_image(file)
         return Decoded(picture, picture)

@@ -13,7 +13,7 @@ from jaxtyping import Int32
 
 from medshot.audit.findings import Example, Finding
 from medshot.imaging.npz import StackedImages
-from medshot.storage import shown
+from medshot.storage import printable_path
 from medshot.tasks.manifest import PATIENT, Manifest, read_manifest
 from medshot.tasks.reading import read_archive
 from medshot.tasks.searching import TaskLocation, found_tasks
@@ -83,7 +83,7 @@ class Listing:
 
     def named(self, row: int) -> str:
         """Return a name for the image of a row, as text that any file can hold."""
-        return shown(self.paths[row]) if self.paths else f"{self.name}[{row}]"
+        return printable_path(self.paths[row]) if self.paths else f"{self.name}[{row}]"
 
 
 def listings(
@@ -106,7 +106,7 @@ def listings(
 def _listing(location: TaskLocation, label: str, split: str, keep: Mapping[str, Sequence[str]] | None) -> Listing:
     if location.class_folders is not None:
         folders = location.class_folders.items()
-        classes = [shown(folder) for folder, images in folders for _ in images]
+        classes = [printable_path(folder) for folder, images in folders for _ in images]
         return Listing(location.name, [str(image) for _, images in folders for image in images], Categories.of(classes))
     if location.is_archive:
         array, labels, splits = read_archive(location.path)
@@ -125,7 +125,7 @@ def _from_manifest(location: TaskLocation, manifest: Manifest, label: str, split
     if len(cells) > len(manifest):  # the images of a row are of one patient
         columns.setdefault(PATIENT, [f"line {line}" for line in manifest.lines])
     encoded = {name: Categories.of([values[row] for row, _ in cells]) for name, values in columns.items()}
-    where = shown(location.path)
+    where = printable_path(location.path)
     return Listing(
         location.name,
         [str(location.path.parent / image) for _, image in cells],

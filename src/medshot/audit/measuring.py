@@ -15,7 +15,7 @@ from medshot.audit.listing import Listing, UnusableImage
 from medshot.errors import InputError
 from medshot.imaging.cache import in_threads
 from medshot.imaging.decoding import content_hash
-from medshot.imaging.npz import parted
+from medshot.imaging.npz import split_member
 from medshot.imaging.reading import read_content
 from medshot.process import opencv_single_threaded
 from medshot.progress import progress
@@ -114,7 +114,7 @@ def _measure_batch(job: Sequence[tuple[int, str]]) -> Batch:
 
 def _content(path: str) -> tuple[bytes, bytes]:
     """Return what identifies an image, and the bytes of its file; for a series a hash of all files and the first."""
-    file, _ = parted(Path(path))
+    file, _ = split_member(Path(path))
     if not file.is_dir():
         content = read_content(file)
         return content, content

@@ -140,7 +140,7 @@ def evaluate(
     from medshot.evaluation.outcome_log import outcomes_of
     from medshot.reporting import classes_table, results_table, write_evaluation, write_table
     from medshot.selection.outcomes import record_outcomes
-    from medshot.storage import new_folder, shown
+    from medshot.storage import new_folder, printable_path
     from medshot.training import resolve_device
 
     protocol = evaluation.Protocol(
@@ -166,7 +166,7 @@ def evaluate(
         for sentence in left_out:
             note(sentence)
     note_cuts(scored.values(), loaded)
-    command = shown(shlex.join(["medshot", *sys.argv[1:]]))
+    command = printable_path(shlex.join(["medshot", *sys.argv[1:]]))
     results, cells = evaluation.evaluate(scored, loaded, protocol, device=place, command=command, notes=left_out)
     if out is not None:
         with new_folder(out) as folder:

@@ -25,7 +25,7 @@ from medshot.imaging import (
 from medshot.learners import Learner, create_for, load_learner
 from medshot.learners.creation import CHOICE
 from medshot.selection.auto import Auto
-from medshot.storage import shown
+from medshot.storage import printable_path
 from medshot.tasks import MANIFEST_SUFFIXES, Task, load_tasks, read_images, sample_images
 
 PIXEL_INPUTS: dict[int, tuple[type[ImageInput | VolumeInput], int]] = {2: (ImageInput, 64), 3: (VolumeInput, 32)}
@@ -104,7 +104,7 @@ def make_and_load(runs: Sequence[Path], names: Sequence[str], spec: InputSpec | 
     learners: dict[str, Learner] = {}
     for run in runs:
         learner = load_learner(run)
-        name = learner.name if learner.name not in learners else f"{learner.name} ({shown(run)})"
+        name = learner.name if learner.name not in learners else f"{learner.name} ({printable_path(run)})"
         if name in learners:
             raise InputError(f"{run} is given twice; give each run once.")
         learners[name] = learner

@@ -66,7 +66,7 @@ def predict_rows(model: Path, paths: Sequence[Path], prevalence: Mapping[str, fl
     """
     from medshot.cli.loading import load_images
     from medshot.learners import FewShotClassifier
-    from medshot.storage import shown
+    from medshot.storage import printable_path
 
     classifier = FewShotClassifier.load(model)
     files, samples = load_images(paths)
@@ -78,7 +78,7 @@ def predict_rows(model: Path, paths: Sequence[Path], prevalence: Mapping[str, fl
     probabilities, warnings = classifier.predict_proba(samples, prevalence), classifier.warnings(samples)
     rows: list[Row] = []
     for file, shares, warning in zip(files, probabilities, warnings, strict=True):
-        row: Row = {"image": shown(file), "predicted": str(classifier.classes_[shares.argmax()])}
+        row: Row = {"image": printable_path(file), "predicted": str(classifier.classes_[shares.argmax()])}
         row |= {f"p_{name}": round(float(share), 6) for name, share in zip(classifier.classes_, shares, strict=True)}
         rows.append(row | {"warning": warning})
     return rows

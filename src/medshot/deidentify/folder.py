@@ -17,10 +17,10 @@ from medshot.deidentify.manifests import clean_table, read_table
 from medshot.errors import InputError
 from medshot.imaging.decoding import is_series
 from medshot.imaging.formats import CSV, has_name_of
-from medshot.imaging.npz import members, parted
+from medshot.imaging.npz import members, split_member
 from medshot.imaging.pseudonyms import SECRET_LENGTH, CannotClean, Pseudonyms
 from medshot.progress import progress
-from medshot.storage import new_folder, shown, write_bytes, write_json
+from medshot.storage import new_folder, printable_path, write_bytes, write_json
 from medshot.tasks.manifest import Manifest
 from medshot.tasks.searching import FOLDER_MANIFEST
 
@@ -70,10 +70,13 @@ def deidentify(source: Path, out: Path) -> Deidentified:
         StorageError: `out` exists or cannot be written.
     """
     if not source.exists():
-        raise InputError(f"{shown(source)} does not exist; check the path.")
+        raise InputError(f"{printable_path(source)} does not exist; check the path.")
     root = source.parent if source.is_file() else source
     if out.resolve().is_relative_to(source.resolve()):
-        raise InputError(f"{shown(out)} lies inside {shown(source)}, which must not be changed; choose another place.")
+        raise InputError(
+            f"{printable_path(out)} lies inside {printable_path(source)}, which must not be changed; "
+            "choose another place."
+        )
     paths = _files(root)
     if source.is_file():
         paths = _files_of(source, root, paths)
@@ -85,12 +88,12 @@ def deidentify(source: Path, out: Path) -> Deidentified:
                 advance(1)
         copy.finish()
         if not copy.places:
-            raise InputError(f"{shown(source)} holds no image that could be cleaned; nothing was written.")
+            raise InputError(f"{printable_path(source)} holds no image that could be cleaned; nothing was written.")
     return Deidentified(
         out,
         len(copy.places),
         len(copy.report),
-        tuple((shown(path), reason) for _, path, reason in copy.left_out),
+        tuple((printable_path(path), reason) for _, path, reason in copy.left_out),
         tuple((copy.final(place), reason) for place, reason in copy.look_at),
         tuple(sorted({part for part in copy.names.values() if not part.startswith("folder-")})),
     )
@@ -116,7 +119,7 @@ def _files_of(manifest: Path, root: Path, paths: list[Path]) -> list[Path]:
         cells = [cell for of_name in read_table(read_limited(manifest)).images().values() for cell in of_name if cell]
     except CannotClean:
         cells = []
-    named = {Path(os.path.normpath(parted(cell)[0])) for cell in cells} - {Path()}
+    named = {Path(os.path.normpath(split_member(cell)[0])) for cell in cells} - {Path()}
     return [path for path in paths if path == manifest.relative_to(root) or not named.isdisjoint([path, *path.parents])]
 
 
@@ -242,7 +245,7 @@ class _Copy:
         """Return the path in the copy of an image that a manifest in `folder` names, None if it is not there."""
         if not image or "\0" in image:
             return None
-        file, array = parted(folder / image)
+        file, array = split_member(folder / image)
         path = Path(os.path.normpath(file))
         if path not in self.places:
             return self.series.get(path)

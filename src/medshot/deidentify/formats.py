@@ -32,7 +32,7 @@ from medshot.imaging import formats
 from medshot.imaging.dicom.identity import identifying_elements
 from medshot.imaging.formats import starts_as
 from medshot.imaging.pseudonyms import CannotClean, Identifying, Pseudonyms
-from medshot.storage import shown
+from medshot.storage import printable_path
 
 
 def identifying_in_arrays(content: bytes) -> list[Identifying]:
@@ -108,7 +108,7 @@ def identifying(path: Path) -> list[Identifying]:
     try:
         return identifying_content(read_limited(path))
     except CannotClean as reason:
-        raise InputError(f"{shown(path)} {reason}; it may identify a patient, so do not share it.") from None
+        raise InputError(f"{printable_path(path)} {reason}; it may identify a patient, so do not share it.") from None
 
 
 def identifying_content(content: bytes) -> list[Identifying]:

@@ -66,7 +66,7 @@ VOXEL_LIMIT = 400_000_000
 _MASK = "mask"
 
 
-def parted(path: Path) -> tuple[Path, str]:
+def split_member(path: Path) -> tuple[Path, str]:
     """Split the path of an image into its file and the name of the array in it: `scan.npz#flair` into two.
 
     The name is empty if none is given. In names of other files a "#" is an ordinary character.
@@ -93,7 +93,7 @@ def read_volume(path: Path | str) -> Volume:
         InputError: the file is missing or damaged, holds no such array, more than one, other numbers than uint8 or
             uint16, a colour picture, or more than 400 million voxels.
     """
-    file, name = parted(Path(path))
+    file, name = split_member(Path(path))
     with opened(file) as archive:
         member = _chosen(file, name, archive)
         shape, dtype = read_header(file, archive, member)

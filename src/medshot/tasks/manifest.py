@@ -14,9 +14,9 @@ from sys import intern
 from typing import TextIO
 
 from medshot.errors import InputError
-from medshot.imaging import parted
+from medshot.imaging import split_member
 from medshot.imaging.formats import CSV
-from medshot.storage import shown
+from medshot.storage import printable_path
 
 MANIFEST_SUFFIXES = frozenset(CSV.suffixes)
 DELIMITERS = ",;\t|"
@@ -100,7 +100,7 @@ class Manifest:
             raise InputError(f"{self.path} line {problem.line} {problem.what}.")
         images = [image for of_name in self.images().values() for image in of_name if image]
         # Path.exists raises if a name is too long for the file system
-        missing = [image for image in images if not os.path.exists(parted(image)[0])]  # noqa: PTH110
+        missing = [image for image in images if not os.path.exists(split_member(image)[0])]  # noqa: PTH110
         if missing:
             raise InputError(
                 f"{self.path} names {missing[0]}, which does not exist ({len(missing)} of {len(images)} images are "
@@ -274,7 +274,9 @@ def _unusable(row: Mapping[str, str], first_line: Mapping[str, dict[str, int]], 
     for column, image in images.items():
         if image in first_line[column]:
             first = first_line[column][image]
-            return f"names {shown(row[column])} a second time (first on line {first}); remove one of the two rows"
+            return (
+                f"names {printable_path(row[column])} a second time (first on line {first}); remove one of the two rows"
+            )
     for column, image in images.items():
         first_line[column][image] = line
     if row.get(PATIENT) == "":

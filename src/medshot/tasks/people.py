@@ -7,7 +7,7 @@ from jaxtyping import Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from medshot.imaging import MISSING, FileImages, ImageSource, SeveralImages, parted, patient_of
+from medshot.imaging import MISSING, FileImages, ImageSource, SeveralImages, patient_of, split_member
 from medshot.tasks.task import Task
 
 
@@ -54,7 +54,7 @@ def _signs(images: ImageSource) -> list[list[str]]:
     match images:
         case FileImages(paths=paths):
             return [
-                list(filter(None, (digest, str(parted(path)[0]), patient_of(path))))
+                list(filter(None, (digest, str(split_member(path)[0]), patient_of(path))))
                 for path, digest in zip(paths, images.hashes(), strict=True)
             ]
         case SeveralImages():

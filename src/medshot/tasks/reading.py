@@ -8,7 +8,7 @@ import numpy as np
 from medshot.errors import InputError
 from medshot.imaging import MISSING, ArrayImages, FileImages, ImageSource, SeveralImages
 from medshot.imaging.npz import StackedImages, read_medmnist_splits
-from medshot.storage import shown
+from medshot.storage import printable_path
 from medshot.tasks.manifest import read_manifest
 from medshot.tasks.people import unnamed_patients
 from medshot.tasks.searching import TaskLocation, found_tasks
@@ -110,7 +110,7 @@ def _from_class_folders(location: TaskLocation, folders: Mapping[str, list[Path]
             f"{location.path} has images only in the class folder '{next(iter(folders))}'; a task needs two or more "
             "classes."
         )
-    labels = [shown(name) for name, images in folders.items() for _ in images]
+    labels = [printable_path(name) for name, images in folders.items() for _ in images]
     return task_from_files(location.name, [image for images in folders.values() for image in images], labels)
 
 

@@ -9,7 +9,7 @@ from medshot.imaging import image_paths
 from medshot.imaging.decoding import is_series
 from medshot.imaging.formats import CSV, NPZ, has_name_of
 from medshot.imaging.npz import is_medmnist
-from medshot.storage import shown
+from medshot.storage import printable_path
 from medshot.tasks.manifest import is_manifest
 
 FOLDER_MANIFEST = "task.csv"
@@ -27,8 +27,8 @@ class TaskLocation:
         """The name of the task."""
         path = self.path.resolve()
         if self.class_folders is not None:
-            return shown(path.name)
-        return shown(path.parent.name if self.path.name == FOLDER_MANIFEST else self.path.stem)
+            return printable_path(path.name)
+        return printable_path(path.parent.name if self.path.name == FOLDER_MANIFEST else self.path.stem)
 
     @property
     def is_archive(self) -> bool:
@@ -126,7 +126,7 @@ def _is_data_set(location: TaskLocation, label: str) -> bool:
 
 
 def _mixture(folder: Path, classes: Mapping[str, list[Path]], others: list[Path]) -> InputError:
-    names, first = ", ".join(f"'{shown(name)}'" for name in [*classes][:3]), others[0]
+    names, first = ", ".join(f"'{printable_path(name)}'" for name in [*classes][:3]), others[0]
     more = f" and {len(others) - 1} more" if len(others) > 1 else ""
     if has_name_of(first, CSV) and first.parent == folder:
         advice = f"give {first.name} by itself, or rename it to {FOLDER_MANIFEST} if it lists these images"
@@ -134,6 +134,6 @@ def _mixture(folder: Path, classes: Mapping[str, list[Path]], others: list[Path]
         advice = "give each data set by itself"
     kind = "DICOM series" if first.is_dir() and is_series(first) else "data set"
     return InputError(
-        f"{shown(folder)} holds class folders of images ({names}) beside the {kind} {shown(first.relative_to(folder))}"
-        f"{more}; {advice}."
+        f"{printable_path(folder)} holds class folders of images ({names}) beside the {kind} "
+        f"{printable_path(first.relative_to(folder))}{more}; {advice}."
     )
