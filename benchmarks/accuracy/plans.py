@@ -25,7 +25,7 @@ EVERY = [BASELINE, *(name for name in LEARNERS if name not in (BASELINE, "metal-
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the forms in which learners take images.
+    """A kind of input that learners take of images.
 
     Args:
         shape: the input specification.

@@ -14,7 +14,7 @@ SIGNS = {"better": "▲", "worse": "▼", "undecided": ""}
 
 
 class Table(TypedDict):
-    """A table as result files hold it: written cells, of which the first `left` columns are text."""
+    """A table as result files hold it: written cells; the first `left` columns are text."""
 
     header: list[str]
     rows: list[list[str]]

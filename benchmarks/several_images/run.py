@@ -45,7 +45,7 @@ CONDITIONS = (
 
 @dataclass(frozen=True)
 class Fusion:
-    """One way of making one classifier of several images.
+    """A way of making one classifier of several images.
 
     Args:
         learner: its name in the registry.

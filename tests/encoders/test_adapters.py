@@ -83,7 +83,7 @@ def test_timm_weights_that_are_incomplete_or_elsewhere_are_refused(tmp_path, mon
         encoders_of(f"timm:{tmp_path}")
     with pytest.raises(InputError, match=r"medshot downloads nothing.*hf download timm/resnet34"):
         encoders_of("timm:resnet34")
-    with pytest.raises(InputError, match="timm knows no network 'resnet9000'"):
+    with pytest.raises(InputError, match="timm has no network 'resnet9000'"):
         encoders_of("timm:resnet9000")
 
 

@@ -343,7 +343,7 @@ def test_memory_does_not_grow_with_the_number_of_images(
         reader_of(shape).prepare(source)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 180 * 2000  # an image has 30,000 bytes, and what is known of it a few hundred
+    assert peaks[1] < peaks[0] + 180 * 2000  # an image has 30,000 bytes, and its row a few hundred
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -1,4 +1,4 @@
-"""From outcomes and cross-validation to weights."""
+"""The weights of candidates that follow from outcomes and cross-validation."""
 
 import numpy as np
 import pytest

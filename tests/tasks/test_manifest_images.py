@@ -1,4 +1,4 @@
-"""Manifests whose samples have several images, `image:NAME`, any of which may be missing."""
+"""Manifests whose samples have several images, `image:NAME`; any of them may be missing."""
 
 from pathlib import Path
 
