@@ -201,7 +201,7 @@ def test_a_learner_on_a_gpu_works_there(name, tmp_path):
     ],
     ids=["untrained", "unknown", "other size", "images"],
 )
-def test_learners_that_cannot_be_fitted_to_a_table(learner, predictions):
+def test_learners_that_cannot_be_fitted_to_a_table(learner, sentence):
     with pytest.raises(InputError, match=sentence):
         FewShotClassifier(learner).fit(*table())
 
