@@ -11,7 +11,7 @@ settings.load_profile("medshot")
 
 @pytest.fixture(scope="session", autouse=True)
 def _quiet_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache folder and outcomes of this run's own, and one thread: on a busy machine more make tiny tensors slow."""
+    """Give each run a cache folder and outcomes of its own, and one thread: more are slow on a busy machine."""
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDSHOT_CACHE", str(tmp_path_factory.mktemp("cache")))
@@ -21,7 +21,7 @@ def _quiet_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real medical images beside the checkout."""
+    """Return the folder of real medical images beside the checkout."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"no real images at {folder}")

@@ -12,7 +12,7 @@ NEURAL = ("protonet", "ridge", "depth-ridge", "even-ridge", "film", "context", "
 
 
 def of_features(name: str, blocks: tuple[int, ...] = BLOCKS, *, stir: bool = True, **settings) -> Learner:
-    """A small learner of that name over features in double precision, noise added to what is learned."""
+    """Make a small learner of that name over features in double precision, with noise added to its parameters."""
     learner = create(name, input_spec=FeatureInput(blocks), **(SMALL[name] | settings)).double().eval()
     generator = torch.Generator().manual_seed(0)
     for value in learner.parameters() if stir else ():
@@ -21,11 +21,11 @@ def of_features(name: str, blocks: tuple[int, ...] = BLOCKS, *, stir: bool = Tru
 
 
 def vectors(seed: int, *shape: int) -> torch.Tensor:
-    """Random numbers in double precision."""
+    """Return random numbers in double precision."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def support_of(labels: list[int], features: torch.Tensor, weights: list[float] | None = None) -> Support:
-    """The support of one task, with a leading axis of one."""
+    """Return the support of one task, with a leading axis of one."""
     weighted = torch.tensor(weights or [1.0] * len(labels), dtype=torch.float64)
     return Support(features[None], torch.tensor(labels)[None], weighted[None], max(labels) + 1)

@@ -46,7 +46,7 @@ NAMES = [name for name in [*LEARNERS, *VARIANTS] if name not in LARGE]
 def tiny(
     name: str, *, shape: ImageInput | VolumeInput = SHAPE, doubles: bool = True, stir: bool = True, **settings
 ) -> Learner:
-    """A small learner of that name, in evaluation mode.
+    """Make a small learner of that name, in evaluation mode.
 
     Args:
         name: a registered learner, or a key of `VARIANTS`.
@@ -73,7 +73,7 @@ def episodes(
     signal: float = 1.0,
     shape: ImageInput | VolumeInput = SHAPE,
 ) -> Episodes:
-    """Episodes of as many tasks, whose supports and queries differ in size."""
+    """Draw an episode of each of `count` tasks; supports and queries differ in size."""
     drawn = [
         draw_episode(
             textured(
@@ -95,5 +95,5 @@ def episodes(
 
 
 def one_task(side: Support, task: int) -> Support:
-    """One task's part of a side, with a leading axis of one and without its padding."""
+    """Return one task's part of a side, with a leading axis of one and without its padding."""
     return Support.stack([side.of_task(task)])

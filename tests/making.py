@@ -16,7 +16,7 @@ VOLUME = VolumeInput(channels=1, size=12)
 
 
 def labelled(labels: Sequence[int], patients: Sequence[int], name: str = "task") -> Task:
-    """A task with these labels and patients, for draws that never look at a pixel."""
+    """Make a task with these labels and patients, for draws that need no pixels."""
     return Task(
         name=name,
         images=ArrayImages(np.arange(len(labels), dtype=np.uint16)[:, None, None]),
@@ -36,9 +36,9 @@ def textured(
     flip: bool = False,
     depth: int | None = None,
 ) -> Task:
-    """A task whose classes differ in the direction of a grating, under noise; without `signal` in nothing.
+    """Make a task of classes that differ in the direction of a grating, under noise; without `signal` in nothing.
 
-    With a `depth`, of volumes: the grating in each slice, under noise of its own.
+    With a `depth`, images are volumes: the grating in each slice, under separate noise.
     """
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), patients)
@@ -59,7 +59,7 @@ def textured(
 
 
 def write_images(task: Task, folder: Path) -> list[str]:
-    """Each image of a grey task as a PNG in its class's folder; the paths relative to `folder`."""
+    """Write each image of a grey task as a PNG in its class's folder; return the paths relative to `folder`."""
     written = []
     for number, (row, label) in enumerate(zip(task.rows, task.labels, strict=True)):
         path = folder / task.classes[label] / f"{number:03d}.png"
@@ -70,7 +70,7 @@ def write_images(task: Task, folder: Path) -> list[str]:
 
 
 def write_volumes(task: Task, folder: Path) -> list[str]:
-    """Each volume of a task as a compressed `.npz` with a mask beside it; the paths relative to `folder`."""
+    """Write each volume of a task as a compressed `.npz` with a mask; return the paths relative to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [f"{number:03d}.npz" for number in range(len(task))]
     for row, name in zip(task.rows, written, strict=True):
@@ -80,14 +80,14 @@ def write_volumes(task: Task, folder: Path) -> list[str]:
 
 
 def write_manifest(path: Path, rows: Sequence[Sequence[str]], delimiter: str = ",") -> Path:
-    """A manifest of these rows, the header first; nothing is quoted."""
+    """Write a manifest of these rows, the header first; nothing is quoted."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(delimiter.join(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
 def in_doubles(value):
-    """The same with every floating tensor in double precision."""
+    """Return the same with every floating tensor in double precision."""
     if isinstance(value, torch.Tensor):
         return value.double() if value.is_floating_point() else value
     if is_dataclass(value):

@@ -1,4 +1,4 @@
-"""A store never returns the row of another key, whatever other processes do to its folder."""
+"""A store never returns the row of another key, even if other processes change its folder."""
 
 import shutil
 from pathlib import Path
@@ -26,7 +26,7 @@ def keys_of(numbers: list[int]) -> np.ndarray:
 
 
 def rows_of(numbers: list[int]) -> dict[str, np.ndarray]:
-    """Return rows that tell of which number they are."""
+    """Return rows that differ between numbers."""
     wide = np.repeat(np.array(numbers, np.float32), 3).reshape(-1, 3)
     return {"wide": wide, "square": np.repeat(np.array(numbers, np.uint8), 4).reshape(-1, 2, 2)}
 

@@ -1,4 +1,4 @@
-"""The floors of the house: imports go down, never up, and some things are nowhere."""
+"""The floors of the library: imports only go down, forbidden calls are nowhere, and modules have a fair size."""
 
 import ast
 import subprocess
@@ -27,6 +27,7 @@ FLOORS = [
     {"storage", "process", "progress"},
     {"errors"},
 ]
+SHORTEST, LONGEST = 30, 300  # lines of a module
 HEIGHT = {name: len(FLOORS) - number for number, floor in enumerate(FLOORS) for name in floor}
 MODULES = {
     ".".join(["medshot", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__"): path
@@ -35,7 +36,7 @@ MODULES = {
 
 
 def imported(path: Path) -> set[str]:
-    """The names of all modules that a file imports, anywhere in it."""
+    """Return the names of all modules that a file imports, anywhere in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -102,6 +103,13 @@ def test_nothing_forbidden_is_used(path):
                     assert ast.unparse(keyword.value) == "False"
             if name == "np.load":
                 assert "allow_pickle" in {keyword.arg for keyword in node.keywords}
+
+
+@pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)
+def test_modules_hold_one_idea(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST, "split it by its ideas"
+    assert lines >= SHORTEST or path.name in ("__init__.py", "__main__.py"), "merge it with the module that uses it"
 
 
 def run_python(code: str) -> str:

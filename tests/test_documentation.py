@@ -1,4 +1,4 @@
-"""What the documentation says is so: its pages are up to date, its code runs, its commands work."""
+"""The documentation is true: its pages are up to date, its code runs, its commands work."""
 
 import importlib.util
 import os
@@ -23,19 +23,19 @@ OWN = (DOCS / "your-own-learner.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
-    """The code blocks of that language in docs/your-own-learner.md."""
+    """Return the code blocks of that language in docs/your-own-learner.md."""
     found = re.findall(r"^```(\w*)\n(.*?)^```$", OWN, re.MULTILINE | re.DOTALL)
     return [text for named, text in found if named == language]
 
 
 def commands(program: str) -> list[list[str]]:
-    """The words of every command in its blocks that begins with that."""
+    """Return the words of every command of this program in its blocks."""
     return [shlex.split(line) for block in blocks("") for line in block.splitlines() if line.startswith(program)]
 
 
 @pytest.fixture
 def own_learner(tmp_path, monkeypatch):
-    """The learner of the page, saved as the page says; its registration is forgotten after the test."""
+    """Save the learner of the page under the page's name; undo its registration after the test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(LEARNERS, "_known", dict(LEARNERS))
     (text,) = blocks("python")
@@ -90,7 +90,7 @@ def test_the_entry_point_of_the_page_gives_its_learner(own_learner, monkeypatch)
 
 
 @pytest.mark.slow
-def test_the_learner_of_the_page_stands_before_the_laws(own_learner):
+def test_the_learner_of_the_page_obeys_the_laws(own_learner):
     ((setting, _, *words),) = commands("MEDSHOT_IMPORT=")
     variable, _, file = setting.partition("=")
     done = subprocess.run(

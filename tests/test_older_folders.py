@@ -1,4 +1,4 @@
-"""What version 0.1.0 wrote before its modules were moved still loads, resumes and predicts the same.
+"""Folders that version 0.1.0 wrote before its modules were moved still load, resume and predict the same.
 
 tests/saved/README.md says how the files were made.
 """
@@ -25,12 +25,12 @@ MODELS = sorted(path.name for path in (SAVED / "models").iterdir())
 
 @pytest.fixture(autouse=True)
 def _overshoots(monkeypatch):
-    """Version 0.1.0 kept a step of METAL's early stop after which the loss rose; all else is compared as it is."""
+    """Keep the step of METAL's early stop after which the loss rose, as version 0.1.0 did."""
     monkeypatch.setattr("medshot.learners.gradient.base.step_back", lambda previous, parameters, rose: parameters)
 
 
 def kind_of(name: str) -> str:
-    """The inputs that a run or model of that name takes."""
+    """Return the kind of inputs that a run or model of that name takes."""
     return {"volumes": "volumes", "table": "table"}.get(name.rpartition("_")[2], "pictures")
 
 
@@ -41,7 +41,7 @@ def fitted(learner: str | Path, kind: str) -> medshot.FewShotClassifier:
 
 
 def record(path: Path) -> dict[str, Any]:
-    """A JSON record without the version of medshot that wrote it."""
+    """Read a JSON record without the version of medshot that wrote it."""
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content.pop("version")
     return content
@@ -54,7 +54,7 @@ def check(found: np.ndarray, name: str) -> None:
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:
-    """The values in nested objects and lists, by their paths."""
+    """Return the values in nested objects and lists, by their paths."""
     if not isinstance(value, dict | list):
         return {path: value}
     items = value.items() if isinstance(value, dict) else enumerate(value)

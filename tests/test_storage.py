@@ -1,4 +1,4 @@
-"""Results are written whole or not at all, and what is read back is what was written."""
+"""Files are written whole or not at all, and are read back unchanged."""
 
 import errno
 import io

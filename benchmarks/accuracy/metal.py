@@ -1,7 +1,7 @@
 """METAL on pixels: meta-train, hold whole data sets out, evaluate.
 
-Every step is a `medshot` command, printed before it runs. With --resume a step whose folder is there already is not
-run again, and an unfinished meta-training is resumed.
+Every step is a `medshot` command, printed before it runs. With --resume, finished steps are skipped, and an unfinished
+meta-training is resumed.
 """
 
 import json

@@ -25,10 +25,10 @@ EVERY = [BASELINE, *(name for name in LEARNERS if name not in (BASELINE, "metal-
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the forms in which learners take images.
+    """A kind of input that learners take of images.
 
     Args:
-        shape: that form.
+        shape: the input specification.
         title: its name in headings.
         learners: those in the table, the baseline first.
     """
@@ -44,10 +44,10 @@ class Plan:
 
     Args:
         part: first part of the names of its result files and pictures.
-        about: what its tasks are, a paragraph.
+        about: a paragraph on its tasks.
         kinds: the forms of images, by name.
         folds: for each fold, the tasks that are held out together.
-        read: reads the task of a name from the folder of data sets; what it makes is kept in the second folder.
+        read: reads the task of a name from the folder of data sets, and keeps the files that it makes in the second.
         only_trained: tasks of a fold that are held out with it but not scored.
         together: tasks that share images and must be in one fold.
         queries: the most query patients per class and episode.

@@ -1,9 +1,9 @@
 """Every learner on every held-out data set: meta-trained once per fold, scored with 1, 5 and 10 shots.
 
-plans.py lists the tasks that each fold holds out and what learners take of their images. A learner is meta-trained on
-the tasks of all other folds and scored on the held-out ones, on the same episodes as all others. Finished work is kept
-in the --out folder, also within a learner. At --budget 1 each meta-training has four CPU-minutes and each cell 100
-episodes; other budgets scale both, the episodes down to 50, or to 20 for volumes.
+plans.py lists the tasks that each fold holds out and the input of learners. A learner is meta-trained on the tasks of
+all other folds and scored on the held-out ones, on the same episodes as all other learners. Finished cells are kept in
+the --out folder. At --budget 1 each meta-training has four CPU-minutes and each cell 100 episodes; other budgets scale
+both, the episodes down to 50, or to 20 for volumes.
 """
 
 import json
@@ -120,7 +120,7 @@ def made(unit: Unit) -> Learner:
 
 
 def settings_for(unit: Unit, tasks: list[Task]) -> OuterSettings:
-    """Return as many outer steps as the budget of CPU time allows; measured once, so that runs can resume."""
+    """Return settings with as many outer steps as the CPU time allows; measured once, so that runs can resume."""
     path = unit.folder / "settings.json"
     if not path.exists():
         marks: list[float] = []

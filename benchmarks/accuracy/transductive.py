@@ -1,7 +1,7 @@
-"""Transductive prototypes beside logistic regression: the same patient-disjoint episodes, balanced queries and not.
+"""Transductive prototypes and logistic regression on the same episodes, with and without balanced queries.
 
-In half of the rows the shares of the classes among the queries of an episode come from a Dirichlet distribution with
-concentration 2 (Veilleux et al., NeurIPS 2021), which no learner is given.
+In half of the rows the class shares of an episode's queries come from a Dirichlet distribution with concentration 2
+(Veilleux et al., NeurIPS 2021), and learners do not get these shares.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Learn the gain of a label: from quantities of candidates to gains in balanced accuracy, in simulated labelling."""
+"""Learn the gain of a label in simulated labelling: from acquisition features to gains in balanced accuracy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Experience:
     """Gains of labels in simulated states of one task, each relative to the mean of its state.
 
     Args:
-        quantities: of every candidate that was tried.
+        quantities: the acquisition features of every candidate that was tried.
         gains: in balanced accuracy, in points.
     """
 
@@ -32,9 +32,9 @@ class Experience:
 def experience(task: Task, states: int, rng: np.random.Generator) -> Experience:
     """Return the gains of `TRIED` candidates, labelled one at a time, in each of `states` states.
 
-    A state is an episode of the task with 0 to `MOST_CHOSEN` images labelled by a strategy of the learned kind with
-    random coefficients, so that states vary as much as those that strategies lead to. Probabilities are those of the
-    model of the support, as when a whole batch is chosen at once.
+    A state is an episode of the task with 0 to `MOST_CHOSEN` images labelled by a strategy with random coefficients, so
+    that states are as varied as those that strategies lead to. Probabilities come from the model of the support, as
+    they do when a whole batch is chosen at once.
     """
     quantities, gains = [], []
     for labelling in labellings(task, states, rng):

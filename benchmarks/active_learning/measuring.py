@@ -1,4 +1,4 @@
-"""Numbers of strategies that choose what to label: accuracies, differences to random, what was learned."""
+"""Results of strategies of active learning: accuracies, differences to random, learned coefficients."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +22,7 @@ class Measured:
     Args:
         gains: the coefficients of the learned strategy, learned from other sets.
         replicates: balanced accuracy by strategy and number of labels.
-        evened: the same of probabilities that were moved to equally common classes.
+        evened: the same for probabilities that were moved to equally common classes.
     """
 
     gains: Float[np.ndarray, " quantities"]

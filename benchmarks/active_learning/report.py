@@ -1,4 +1,4 @@
-"""The page on which image to label next, from the results of `run`."""
+"""The page on active learning, from the results of `run`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,7 +51,7 @@ def _quoted(names: Sequence[str]) -> list[str]:
 
 
 def compared(found: Mapping[str, Any] | None, sign: int = 1) -> Comparison:
-    """Return a difference from a result file; sign -1 is the other way round."""
+    """Return a difference from a result file; sign -1 turns it around."""
     assert found
     value, *intervals = (sign * np.array(found[key]) for key in ("value", "over_episodes", "new_patients"))
     return Comparison(float(value), *((float(min(each)), float(max(each))) for each in intervals))

@@ -1,9 +1,9 @@
-"""Which image to label next: strategies compared on real data sets, and the learned one learned.
+"""Compare strategies of active learning on real data sets, and learn the learned one.
 
 From 2 labelled patients per class, each strategy chooses 10 images of other patients at once; logistic regression on
 EfficientNet-Lite0 features is fitted to both and scored on patients who are in neither. The learned strategy is learned
 again for each data set, from sets that share no images with it. `--learn` also writes the coefficients that come with
-medshot, learned from all data sets whose licence allows that.
+medshot, learned from all data sets with a licence that allows it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ FREE = (
     "spine_xray_scoliosis",
     "ecg_12lead_images",
 )
-"""Data sets whose licence allows any use of what is learned from them."""
+"""Data sets with a licence that allows any use of coefficients learned from them."""
 COUNTS = (5, 10)
 Predictions = dict[tuple[str, int], list[EpisodePredictions]]
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def sources(name: str, free: Sequence[str]) -> list[str]:
-    """Return the data sets from which the strategy is learned that is scored on this one."""
+    """Return the data sets from which the strategy for this one is learned."""
     alike = {name, *(other for group in TOGETHER if name in group for other in group)}
     return [other for other in free if other not in alike]
 
@@ -85,17 +85,17 @@ def coefficients(experiences: Mapping[str, Experience], command: str) -> Coeffic
 
 
 def scored(task: Task, gains: Float[np.ndarray, " quantities"], repeats: int) -> tuple[Predictions, Predictions]:
-    """Return the predictions with nothing chosen and with the first choices of each strategy, on the same splits.
+    """Return the predictions without choices and after the first choices of each strategy, on the same splits.
 
-    Once as fitted, and once moved from the class frequencies of the labelled samples to equal ones.
+    They are returned as fitted, and moved from the class frequencies of the labelled samples to equal ones.
     """
     as_fitted: Predictions = {}
     evened: Predictions = {}
     for seed, labelling in enumerate(labellings(task, repeats, np.random.default_rng([2, *task.name.encode()]))):
         for key, chosen in choices(labelling.candidates(), gains, seed):
-            said = labelling.predictions(chosen)
-            as_fitted.setdefault(key, []).append(said)
-            evened.setdefault(key, []).append(labelling.evened(said, chosen))
+            predictions = labelling.predictions(chosen)
+            as_fitted.setdefault(key, []).append(predictions)
+            evened.setdefault(key, []).append(labelling.evened(predictions, chosen))
     return as_fitted, evened
 
 
@@ -116,7 +116,10 @@ def choices(
 def replicates(found: Predictions) -> dict[tuple[str, int], Replicates]:
     """Return balanced accuracy in bootstrap replicates of patients crossed with splits, the same for all strategies."""
     draws = draw_replicates(found["none", 0])
-    return {key: bootstrap(said, draws, ["balanced_accuracy"])["balanced_accuracy"] for key, said in found.items()}
+    return {
+        key: bootstrap(predictions, draws, ["balanced_accuracy"])["balanced_accuracy"]
+        for key, predictions in found.items()
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Simulated labelling: tasks with all labels, of which a few are shown and the others are given on request."""
+"""Simulated labelling: a few labels of a task are given at first, and the others on request."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class Labelling:
 
     Args:
         features: of all samples of the task.
-        learner: that adapts to the labelled samples.
+        learner: the learner that adapts to the labelled samples.
         ways: number of classes.
         labels: of every sample in `support`, `pool` and `test`.
         patients: of every sample of the task.
@@ -55,16 +55,18 @@ class Labelling:
         probabilities = classifier.probabilities(self.features[self.test][None])[0].double().numpy()
         return EpisodePredictions(probabilities, self._labels(self.test), self.patients[self.test], self.test)
 
-    def evened(self, said: EpisodePredictions, chosen: Int[np.ndarray, " chosen"]) -> EpisodePredictions:
+    def evened(self, predictions: EpisodePredictions, chosen: Int[np.ndarray, " chosen"]) -> EpisodePredictions:
         """Return predictions as `--prevalence` gives them for equally common classes."""
         counts = np.bincount(self._labels(np.concatenate([self.support, self.pool[chosen]])), minlength=self.ways)
-        probabilities = said.probabilities / counts
-        return replace(said, probabilities=probabilities / probabilities.sum(1, keepdims=True))
+        probabilities = predictions.probabilities / counts
+        return replace(predictions, probabilities=probabilities / probabilities.sum(1, keepdims=True))
 
     def score(self, chosen: Int[np.ndarray, " chosen"]) -> float:
         """Return the balanced accuracy on the test samples, with these of the pool labelled too."""
-        said = self.predictions(chosen)
-        return float(balanced_accuracy(said.probabilities, said.labels, np.ones((1, len(said.labels))))[0])
+        predictions = self.predictions(chosen)
+        return float(
+            balanced_accuracy(predictions.probabilities, predictions.labels, np.ones((1, len(predictions.labels))))[0]
+        )
 
     def _adapted(self, samples: Int[np.ndarray, " samples"]) -> Classifier:
         labels = torch.from_numpy(self._labels(samples))[None]

@@ -1,4 +1,4 @@
-"""Predictions of one learner in the episodes of one task, as a file."""
+"""Cells: files with the predictions of one learner in the episodes of one task."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def read_cell(path: Path) -> tuple[list[EpisodePredictions], list[float]]:
 
 
 def measure_cells(paths: Mapping[str, Path], *, task: str, shots: int, baseline: str) -> list[Measurement]:
-    """Return the scores of the learners whose cells of one task these are."""
+    """Return the scores of learners from their cells of one task."""
     torch.set_num_threads(1)
     cells = {learner: read_cell(path) for learner, path in paths.items()}
     return measure(

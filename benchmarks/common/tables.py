@@ -14,7 +14,7 @@ SIGNS = {"better": "▲", "worse": "▼", "undecided": ""}
 
 
 class Table(TypedDict):
-    """A table as result files hold it: written cells, of which the first `left` columns are text."""
+    """A table as result files hold it: written cells; the first `left` columns are text."""
 
     header: list[str]
     rows: list[list[str]]
@@ -22,7 +22,7 @@ class Table(TypedDict):
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]], left: int = 1) -> Table:
-    """Return a table whose first `left` columns are text and whose others are numbers."""
+    """Return a table; its first `left` columns are text, the others numbers."""
     return Table(header=list(header), rows=[list(row) for row in rows], left=left)
 
 
@@ -38,7 +38,7 @@ def markdown(table: Table) -> str:
 
 
 def written(estimate: Estimate | None, write: Callable[[float], str] = percent) -> str:
-    """Return a number with both intervals, and the sign of a difference that is decided."""
+    """Return a number with both intervals, and a sign if it is a difference that is decided."""
     if estimate is None:
         return "–"
     sign = SIGNS[estimate.verdict] if isinstance(estimate, Comparison) else ""

@@ -1,4 +1,4 @@
-"""Data sets of the benchmarks: folds, licences, and tasks that are kept once they were made."""
+"""Data sets of the benchmarks: folds, licences, and files of tasks that are slow to make."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ FREE = (
     "adrenalmnist3d_64",
     "longitudinal_gbm_progression",
 )
-"""Data sets whose licence allows redistribution and commercial use; shipped encoders are trained on these alone."""
+"""Data sets with a licence for redistribution and commercial use; shipped encoders are trained only on these."""
 QUICK = ("cxr_nih1000", "spine_xray_scoliosis", "cxr_jsrt_nodule_lungmask")
 """Small data sets, one of each kind of licence and fold, for --quick."""
 
@@ -50,7 +50,7 @@ def kept_task(
     classes: Sequence[str] | None = None,
     flip: bool = False,
 ) -> Task:
-    """Return the task whose images, labels and patients `make` makes the first time and `path` keeps."""
+    """Return the task in the file `path`; if there is none, `make` makes images, labels and patients first."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_arrays(path, make())
@@ -67,6 +67,6 @@ def kept_task(
 
 
 def arrays_of(task: Task) -> dict[str, np.ndarray]:
-    """Return what `kept_task` keeps of a task in memory."""
+    """Return the arrays of a task in memory that `kept_task` writes."""
     assert isinstance(task.images, ArrayImages)
     return {"images": task.images.array[task.rows], "labels": task.labels, "patients": task.patient_codes}

@@ -1,4 +1,4 @@
-"""Time and memory: works that take turns, so that a busy machine is busy for all of them."""
+"""Time and memory; functions to compare take turns, so that a busy machine slows all of them."""
 
 import resource
 import sys
@@ -25,7 +25,7 @@ def take_turns(
     """Return the times of all works, one after the other in each turn.
 
     Args:
-        works: to be compared.
+        works: the functions to compare.
         repeats: number of turns.
         before: runs before each turn.
         timed: measures one work.
@@ -38,5 +38,5 @@ def take_turns(
 
 
 def peak_memory() -> float:
-    """Return the most memory that this process held so far, in MB; macOS counts it in bytes, Linux in kB."""
+    """Return the peak memory of this process so far, in MB; macOS counts it in bytes, Linux in kB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)

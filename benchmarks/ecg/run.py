@@ -1,6 +1,6 @@
-"""Does preparing ECG pages help? Every way that was tried against the page as it is.
+"""Compare every way of preparing ECG pages that was tried with the unprepared page.
 
-Pages are real (`ecg_12lead_images`) and of simulated hospitals, whose findings are visible in the traces. Every variant
+Pages are real (`ecg_12lead_images`) or of simulated hospitals, where findings are visible in the traces. Every variant
 is scored on the same patient-disjoint episodes by learners without meta-training. Features and predictions are kept in
 the --out folder.
 """
@@ -79,7 +79,7 @@ JOINED = {
 
 
 def features(task: Task, folder: Path) -> dict[str, np.ndarray]:
-    """Return for each variant a vector of about norm 4 of every image of a task; the folder keeps them."""
+    """Return for each variant a vector of norm about 4 for every image of a task, kept in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     source = pictures(task)
     pages: list[Page] = []
@@ -112,7 +112,7 @@ def features(task: Task, folder: Path) -> dict[str, np.ndarray]:
 
 
 def as_built(task: Task) -> np.ndarray:
-    """Return the features of `--cut leads`, lead by lead and without the beats, each of norm 4."""
+    """Return the features of `--cut leads` for each lead, without the beats, each of norm 4."""
     read = reader_of(EncodedInput(cut="leads")).read(task.images, task.rows).numpy()
     leads = read.reshape(len(read), len(PAGE_PICTURES), -1)[:, : len(PAGE_LEADS)]
     return 4 * leads / np.linalg.norm(leads, axis=2, keepdims=True)

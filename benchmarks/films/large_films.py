@@ -60,7 +60,7 @@ def film(hospital_seed: int, patient: int, *, ill: bool, size: int = SIZE) -> Fi
 
 
 class SimulatedFilms:
-    """The films of one hospital, rendered each time; every second patient has a nodule."""
+    """The films of one hospital, rendered whenever they are read; every second patient has a nodule."""
 
     axes = 2
 

@@ -1,7 +1,7 @@
 """Time and peak memory of cutting one film into its overview and patches and embedding them, by the film's size.
 
-Each film in a process of its own, with one thread; memory is what the process takes beyond what it held before. Films
-are of noise in several sizes, and the largest radiographs of pydicom-data. Writes its part of docs/high-resolution.md.
+Each film is embedded in a separate process with one thread; memory is counted above what the process held before. Films
+are noise of several sizes, and the largest radiographs of pydicom-data. Writes its part of docs/high-resolution.md.
 """
 
 import argparse
@@ -27,7 +27,7 @@ REAL = 3
 
 
 def embed(path: Path, small: Path) -> dict[str, float]:
-    """Return seconds and megabytes of embedding a film; runs in a process of its own."""
+    """Return seconds and megabytes of embedding a film; runs in a separate process."""
     from medshot.encoders import EncodedBagInput, reader_of
     from medshot.imaging import FileImages
 

@@ -1,4 +1,4 @@
-"""Simulated chest films whose nodule vanishes at 224 pixels: their overview beside overview and patches.
+"""Simulated chest films with a nodule that vanishes at 224 pixels: the overview, and overview with patches.
 
 Leave-one-hospital-out: learners are meta-trained on the other hospitals. Features are kept in the cache. Writes its
 part of docs/high-resolution.md and docs/images/patches.png.
@@ -112,12 +112,12 @@ def means_over_hospitals(results: Results) -> Table:
     """Return means over the hospitals, with intervals for new patients of new hospitals."""
     rows = []
     for mean in results.means:
-        change = shown(mean.difference, "+.1f") if mean.difference else "baseline"
-        rows.append([mean.learner, str(mean.shots), shown(mean.balanced_accuracy, ".1f"), change])
+        change = percentage(mean.difference, "+.1f") if mean.difference else "baseline"
+        rows.append([mean.learner, str(mean.shots), percentage(mean.balanced_accuracy, ".1f"), change])
     return table(["input from a film", "per class", "balanced accuracy, %", "difference to the overview, points"], rows)
 
 
-def shown(metric, digits: str) -> str:
+def percentage(metric, digits: str) -> str:
     """Return a share in hundredths with its interval for new patients."""
     low, high = metric.new_patients
     return f"{100 * metric.value:{digits}} ({100 * low:{digits}} to {100 * high:{digits}})"

@@ -33,7 +33,7 @@ def write_report(places: Places, store: Path) -> None:
     curves: dict[str, list[Curve]] = {}
     for curve in every:
         if NOISE not in curve.task:
-            curves.setdefault(curve.task.partition(" (")[0], []).append(curve)  # a name goes on with the classes
+            curves.setdefault(curve.task.partition(" (")[0], []).append(curve)  # the classes follow in the name
     real = list(curves)
     tested = {
         name: np.array([row for curve in curves[name] for row in judged(curve, forecasters, without)]).mean(0)
@@ -54,7 +54,7 @@ def write_report(places: Places, store: Path) -> None:
 def judged(
     curve: Curve, forecasters: Mapping[str, Forecaster], without: Mapping[str, Sequence[Curve]]
 ) -> list[tuple[float, ...]]:
-    """Return for each number of added patients if the interval held, its width, the error; and without the support."""
+    """Return for each number of added patients whether the interval held, its width, the error; and without support."""
     rows = []
     for place, (expected, truth) in enumerate(
         zip(forecasters[curve.source](curve.features), curve.accuracies, strict=True)

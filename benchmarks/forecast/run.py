@@ -1,9 +1,9 @@
-"""Learning curves of past tasks, from which `medshot forecast` learned, and how often its intervals hold.
+"""Learning curves of past tasks, from which `medshot forecast` learns, and how often its intervals hold.
 
-Every data set gives random supports: all classes or some of them, a number of labelled patients per class, the result
-of cross-validation on these, and balanced accuracy on other patients as patients are added. So does noise: labels that
-are permuted over patients. Finished curves are kept in the --out folder, and more draws add to them. At the end the
-store in the package and docs/forecast.md are written.
+A curve begins with a random support of a data set: all or some classes, and a number of labelled patients per class. It
+holds the results of cross-validation on the support, and balanced accuracy on other patients as patients are added.
+Curves of noise have labels that are permuted over patients. Finished curves are kept in the --out folder, and more
+draws add to them. At the end the store in the package and docs/forecast.md are written.
 """
 
 import math
@@ -87,7 +87,7 @@ def draws_of(each: Set, learner: Learner, folder: Path, draws: int) -> list[Curv
 
 
 def kept(path: Path) -> list[Curve]:
-    """Return the curves that were made before."""
+    """Return the curves in the file."""
     rows = read_json(path)["curves"] if path.exists() else []
     return [Curve(**row | {"features": TaskFeatures(**row["features"])}) for row in rows]
 
@@ -132,7 +132,7 @@ def accuracies(learner: Learner, episodes: list[Episode]) -> list[float]:
     """Return balanced accuracy on the queries, which are the same in all episodes."""
     probabilities, labels = pooled_predictions(learner, episodes)
     parts = zip(np.split(labels, len(episodes)), np.split(probabilities.argmax(1), len(episodes)), strict=True)
-    return [float(balanced_accuracy_score(truth, said)) for truth, said in parts]
+    return [float(balanced_accuracy_score(truth, guess)) for truth, guess in parts]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Columns of the tables of left-out data sets: learners, each made for every fold without its data sets."""
+"""Columns of the tables of left-out data sets: learners that are made for every fold without its data sets."""
 
 import json
 import re
@@ -62,7 +62,7 @@ class Setting:
 
     @property
     def ablated(self) -> str:
-        """The fold on which encoders are compared that were trained in other ways."""
+        """Return the fold on which encoders that were trained in other ways are compared."""
         return list(self.folds)[-1]
 
     def cell(self, column: str, task: str, shots: int) -> Path:
@@ -93,7 +93,7 @@ def candidate(*key: str) -> Make:
 
     def make(setting: Setting, fold: str, task: Task) -> Learner:
         every = [each for encoder in (BOTH, "lite0") for each in candidates_of(setting.shape(encoder, fold))]
-        found = next(each for each in every if lasting_key(each) == key)
+        found = next(each for each in every if shipped_key(each) == key)
         take_prior(found, setting, fold)
         return found
 
@@ -101,7 +101,7 @@ def candidate(*key: str) -> Make:
 
 
 def automatic(encoder: str, *, cut: bool = True) -> Make:
-    """Return `auto` with outcomes of other folds only; `cut` lets it cut images of a usual layout."""
+    """Return `auto` with outcomes of other folds only; with `cut` it cuts images of a usual layout."""
 
     def make(setting: Setting, fold: str, task: Task) -> Learner:
         lines = (setting.runs / OUTCOMES).read_text().splitlines()
@@ -110,7 +110,7 @@ def automatic(encoder: str, *, cut: bool = True) -> Make:
         ]
         suited = usual_cut(task.images) if cut else None
         made = Auto(setting.shape(encoder, fold, suited or WHOLE), outcomes=others)
-        made.keys = [lasting_key(each) for each in made.candidates]
+        made.keys = [shipped_key(each) for each in made.candidates]
         for each in made.candidates:
             take_prior(each, setting, fold)
             made.training_images |= each.training_images
@@ -119,7 +119,7 @@ def automatic(encoder: str, *, cut: bool = True) -> Make:
     return make
 
 
-def lasting_key(each: Candidate) -> tuple[str, str]:
+def shipped_key(each: Candidate) -> tuple[str, str]:
     """Return a candidate's key, with the name of the shipped encoder for that of each fold."""
     learner, takes = each.key
     return learner, re.sub("medical-[0-9a-f]+", "medical", takes)

@@ -20,7 +20,7 @@ FAMILIES = ("chest", "brain", "ecg", "spine_xray", "spine_mri")
 
 
 def encoder_tasks(data: Path, kept: Path, sources: Sequence[str]) -> list[Task]:
-    """Return all tasks of these data sets and the simulated ones; tasks that are made are kept in the folder `kept`."""
+    """Return all tasks of these data sets and the simulated ones; tasks are kept in the folder `kept`."""
     tasks = [task for source in sources for task in MAKERS[source](data / source, kept)]
     return tasks + [_simulated(kept, family, seed) for family in FAMILIES for seed in range(1, HOSPITALS + 1)]
 

@@ -29,7 +29,7 @@ class Measuring:
     Args:
         setting: with the folders of the cells.
         jobs: processes.
-        command: that made the cells.
+        command: the command that made the cells.
     """
 
     def __init__(self, setting: Setting, jobs: int, command: str) -> None:

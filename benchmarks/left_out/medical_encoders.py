@@ -1,8 +1,8 @@
-"""Train medical encoders: for each fold of common/folds.json one without its data sets, and the one that is shipped.
+"""Train medical encoders: for each fold of common/folds.json one without its data sets, and the shipped one.
 
-NAME is a fold, "free" (only sets whose licence allows redistribution and commercial use: the one that is shipped) or
-"all". Finished encoders are skipped, interrupted ones resume. Beside each encoder, the folder "…-trained" holds the one
-that keeps nothing of the weights before training.
+NAME is a fold, "free" (only sets with a licence for redistribution and commercial use: the shipped encoder) or "all".
+Finished encoders are skipped, interrupted ones resume. Next to each encoder, the folder "…-trained" holds the encoder
+without any share of the weights before training.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ from medshot.training import CHECKPOINT
 from medshot.training.pretraining import OBJECTIVES, PARAMETERS, EncoderSettings, averaged, train_encoder_into
 
 FEW_RATE = 0.003
-"""Learning rate of trainings of few parameters, larger than that of all of them."""
+"""Learning rate of training few parameters, larger than that of training all."""
 
 
 def sources_of(name: str) -> list[str]:

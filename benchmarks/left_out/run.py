@@ -1,11 +1,12 @@
-"""Features learned across medical tasks and the choice of learner, each on data sets that were left out of it.
+"""Features learned across medical tasks and the choice of learner, each on data sets that were left out.
 
-First train the encoders: `python -m benchmarks.left_out.medical_encoders one two three`, and for the ablation of how
-`… three --steps 100 --objective episodic`, `… --parameters low-rank` and so on. For each fold of common/folds.json
-this meta-trains depth-ridge on the other folds, scores every column on the fold's own data sets, records the outcomes
-of the candidates of `auto`, and scores `auto` with their outcomes on the other folds. Finished work is kept in the
---out folder. At the end the outcomes and the initial values of depth-ridge are written to src/medshot/selection, from
-which the installed `auto` takes them.
+First train the encoders by `python -m benchmarks.left_out.medical_encoders one two three`, and for the ablation of
+their training by `… three --steps 100 --objective episodic`, `… --parameters low-rank` and so on.
+
+For each fold of common/folds.json this meta-trains depth-ridge on the other folds, scores every column on the fold's
+own data sets, records the outcomes of the candidates of `auto`, and scores `auto` with their outcomes on the other
+folds. Finished work is kept in the --out folder. At the end the outcomes and the initial values of depth-ridge are
+written to src/medshot/selection, where the installed `auto` finds them.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""What becomes of damaged, odd and meaningless input?"""
+"""What happens with damaged, odd and meaningless input?"""

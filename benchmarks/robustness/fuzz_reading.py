@@ -1,4 +1,4 @@
-"""Damaged and hostile files, thousands of them from one seed: every one must end in a result or in one sentence.
+"""Read thousands of damaged and hostile files from one seed: each must end in a result or in one sentence.
 
 A child process makes each input, reads it as medshot would and reports the outcome; the parent watches the clock and
 the child's memory, and starts it again after an input that killed or hung it.
@@ -32,7 +32,7 @@ NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFF
 
 
 def corpus(folder: Path) -> dict[str, bytes]:
-    """Return small sound files of every kind, by name."""
+    """Return small valid files of every kind, by name."""
     import cv2
     import nibabel
     import SimpleITK
@@ -109,9 +109,9 @@ def outcome(path: Path) -> tuple[str, str]:
             warnings.simplefilter("error")
             read_as_medshot_would(path)
     except MedshotError as error:
-        said = str(error)
-        whole = path.name in said and "\n" not in said.strip() and said.rstrip().endswith(".")
-        return (SENTENCE if whole else "bad sentence"), said
+        message = str(error)
+        whole = path.name in message and "\n" not in message.strip() and message.rstrip().endswith(".")
+        return (SENTENCE if whole else "bad sentence"), message
     except BaseException as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         return "traceback", f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
@@ -125,7 +125,7 @@ def child(seed: int, start: int, stop: int) -> None:
         sound = corpus(folder)
         for path, content in ((folder / name, content) for name, content in sound.items()):
             path.write_bytes(content)
-            outcome(path)  # imports, and what libraries keep
+            outcome(path)  # imports and memory that libraries keep
         base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for number in range(start, stop):
             rng = np.random.default_rng([seed, number])
@@ -133,10 +133,10 @@ def child(seed: int, start: int, stop: int) -> None:
             path = folder / str(rng.choice([each for each in sound if each.endswith(suffix)]))
             print(json.dumps({"number": number, "file": path.name}), flush=True)
             path.write_bytes(mutated(sound[path.name], rng))
-            kind, said = outcome(path)
+            kind, message = outcome(path)
             path.write_bytes(sound[path.name])
             more = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base)
-            print(json.dumps({"number": number, "outcome": kind, "said": said, "memory": more}), flush=True)
+            print(json.dumps({"number": number, "outcome": kind, "said": message, "memory": more}), flush=True)
 
 
 def run(inputs: int, seed: int) -> list[dict]:

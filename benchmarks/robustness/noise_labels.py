@@ -1,8 +1,8 @@
-"""`auto` if there is nothing to learn: the labels of every support are permuted.
+"""Measure `auto` on tasks without anything to learn: the labels of every support are permuted.
 
-For every data set supports of 5 patients per class with permuted labels, on features of lite0. Measures how often
-`auto` reports that it found nothing, its balanced accuracy on queries with true labels, which is chance for everyone,
-and its cross-entropy beside that of its candidates, as shares of that of guessing.
+Supports have 5 patients per class of each data set, on features of lite0. Measures how often `auto` reports that it
+found nothing, its balanced accuracy on queries with true labels, which is chance for any learner, and the cross-entropy
+of `auto` and of its candidates, as shares of that of guessing.
 """
 
 from dataclasses import replace

@@ -1,12 +1,12 @@
-"""Outcomes of reading every DICOM file: medshot, plain pydicom, and MONAI, each in a process of its own.
+"""Outcomes of reading every DICOM file by medshot, plain pydicom, and MONAI, each in a separate process.
 
-Over pydicom's test files, `pydicom-data`, one real series and files made here. A reader "read" a file, "raises" (in
-medshot one sentence that names the file), or is "silently wrong": it returned something without a message although, by
-the file's own header, one of these holds:
+The files are pydicom's test files, `pydicom-data`, one real series and files made here. A reader "read" a file,
+"raises" (in medshot one sentence that names the file), or is "silently wrong": it returned something without a message
+although, by the file's own header, one of these holds:
 
 * the file holds no pixels, is cut off, or its slope is zero or not a number;
 * values are not finite, or differ from slope × stored + intercept (CT, PET, dose; stored is what pydicom decodes),
-  or stayed dark-is-bright in MONOCHROME1, or are palette indices or luminance and chroma instead of colours;
+  or were not inverted in MONOCHROME1, or are palette indices or luminance and chroma instead of colours;
 * a spacing of 1.0 was made up if the file has none;
 * slices are not in the order of their positions, or are of several patients or series in one volume.
 """
@@ -48,7 +48,7 @@ def files_to_read(made: Path, sample: Path) -> list[tuple[str, Path]]:
 
 
 def make(folder: Path) -> list[Path]:
-    """Write files as hospitals have them, each with one difficulty for readers, and return their paths."""
+    """Write files like those of hospitals, each with one difficulty for readers, and return their paths."""
     sys.path.insert(0, str(ROOT / "tests" / "imaging" / "dicom"))
     from dicom_making import dataset, film, magnetic, write
 
@@ -88,7 +88,7 @@ def make(folder: Path) -> list[Path]:
 
 
 def read_one(reader: str, path: Path) -> dict[str, Any]:
-    """Return the outcome of one file with one reader; runs in a process of its own."""
+    """Return the outcome of one file with one reader; runs in a separate process."""
     if reader == "medshot":
         from medshot.errors import MedshotError
         from medshot.imaging import read
@@ -97,8 +97,8 @@ def read_one(reader: str, path: Path) -> dict[str, Any]:
             scan = read(path)
         except MedshotError as error:
             return {"outcome": "raises", "said": str(error).replace(f"{path.parent}/", "").replace("\n", " ")}
-        array, spacing, said = scan.array, scan.spacing[-2:], " ".join(scan.assumed)
-        return {"outcome": "read", "said": said, "wrong": judge(reader, path, array, spacing, said, scan.kind)}
+        array, spacing, message = scan.array, scan.spacing[-2:], " ".join(scan.assumed)
+        return {"outcome": "read", "said": message, "wrong": judge(reader, path, array, spacing, message, scan.kind)}
     try:
         if reader == "pydicom":
             from pydicom import dcmread
@@ -116,12 +116,12 @@ def read_one(reader: str, path: Path) -> dict[str, Any]:
             spacing = np.linalg.norm(affine[:3, :2], axis=0).tolist()
             array = np.asarray(array)
     except Exception as error:
-        said = f"{type(error).__name__}: {error}".replace(f"{path.parent}/", "")
-        return {"outcome": "raises", "said": said.splitlines()[0][:200]}
+        message = f"{type(error).__name__}: {error}".replace(f"{path.parent}/", "")
+        return {"outcome": "raises", "said": message.splitlines()[0][:200]}
     return {"outcome": "read", "said": "", "wrong": judge(reader, path, array, spacing, "", "")}
 
 
-def judge(reader: str, path: Path, array: np.ndarray, spacing: Any, said: str, kind: str) -> str:
+def judge(reader: str, path: Path, array: np.ndarray, spacing: Any, message: str, kind: str) -> str:
     """Return an error in the result that the reader did not report, or an empty text."""
     from pydicom import dcmread
 
@@ -161,13 +161,13 @@ def judge(reader: str, path: Path, array: np.ndarray, spacing: Any, said: str, k
     named = any(word in header for word in ("PixelSpacing", "SharedFunctionalGroupsSequence"))
     if reader == "monai" and not named and np.allclose(spacing, 1.0):
         return "a spacing of 1.0 made up"
-    if reader == "medshot" and not named and spacing[0] is not None and not said:
+    if reader == "medshot" and not named and spacing[0] is not None and not message:
         return "a spacing made up"
     return ""
 
 
 def along_normal(header: Any) -> np.ndarray:
-    """Return the frames of an enhanced file in the order of their positions, in which medshot promises them."""
+    """Return the frames of an enhanced file in the order of their positions, as medshot returns them."""
     shared, frames = header.SharedFunctionalGroupsSequence[0], header.PerFrameFunctionalGroupsSequence
     orientation = (shared if "PlaneOrientationSequence" in shared else frames[0]).PlaneOrientationSequence[0]
     row, column = np.reshape(np.array(orientation.ImageOrientationPatient, dtype=float), (2, 3))
@@ -250,7 +250,7 @@ class Worker:
 
 
 def work(reader: str) -> None:
-    """Read the files whose paths come in, one a line, and print the outcome of each."""
+    """Read the files named on stdin, one path per line, and print the outcome of each."""
     for line in sys.stdin:
         print(json.dumps(read_one(reader, Path(line.rstrip("\n")))), flush=True)
 

@@ -1,4 +1,4 @@
-"""Numbers of fusion with all images there and with images missing, from predictions under each condition."""
+"""Results of fusion with all images and with missing ones, from predictions under each condition."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,9 +22,9 @@ def numbers(
 
     Args:
         found: for each way of fusion and number of patients per class, the predictions under each condition.
-        task: that was predicted.
-        sources: tasks that fusion was trained on.
-        command: that made the predictions.
+        task: the task that was predicted.
+        sources: the tasks that fusion was trained on.
+        command: the command that made the predictions.
     """
     images = task.images
     assert isinstance(images, SeveralImages)
@@ -64,7 +64,7 @@ def _scores(predictions: Predictions, shots: int, baseline: str) -> list[Score]:
 
 
 def _whole(found: Mapping[tuple[str, int], Predictions], shots: int) -> list[Score]:
-    """Return the scores of all ways of fusion with all images there, and of single images."""
+    """Return the scores of all ways of fusion with all images, and of single images."""
     predictions = {name: of_name["all"] for (name, number), of_name in found.items() if number == shots}
     predictions |= {
         f"logistic, {condition.split()[1]} alone": of_condition

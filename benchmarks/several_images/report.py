@@ -50,7 +50,7 @@ def write_report(places: Places) -> None:
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    """Return the line of one condition: balanced accuracy, its change, and what happens to the probabilities."""
+    """Return the line of one condition: balanced accuracy and its change, log loss, and change of probabilities."""
     score = _score(row)
     changes = (f"{row['log_loss']:.3f}", decimals(score.calibration_error))
     moved = (f"{row['mean_change']:+.3f}", f"{row['mean_size_of_change']:.3f}")

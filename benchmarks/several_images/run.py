@@ -1,4 +1,4 @@
-"""Samples of several images of which one or two are missing: LGG's three contrasts, each removed in turn.
+"""Samples of several images with one or two missing: LGG's three contrasts, each removed in turn.
 
 The task is whether a slice shows tumour. Fusion is compared untrained (the plain mean of the images' features) and
 meta-trained on other tasks of several images, with and without modality dropout. Predictions are kept in the --out
@@ -31,7 +31,7 @@ SHAPE = EncodedBagInput("lite0", images=len(NAMES))
 SHOTS = (1, 5, 10)
 LEFT = {"all": NAMES} | {f"without {name}": tuple(set(NAMES) - {name}) for name in NAMES}
 LEFT |= {f"{name} alone": (name,) for name in NAMES}
-"""Images of a sample that are left, by condition."""
+"""Images of a sample that remain, by condition."""
 CONDITIONS = (
     {"all": ("all", "all")}
     | {f"{name} missing in queries": ("all", f"without {name}") for name in NAMES}
@@ -45,7 +45,7 @@ CONDITIONS = (
 
 @dataclass(frozen=True)
 class Fusion:
-    """One way of making one classifier of several images.
+    """A way of making one classifier of several images.
 
     Args:
         learner: its name in the registry.

@@ -78,7 +78,7 @@ def simulated(seed: int) -> Task:
 
 
 def glioblastoma(data: Path) -> Task:
-    """Return slices of T1 scans of eleven patients, each at two dates, with tumour at either date or at none."""
+    """Return slices of T1 scans of eleven patients at two dates, with tumour at one date or more, or at neither."""
     dates: dict[str, list[np.ndarray]] = {"first": [], "second": []}
     labels, patients = [], []
     for path in sorted((data / GLIOBLASTOMA).glob("patient_*.npz")):

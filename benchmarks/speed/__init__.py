@@ -1,1 +1,1 @@
-"""How long does it take, and how much memory: medshot beside other libraries and plain loops?"""
+"""How much time and memory does medshot take, compared with other libraries and plain loops?"""

@@ -1,7 +1,7 @@
 """The cost of adapting with 5 patients per class: from features, from files, and as a command.
 
-Two classes of each data set. "From files": nothing of the images is in the cache, but the encoders' graphs are, as
-after the first use. Run it on an otherwise idle machine.
+Tasks have two classes of each data set. "From files" means that the cache holds the encoders' graphs, as after the
+first use, but nothing of the images. Run it on an otherwise idle machine.
 """
 
 import csv

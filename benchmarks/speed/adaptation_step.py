@@ -1,6 +1,6 @@
-"""One adaptation step of METAL on the reference network against a plain gradient step: time and memory.
+"""Time and memory of one adaptation step of METAL on the reference network, compared with a plain gradient step.
 
-Every variant computes the same gradient of a batch of 32 images, then updates all 11,169,089 parameters in its own way.
+Every variant computes the same gradient of a batch of 32 images, then updates all 11,169,089 parameters in another way.
 """
 
 import argparse

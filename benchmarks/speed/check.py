@@ -1,8 +1,8 @@
-"""Speed of `medshot check` over images, beside a bare decode of the same files; and over a million of them.
+"""Speed of `medshot check` compared with a bare decode of the same files; and its cost for a million images.
 
-The first reads every file with the same decoder on the same cores, in the same run. With --million, a manifest of a
-million rows over hard links to a few thousand made images is checked: the check is killed after some seconds, started
-again, and run a third time, with time and peak memory of each.
+Both read every file with the same decoder on the same cores, in the same run. With --million, a manifest of a million
+rows over hard links to a few thousand made images is checked: the check is killed after some seconds, started again,
+and run a third time, with time and peak memory of each.
 """
 
 import os

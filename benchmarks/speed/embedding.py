@@ -1,7 +1,7 @@
-"""Images per second: embedding files into an empty store, beside ONNX Runtime alone on arrays that are ready.
+"""Images per second of embedding files into an empty store, compared with ONNX Runtime alone on prepared arrays.
 
 Each repeat runs all on the same images, one after the other: from files to the store (files in the operating system's
-memory), and the same graph on ready float32 arrays, once as medshot runs it and once by ONNX Runtime's own threads.
+memory), and the same graph on prepared float32 arrays, once as medshot runs it and once by ONNX Runtime's own threads.
 """
 
 import os

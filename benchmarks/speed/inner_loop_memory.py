@@ -1,7 +1,7 @@
-"""Peak memory of one meta-gradient as the inner loop grows longer; draws docs/images/inner_loop_memory.svg.
+"""Peak memory of one meta-gradient for longer and longer inner loops; draws docs/images/inner_loop_memory.svg.
 
-Each point is a process of its own: the most memory it held while it computed the meta-gradient of one task, above what
-it held just before.
+Each point is measured in a separate process: its peak memory during the meta-gradient of one task, above the memory
+that it held just before.
 """
 
 import argparse

@@ -65,7 +65,7 @@ class PooledNetwork(nn.Module):
 
 
 def with_medshot(learner: Learner, batch: Batch, engine: Engine) -> Step:
-    """Return loss and backward pass of a learner whose rates are all RATE, as those of the others."""
+    """Return loss and backward pass of a learner with all rates equal to RATE, as in the other libraries."""
     for rate in learner.log_rates.values():
         nn.init.constant_(rate, math.log(RATE))
     support = batch.supports()

@@ -1,9 +1,9 @@
-"""Speed of medshot beside other libraries, on the same work, in one process.
+"""Speed of medshot compared with other libraries, on the same work, in one process.
 
 Needs `pip install "medshot[bench]"`. Before anything is timed, all must compute the same number in double precision.
 Then they take turns, and a ratio is the median over the turns of the ratios within a turn, so that a machine that is
 slow for a while does not change the comparison. If a library has several ways to go through the tasks, each is timed
-and its fastest counts: medshot measures its own engines in the same way before it meta-trains.
+and the fastest counts: medshot measures its own engines in the same way before it meta-trains.
 """
 
 from collections.abc import Callable
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def maml(dtype: torch.dtype, order: int) -> Job:
-    """Return the job in which the whole network adapts; all have medshot's network and rule."""
+    """Return the job in which the whole network adapts; all libraries use medshot's network and rule."""
     batch = random_batch(8, 1, 28, 28).to(dtype)
     learner = seeded("maml" if order == 2 else "fomaml", input_spec=ImageInput(channels=1, size=28), width=32).to(dtype)
     peers = of_peers(lambda: plain(learner), batch, order)
@@ -91,7 +91,7 @@ def maml(dtype: torch.dtype, order: int) -> Job:
 
 
 def usual_maml(dtype: torch.dtype, order: int) -> Job:
-    """Return the same job for medshot; the others have the network that their users have."""
+    """Return the same job with the usual network of each library."""
     batch = random_batch(8, 1, 28, 28).to(dtype)
     learner = seeded("maml" if order == 2 else "fomaml", input_spec=ImageInput(channels=1, size=28), width=32).to(dtype)
     peers = of_peers(lambda: PooledNetwork().to(dtype), batch, order)

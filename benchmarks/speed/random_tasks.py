@@ -35,7 +35,7 @@ class Batch:
 
 
 def random_batch(tasks: int, *dimensions: int) -> Batch:
-    """Return tasks whose images or features have these dimensions, the same each time."""
+    """Return tasks with images or features of these dimensions, the same each time."""
     images = torch.rand(tasks, WAYS * (SHOTS + QUERIES), *dimensions, generator=torch.Generator().manual_seed(1))
     support, query = images.split([WAYS * SHOTS, WAYS * QUERIES], dim=1)
     labels, query_labels = (

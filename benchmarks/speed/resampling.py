@@ -1,4 +1,4 @@
-"""Time of `medshot.imaging.geometry.resample` beside the SimpleITK calls that do the same, in one run.
+"""Time of `medshot.imaging.resampling.resample` compared with the SimpleITK calls that do the same, in one run.
 
 The two take turns on the same volume, and each line gives the medians and their ratio. SimpleITK starts and ends with
 the same NumPy array as medshot; if voxels get wider it blurs first, as medshot does.

@@ -1,8 +1,8 @@
-"""Time to read a DICOM series, beside pydicom's decoding of the same files and nothing else.
+"""Time to read a DICOM series, compared with pydicom's decoding of the same files and nothing else.
 
-Repeats are interleaved, so that a busy machine is busy for both; the ratio is the median of the ratios of neighbours.
-Freed memory goes back to the system before each, so that none profits from the pages of the one before it. Two series:
-`dicom_series_sample`, and 200 CT slices of 512 × 512 made here. Run it with OMP_NUM_THREADS=1.
+Repeats are interleaved, so that a busy machine slows both; the ratio is the median of the ratios of neighbours. Freed
+memory goes back to the system before each repeat, so that none profits from the memory pages of the one before it. The
+series are `dicom_series_sample` and 200 CT slices of 512 × 512 made here. Run it with OMP_NUM_THREADS=1.
 """
 
 import ctypes

@@ -5,23 +5,38 @@ from difflib import get_close_matches
 
 
 class MedshotError(Exception):
-    """Base of every error that a user can cause; the command line prints its sentence and exits with 2."""
+    """Base of every error that a user can cause; the command line prints its sentence and exits with 2.
+
+    Example: "The loss is nan at step 12; lower --learning-rate."
+    """
 
 
 class InputError(MedshotError, ValueError):
-    """A file, folder or argument cannot be used as given."""
+    """A file, folder or argument cannot be used as given.
+
+    Example: "scan.png is empty (0 bytes); replace the file or remove it from the data."
+    """
 
 
 class TooFewPatients(InputError):
-    """A class has fewer patients than the way, shots and queries asked for need."""
+    """A class has fewer patients than the requested ways, shots and queries need.
+
+    Example: "Class 'benign' of task 'lungs' has 3 patients, but 4 are needed; add patients of that class."
+    """
 
 
 class StorageError(MedshotError, OSError):
-    """A file could not be written, or what was read back is not what medshot wrote."""
+    """A file could not be written, or its content is not what medshot wrote.
+
+    Example: "runs/metal exists already; choose another name or remove it."
+    """
 
 
 class Interrupted(MedshotError):
-    """The user stopped the work; what was done is saved and the sentence says how to go on."""
+    """The user stopped the work; the state is saved, and the sentence says how to continue.
+
+    Example: "Stopped after step 40 of 100: it is saved in runs/metal; give the same command with --resume to continue."
+    """
 
 
 def closest(name: str, names: Iterable[str]) -> str:

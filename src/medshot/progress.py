@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 
 class _State:
-    """How much is printed, when the last line was, and the work in hand, outermost first."""
+    """The state of printing: the verbosity, the time of the last line, and the current work, outermost first."""
 
     def __init__(self) -> None:
         self.quiet = False

@@ -112,7 +112,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise StorageError(f"{path} is not a readable safetensors file; create the folder again.") from error
 
 
-def shown(path: Path | str) -> str:
+def printable_path(path: Path | str) -> str:
     """Return the path as valid text: bytes that are not UTF-8 become escapes such as \\xe9."""
     return os.fsencode(path).decode(errors="backslashreplace")
 

@@ -286,7 +286,7 @@ def test_a_killed_writer_leaves_nothing_that_counts(tmp_path):
     np.testing.assert_array_equal(again.column("thumbnail"), rows["thumbnail"])
 
 
-def test_what_is_known_is_not_measured_again(tmp_path, clean, monkeypatch):
+def test_measured_images_are_not_measured_again(tmp_path, clean, monkeypatch):
     folder = written(tmp_path, clean)
     found(folder)
     Image.fromarray(clean[0][::-1]).save(folder / "0001.png")

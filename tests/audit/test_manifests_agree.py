@@ -1,4 +1,4 @@
-"""Loading, checking and de-identification agree on any manifest: its rows, its columns and what is refused."""
+"""Loading, checking and de-identification agree on the rows and columns of any manifest, and on refusals."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -150,7 +150,7 @@ def test_damaged_images(refused, ward, model, tmp_path, damage):
 
 def test_learners_and_numbers_that_do_not_exist(refused, ward, tmp_path):
     out = tmp_path / "out"
-    assert "'metall' is no learner" in refused("meta-train", ward, "--learner", "metall", "--out", out)
+    assert "There is no learner 'metall'" in refused("meta-train", ward, "--learner", "metall", "--out", out)
     assert "nothing to meta-train" in refused("meta-train", ward, "--learner", "logistic", "--out", out)
     assert "must be meta-trained first" in refused("adapt", ward, "--learner", "metal", "--out", out)
     both = ["--from", write_run(tmp_path / "run"), "--learner", "logistic"]
@@ -218,7 +218,10 @@ def test_damaged_arrays(refused, ward, model, tmp_path, damage):
         ({"learner": None}, "does not describe a"),
         ({"arrays": "none"}, "does not describe a"),
         ({"surprise": 1}, "does not describe a"),
-        ({"learner": {"name": "metall", "settings": {}, "input": GREY}}, "'metall' learner, which is not known here"),
+        (
+            {"learner": {"name": "metall", "settings": {}, "input": GREY}},
+            "'metall' learner, which is not registered here",
+        ),
         ({"learner": {"name": "metal", "settings": {}, "input": GREY}}, "parameters do not fit"),
         ({"learner": {"name": "logistic", "settings": {}, "input": GREY | {"channels": 2}}}, "1 or 3 channels, not 2"),
         ({"learner": {"name": "logistic", "settings": {}, "input": {"encoder": "x"}}}, "does not describe a"),

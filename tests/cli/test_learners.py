@@ -87,7 +87,8 @@ def test_a_model_of_a_learner_that_was_not_imported_explains_how(tmp_path, ward,
     assert medshot("predict", model, ward) == 2
     printed = capsys.readouterr().err
     assert (
-        "'mine' learner, which is not known here; import the file that registers it (medshot --import FILE" in printed
+        "'mine' learner, which is not registered here; import the file that registers it (medshot --import FILE"
+        in printed
     )
     assert medshot("info", model) == 0
     assert "learner: mine, images" in capsys.readouterr().out
@@ -117,7 +118,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path, capsys):
         assert f"error: {path} could not be imported (" in capsys.readouterr().err
 
 
-def test_the_reference_program_takes_its_own_images_whatever_the_others_take(tmp_path, capsys):
+def test_the_reference_program_takes_its_own_images_beside_any_others(tmp_path, capsys):
     asked = FeatureInput((3,))
     for name, preset in (("metal-reference", None), ("metal", "reference")):
         made = create_for(None, name, preset=preset, input_spec=asked)
@@ -127,7 +128,7 @@ def test_the_reference_program_takes_its_own_images_whatever_the_others_take(tmp
     assert "nothing to meta-train" in capsys.readouterr().err
 
 
-def test_pixels_are_taken_where_a_size_or_channels_are_given(tmp_path, capsys):
+def test_pixels_are_taken_if_a_size_or_channels_are_given(tmp_path, capsys):
     ward = write_ward(tmp_path / "tasks", textured(1, patients=6))
     for number, (options, shape) in enumerate(
         [(["--size", "20"], (1, 20)), (["--channels", "3", "--size", "16"], (3, 16)), ([*PIXELS], (1, 64))]
@@ -138,7 +139,7 @@ def test_pixels_are_taken_where_a_size_or_channels_are_given(tmp_path, capsys):
         assert (taken["channels"], taken["size"]) == shape
 
 
-def test_features_of_the_encoder_are_taken_where_nothing_else_is_said(tmp_path, capsys):
+def test_features_of_the_encoder_are_the_default(tmp_path, capsys):
     ward, run = write_ward(tmp_path / "tasks", textured(1, patients=6)), tmp_path / "run"
     small = ["--learner", "protonet", "--steps", "1", "--shots", "1", "--queries", "1", "--batch", "2", "--ways", "2"]
     assert medshot("meta-train", ward, *small, "--engine", "loop", "--out", run, "--json") == 0

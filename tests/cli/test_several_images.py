@@ -1,4 +1,4 @@
-"""The command line on samples of several images, any of which may be missing."""
+"""The command line on samples of several images; any of them may be missing."""
 
 import csv
 import json

@@ -74,7 +74,7 @@ def test_everything_that_pydicom_ships_is_cleaned_or_left_out() -> None:
     assert cleaned > 30
 
 
-def test_what_has_no_image_or_says_burnt_in_is_refused() -> None:
+def test_files_without_an_image_or_with_burnt_in_text_are_refused() -> None:
     report = made_dicom()
     del report.PixelData
     burnt = made_dicom()

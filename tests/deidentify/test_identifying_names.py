@@ -24,7 +24,7 @@ from medshot.deidentify import identifying_name
         ("1.2.840.113654.2.55.5371.dcm", "unique identifier"),
     ],
 )
-def test_names_that_tell_are_found(name: str, kind: str) -> None:
+def test_identifying_names_are_found(name: str, kind: str) -> None:
     assert kind in {finding.kind for finding in identifying_name(name)}
 
 

@@ -1,4 +1,4 @@
-"""Encoders of other libraries, each held to the library itself where it is installed; their weights are random."""
+"""Encoders of other libraries give the features of the library itself, if it is installed; weights are random."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def normalised(count: int = 3) -> torch.Tensor:
 
 
 def held_to(name: str, expected: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
-    """The encoder of that name gives these features of `pixels`, by ONNX Runtime, and as a part of two."""
+    """Assert that the named encoder gives these features of `pixels`, by ONNX Runtime, alone and joined to another."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "cache"))
     (encoder,) = encoders_of(name)
     assert encoder.input_spec.size == SIZE
@@ -60,8 +60,14 @@ def test_timm_gives_its_features_before_the_classifier(tmp_path, monkeypatch, ca
     timm = library("timm")
     network = timm.create_model("resnet18", num_classes=5).eval()
     save_file(network.state_dict(), tmp_path / "model.safetensors")
-    told = {"mean": MEAN, "std": DEVIATION, "input_size": [3, SIZE, SIZE], "num_classes": 5, "classifier": "fc"}
-    (tmp_path / "config.json").write_text(json.dumps({"architecture": "resnet18", "pretrained_cfg": told}))
+    configuration = {
+        "mean": MEAN,
+        "std": DEVIATION,
+        "input_size": [3, SIZE, SIZE],
+        "num_classes": 5,
+        "classifier": "fc",
+    }
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "resnet18", "pretrained_cfg": configuration}))
     expected = network.forward_head(network.forward_features(normalised()), pre_logits=True)
     held_to(f"timm:{tmp_path}", expected, tmp_path, monkeypatch, capfd)
 
@@ -77,7 +83,7 @@ def test_timm_weights_that_are_incomplete_or_elsewhere_are_refused(tmp_path, mon
         encoders_of(f"timm:{tmp_path}")
     with pytest.raises(InputError, match=r"medshot downloads nothing.*hf download timm/resnet34"):
         encoders_of("timm:resnet34")
-    with pytest.raises(InputError, match="timm knows no network 'resnet9000'"):
+    with pytest.raises(InputError, match="timm has no network 'resnet9000'"):
         encoders_of("timm:resnet9000")
 
 
@@ -141,11 +147,11 @@ def test_open_clip_gives_the_features_of_pictures(tmp_path, monkeypatch, capfd):
     text = {"context_length": 8, "vocab_size": 50, "width": 16, "heads": 2, "layers": 1}
     network = open_clip.CLIP(embed_dim=12, vision_cfg=vision, text_cfg=text).eval()
     save_file(network.state_dict(), tmp_path / "open_clip_model.safetensors")
-    told = {
+    configuration = {
         "model_cfg": {"embed_dim": 12, "vision_cfg": vision, "text_cfg": text},
         "preprocess_cfg": {"mean": MEAN, "std": DEVIATION},
     }
-    (tmp_path / "open_clip_config.json").write_text(json.dumps(told))
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(configuration))
     held_to(f"open-clip:{tmp_path}", network.encode_image(normalised()), tmp_path, monkeypatch, capfd)
 
 
@@ -158,7 +164,7 @@ def test_a_library_that_is_missing_or_broken_is_named_with_what_to_do(prefix, mo
 
 
 class Channels(nn.Module):
-    """Means and a weight of their own."""
+    """A network that returns the channel means times a weight."""
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
@@ -169,7 +175,7 @@ class Channels(nn.Module):
 
 
 class FixedBatch(Channels):
-    """Traced with one image, it would give every image the features of that many."""
+    """A network that cannot be traced with one image: its graph would keep that number of images."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return super().forward(images) + float(images[0, 0, 0, 0])
@@ -203,7 +209,7 @@ def test_what_gives_no_vector_is_refused(shape):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("failing", [True, False])
-def test_what_onnx_cannot_hold_runs_in_torch_and_says_so(tmp_path, monkeypatch, capfd, failing):
+def test_networks_that_onnx_cannot_hold_run_in_torch_with_a_note(tmp_path, monkeypatch, capfd, failing):
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
     encoder = encoder_of(ExternalModel(FixedBatch(), SIZE, MEAN, DEVIATION, {}))
     if failing:
@@ -220,7 +226,7 @@ def test_what_onnx_cannot_hold_runs_in_torch_and_says_so(tmp_path, monkeypatch, 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_foreign_encoder_is_embedded_like_any_other(tmp_path, monkeypatch):
+def test_an_external_encoder_is_used_like_any_other(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
     monkeypatch.setitem(ENCODERS, "channels", encoder_of(ExternalModel(Channels(), SIZE, MEAN, DEVIATION, {})))
     images = ArrayImages(np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""Cuts whose pictures have a meaning of their own: their features stand side by side."""
+"""Cuts into pictures that each have a meaning: their features are concatenated."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from medshot.imaging.ecg import PAGE_PICTURES
 
 
 def page(seed: int = 0) -> np.ndarray:
-    """A page of four rows of ink, one of them with a step that moves with the seed."""
+    """Return a page of four rows of ink, one of them with a step that moves with the seed."""
     drawn = np.full((126, 224), 255, np.uint8)
     drawn[::31, 8:216] = 0
     drawn[8:31, 40 + 10 * seed : 42 + 10 * seed] = 0
@@ -41,7 +41,7 @@ def test_the_hash_follows_the_cut():
     assert EncodedBagInput(cut="slices").sha256 != EncodedBagInput().sha256 == EncodedInput().sha256
 
 
-def test_what_is_pooled_and_what_stands_side_by_side_are_not_taken_for_each_other():
+def test_cuts_to_pool_and_cuts_to_concatenate_are_not_interchangeable():
     with pytest.raises(InputError, match="cut is 'slices', but must be one of: whole, leads"):
         EncodedInput(cut="slices")
     with pytest.raises(InputError, match="cut is 'leads', but must be one of: whole, slices, patches"):

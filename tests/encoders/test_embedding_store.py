@@ -27,7 +27,7 @@ PIXELS = ImageInput(channels=3, size=16)
 
 
 class Corners(nn.Module):
-    """An encoder that is quick: the mean of each channel, and two pixels of the first, from mid-grey."""
+    """A quick encoder: the mean of each channel, and two pixels of the first, relative to mid-grey."""
 
     def forward(self, pixels: Float[Tensor, "images 3 16 16"]) -> Float[Tensor, "images 5"]:
         return torch.cat([pixels.mean((2, 3)), pixels[:, 0, 8, 4:6]], dim=1) - 127
@@ -38,7 +38,7 @@ CORNERS = Encoder(input_spec=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corn
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the store is or will be."""
+    """Return the folder of the store, which need not exist yet."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(ENCODERS, "corners", CORNERS)
     return tmp_path / "cache" / "encoder-c0c0c0c0c0c0c0c0"
@@ -51,7 +51,7 @@ def shape(folder: Path) -> EncodedInput:
 
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of the batches that went through an encoder."""
+    """Collect the sizes of the batches that an encoder is called with."""
     sizes: list[int] = []
     embed = embedding._embed
 
@@ -166,7 +166,7 @@ def test_what_another_process_has_done_meanwhile_is_not_done_again(
     assert sum(encoded) == 8 + 2
 
 
-def test_a_cache_that_is_emptied_in_the_middle_is_told(
+def test_a_cache_that_is_emptied_in_the_middle_is_reported(
     shape: EncodedInput, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = ArrayImages(random_images(3))
@@ -182,7 +182,7 @@ FILES = ("features.f32", "fingerprints.u8", "measures.f32", "hashes.u8")
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kept=st.tuples(*[st.floats(0, 1)] * 4), excess=st.tuples(*[st.integers(0, 100)] * 4), missing=st.booleans())
-def test_whatever_is_torn_off_or_left_over_is_mended(
+def test_torn_and_superfluous_bytes_are_mended(
     folder: Path, kept: Sequence[float], excess: Sequence[int], missing: bool
 ) -> None:
     shape, images = EncodedInput("corners"), random_images(12)
@@ -229,7 +229,7 @@ def digest_of(number: int) -> bytes:
 
 
 def rows_of(numbers: Sequence[int]) -> tuple[list[bytes], Embeddings]:
-    """Rows in which everything says which image they are of."""
+    """Return rows that all differ between images."""
     column = np.array(numbers)[:, None]
     return [digest_of(number) for number in numbers], Embeddings(
         features=np.tile(column, 64).astype(np.float32),
@@ -312,7 +312,7 @@ def test_a_store_of_someone_else_is_refused_before_the_work(
     assert encoded == []
 
 
-def test_a_full_disk_is_told_and_nothing_half_written_counts(
+def test_a_full_disk_is_reported_and_partial_rows_do_not_count(
     shape: EncodedInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = ArrayImages(random_images(3))
@@ -343,7 +343,7 @@ def test_memory_does_not_grow_with_the_number_of_images(
         reader_of(shape).prepare(source)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 180 * 2000  # an image has 30,000 bytes, and what is known of it a few hundred
+    assert peaks[1] < peaks[0] + 180 * 2000  # an image has 30,000 bytes, and its row a few hundred
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -23,7 +23,7 @@ SEEN = simulate("chest", seed=1, patients=3, size=96)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An encoder with the ImageNet weights in half precision, said to be trained on the images of `SEEN`."""
+    """Write an encoder with ImageNet weights in half precision, recorded as trained on the images of `SEEN`."""
     folder = tmp_path_factory.mktemp("encoders") / "ours"
     folder.mkdir()
     weights = {name: value.half() for name, value in imagenet_weights().items() if not name.startswith("_fc.")}
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def moved(folder: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change."""
+    """Return a copy that a test may change."""
     copy = tmp_path / "moved"
     copy.mkdir()
     for path in folder.iterdir():
@@ -103,7 +103,7 @@ def test_images_that_are_no_hashes_are_refused(tmp_path: Path) -> None:
         encoders_of(str(tmp_path))[0].training_images()
 
 
-def test_encoders_that_come_along_are_known_by_their_folders_names(folder: Path) -> None:
+def test_shipped_encoders_have_the_names_of_their_folders(folder: Path) -> None:
     assert {name: encoder.sha256 for name, encoder in packaged(folder.parent).items()} == {
         "ours": encoders_of(str(folder))[0].sha256
     }
@@ -111,7 +111,7 @@ def test_encoders_that_come_along_are_known_by_their_folders_names(folder: Path)
 
 
 @pytest.mark.parametrize("name", ["lite9", "lite0+lite9", "", "lite0+", "none", "x" * 5000, "a\0b"])
-def test_a_name_that_is_none_is_refused_and_the_known_ones_named(name: str) -> None:
+def test_an_unknown_name_is_refused_and_the_available_ones_named(name: str) -> None:
     for shape in (EncodedInput, EncodedBagInput):
         with pytest.raises(InputError, match=r"must be one of lite0.*folder.*joined by \+"):
             shape(name)
@@ -125,7 +125,7 @@ def test_an_encoder_named_twice_and_a_folder_without_one_are_refused(tmp_path: P
             EncodedInput(name)
 
 
-def test_a_run_remembers_the_folder_wherever_it_is_read_from(
+def test_a_run_finds_its_folder_from_any_working_directory(
     moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

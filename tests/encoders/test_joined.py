@@ -1,4 +1,4 @@
-"""Several encoders side by side, and refusing what they were trained on."""
+"""Several encoders joined by "+", and the refusal of images that they were trained on."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ SEEN, UNSEEN = (simulate("chest", seed=seed, patients=3, size=96) for seed in (1
 
 
 class Corners(nn.Module):
-    """An encoder that is quick: the mean of each channel, and two pixels of the first, from mid-grey."""
+    """A quick encoder: the mean of each channel, and two pixels of the first, relative to mid-grey."""
 
     def forward(self, pixels: Float[Tensor, "images 3 size size"]) -> Float[Tensor, "images 5"]:
         return torch.cat([pixels.mean((2, 3)), pixels[:, 0, 8, 4:6]], dim=1) - 127
@@ -31,7 +31,7 @@ class Corners(nn.Module):
 
 @pytest.fixture(autouse=True)
 def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two quick encoders, of which the second was trained on medical images, and a store of this test's own."""
+    """Register two quick encoders, the second trained on medical images, and use a store for this test alone."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path))
     monkeypatch.setitem(ENCODERS, "corners", Encoder(SMALL, (3, 2), "c0" * 32, Corners))
     trained = Encoder(LARGE, (3, 1, 1), "c1" * 32, Corners, training_images=lambda: training_images([SEEN], LARGE))
@@ -115,7 +115,7 @@ def test_a_baseline_is_refused_images_that_its_encoder_was_trained_on(shape: typ
     refuse_overlap(learner, [UNSEEN])
 
 
-def test_images_that_are_cut_are_known_again_as_wholes():
+def test_images_that_are_cut_are_recognised_as_wholes():
     for shape in (EncodedInput("trained", cut="leads"), EncodedBagInput("trained", cut="patches")):
         with pytest.raises(InputError, match=r"shares 1 of its 6 images.*0 identical"):
             refuse_overlap(create("logistic", input_spec=shape), [one_of_the_training(1)])

@@ -63,7 +63,7 @@ def test_onnx_runtime_gives_what_torch_gives_and_each_image_the_same_in_any_comp
 
 
 def test_features_change_only_together_with_the_hash(lite0: Lite0) -> None:
-    """Whoever changes either of these has to change the version in the hash, or caches and models would lie."""
+    """If features change, the version in the hash must change too, or caches and models are wrong."""
     ramp = torch.linspace(0, 255, 224).expand(1, 3, 224, 224) * torch.tensor([1.0, 0.5, 0.25])[:, None, None]
     parts = lite0(ramp)[0].split(LITE0.blocks)
     assert LITE0.sha256[:16] == "9d96a1cbe8b1f756"
@@ -81,7 +81,7 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         LITE0.build()
 
 
-def test_an_unknown_encoder_is_refused_and_the_known_ones_named() -> None:
+def test_an_unknown_encoder_is_refused_and_the_available_ones_named() -> None:
     assert EncodedInput() == EncodedInput("lite0")
     assert EncodedInput().dimensions == (2816,)
     assert EncodedInput().sha256 == ENCODERS["lite0"].sha256
@@ -94,7 +94,7 @@ SIZES = st.floats(1e-3, 1e3) | st.floats(-1e3, -1e-3)
 
 
 @given(features=arrays(np.float64, (3, 8), elements=SIZES), scales=st.tuples(*[st.floats(1e-3, 1e3)] * 3))
-def test_every_block_has_its_share_of_norm_4_whatever_its_scale(
+def test_every_block_has_its_share_of_norm_4_at_any_scale(
     features: np.ndarray, scales: tuple[float, float, float]
 ) -> None:
     unit = normalised(features, BLOCKS)

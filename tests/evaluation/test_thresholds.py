@@ -19,7 +19,7 @@ SPEC = ImageInput(channels=1, size=8)
 
 
 def task_of(*, shift, patients=24, name="films", images=1):
-    """Return two classes of noise, of which the second is brighter by `shift`; each patient has some images."""
+    """Return two classes of noise, the second brighter by `shift`; each patient has some images."""
     generator = np.random.default_rng(0)
     labels = np.repeat([0, 1], patients * images // 2)
     pixels = generator.normal(100, 20, (len(labels), 8, 8)) + shift * labels[:, None, None]

@@ -117,7 +117,7 @@ def test_without_flip_the_marked_side_stays() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(40, 40), (30, 60), (60, 30)])
 def test_rotation_keeps_circles_round(height: int, width: int) -> None:
-    """In pixels, not in fractions of the sides."""
+    """Rotation is in pixels, not in fractions of the sides."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     distance = torch.hypot(rows - (height - 1) / 2, columns - (width - 1) / 2).double()
     disc = torch.sigmoid(10 - distance)[None, None].expand(8, 1, -1, -1)

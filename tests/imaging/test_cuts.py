@@ -13,13 +13,13 @@ SMALL = ImageInput(1, 16)
 
 
 def ramp(axis: int, shape: tuple[int, int, int] = (40, 40, 40)) -> np.ndarray:
-    """A volume, without background, whose brightness tells the place along one axis."""
+    """Make a volume without background whose brightness grows along one axis."""
     places = 100 + np.arange(shape[axis], dtype=np.uint8)
     return np.broadcast_to(np.expand_dims(places, [other for other in range(3) if other != axis]), shape)[None]
 
 
 def quarters(count: int = 2) -> Cut:
-    """A cut that is quick: the four quarters of a picture."""
+    """Make a quick cut: the four quarters of a picture."""
 
     def pictures(image: np.ndarray) -> list[np.ndarray]:
         return [image[0, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] for row in (0, 1) for column in (0, 1)]
@@ -69,7 +69,7 @@ def test_a_volume_without_anything_is_sliced_all_the_same():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_patches_begin_with_the_whole_and_then_show_what_stands_out_of_what_an_overview_loses(channels):
+def test_patches_begin_with_the_whole_and_then_show_detail_that_an_overview_loses(channels):
     side = 1024
     film = np.random.default_rng(0).normal(90, 4, (channels, side, side)).clip(0, 255).astype(np.uint8)
     film[:, 300:304, 700:704] = 255  # less than a pixel of the overview
@@ -100,7 +100,7 @@ def test_a_film_is_shrunk_only_where_it_is_larger_than_its_limit():
     np.testing.assert_array_equal(prepare(small, shape, small.dtype)[0, :, 5:35], small)
 
 
-def test_picture_k_of_image_i_stands_at_its_place():
+def test_picture_k_of_image_i_is_at_its_place():
     source = images(3)
     cut = CutImages(source, quarters())
     assert len(cut) == len(cut.hashes()) == 12
@@ -131,7 +131,7 @@ def test_an_image_is_decoded_once_for_pictures_of_it_that_follow_each_other(monk
     assert sorted(asked) == [0, 1, 2]
 
 
-def test_hashes_tell_image_cut_version_and_picture_apart():
+def test_hashes_depend_on_image_cut_version_and_picture():
     one, other = images(2), images(2, seed=1)
     digests = [
         *CutImages(one, quarters()).hashes(),
@@ -151,7 +151,7 @@ def test_slices_of_16_bits_are_those_of_8():
     assert np.abs(shallow.astype(int) - deep).max() <= 1
 
 
-def test_cuts_say_what_they_take():
+def test_cuts_describe_their_input():
     assert CUTS["slices"].input_spec == VolumeInput(size=128)
     assert CUTS["patches"].input_spec == FilmInput(size=4096)
     assert len(CUTS["patches"]) == 1 + PATCHES

@@ -1,4 +1,4 @@
-"""What is seen of a scan."""
+"""The display of scans in eight bits."""
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ ORDER = [name for row in LAYOUT[:3] for name in row]
 
 
 def beating(*pulsed: str) -> np.ndarray:
-    """A page of twelve flat leads with a pulse of 0.8 mV every half second in those named."""
+    """Draw a page of twelve flat leads; those named have a pulse of 0.8 mV every half second."""
     values = {name: np.zeros(5000) for name in NAMES}
     for name in pulsed:
         for start in range(100, 5000, 250):
@@ -28,7 +28,7 @@ def beating(*pulsed: str) -> np.ndarray:
 
 
 def ruled_page(hue: float, strength: float, yellowing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A page on a simulated hospital's paper, where its strokes are, and where there is nothing but the paper."""
+    """Return a page on a simulated hospital's paper, the mask of its strokes, and the mask of bare paper."""
     hospital = {name: low for name, (low, _) in HOSPITAL.items()}
     hospital |= {"grid_hue": hue, "grid_strength": strength, "yellowing": yellowing, "separators": 0.0, "pen": 0.5}
     columns = round(SECONDS * 25.0 * SHAPE[1] / 280.0)
@@ -44,7 +44,7 @@ def ruled_page(hue: float, strength: float, yellowing: float) -> tuple[np.ndarra
 
 @settings(max_examples=8, deadline=None)
 @given(hue=st.floats(0, 4.9), strength=st.floats(0.25, 0.8), yellowing=st.floats(-0.15, 0.2), dusk=st.floats(0, 0.5))
-def test_strokes_stay_and_the_ruling_goes_in_whatever_light(
+def test_strokes_stay_and_the_ruling_goes_in_any_light(
     hue: float, strength: float, yellowing: float, dusk: float
 ) -> None:
     picture, strokes, bare = ruled_page(hue, strength, yellowing)

@@ -24,7 +24,7 @@ def waveform(values: dict[str, np.ndarray], *, step: float = 2.0, units: str = "
 
 
 def pulses(height: float, *, samples: int = 5000) -> np.ndarray:
-    """0 but for a pulse of 100 ms in the middle of every 2.5 seconds, at 2 ms from sample to sample."""
+    """Return zeros with a pulse of 100 ms in the middle of every 2.5 seconds, sampled every 2 ms."""
     values = np.zeros(samples)
     for start in range(600, samples, 1250):
         values[start : start + 50] = height
@@ -32,7 +32,7 @@ def pulses(height: float, *, samples: int = 5000) -> np.ndarray:
 
 
 def place(page: np.ndarray, name: str) -> np.ndarray:
-    """The place of a lead, without a millimetre at its sides, ink as True."""
+    """Return the ink in the place of a lead, without a millimetre at its sides."""
     row, column = PLACES[name]
     top, left = TOP + (row - 0.5) * ROW, LEFT + column * QUARTER
     return (
@@ -45,7 +45,7 @@ def place(page: np.ndarray, name: str) -> np.ndarray:
 
 
 def deflection(page: np.ndarray, name: str) -> float:
-    """Millimetres from the base line to the top of the highest stroke."""
+    """Return the millimetres from the base line to the top of the highest stroke."""
     rows = np.flatnonzero(place(page, name).any(axis=1))
     return (round(ROW / 2 * SCALE) - rows[0]) / SCALE
 
@@ -69,7 +69,7 @@ def test_a_recording_fills_every_place_and_is_drawn_alike_each_time(recording: S
 
 @settings(max_examples=20, deadline=None)
 @given(order=st.permutations(range(12)))
-def test_leads_stand_in_their_places_whatever_the_order_of_the_file(recording: Scan, order: list[int]) -> None:
+def test_leads_are_in_their_places_in_any_order_of_the_file(recording: Scan, order: list[int]) -> None:
     shuffled = replace(recording, array=recording.array[:, order], leads=tuple(recording.leads[k] for k in order))
     assert np.array_equal(ecg_page(shuffled), ecg_page(recording))
 

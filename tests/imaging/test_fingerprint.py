@@ -35,7 +35,7 @@ def prints_of(folder: Path, pattern: str) -> np.ndarray:
     channels=st.sampled_from([1, 3]),
     side=st.integers(8, 70),
 )
-def test_images_without_structure_are_nobodys_duplicates(value: int, other: int, channels: int, side: int) -> None:
+def test_images_without_structure_are_never_duplicates(value: int, other: int, channels: int, side: int) -> None:
     first = fingerprints(np.full((2, channels, side, side), value, np.uint8))
     second = fingerprints(np.full((1, channels, side, side), other, np.uint16))
     assert not first.any()

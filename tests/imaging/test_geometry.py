@@ -1,4 +1,4 @@
-"""Laws of geometry: whatever is done to a scan, a voxel stays where it lies in the patient."""
+"""Laws of geometry: no operation on a scan moves a voxel in the patient."""
 
 from dataclasses import replace
 from itertools import permutations, product
@@ -26,7 +26,7 @@ sides = st.tuples(*[st.integers(2, 6)] * 3)
 
 
 def scan_of(seed: int, shape: tuple[int, ...] = (4, 5, 6), kind: str = "volume", **fields: object) -> Scan:
-    """A scan whose voxels are all different, anywhere and any way round in the patient, with overlays."""
+    """Make a scan with voxels that all differ, at any position and orientation, with overlays."""
     rng = np.random.default_rng(seed)
     spacing = rng.uniform(0.5, 4, 3)
     affine = np.eye(4)
@@ -38,7 +38,7 @@ def scan_of(seed: int, shape: tuple[int, ...] = (4, 5, 6), kind: str = "volume",
 
 
 def places(scan: Scan) -> dict[int, np.ndarray]:
-    """Where each value lies in the patient."""
+    """Return the position of each value in the patient."""
     indices = np.moveaxis(np.indices(scan.array.shape[:3]), 0, -1)
     return dict(zip(scan.array.ravel().tolist(), to_world(scan, indices).reshape(-1, 3), strict=True))
 
@@ -65,7 +65,7 @@ def test_to_index_undoes_to_world(seed):
     np.testing.assert_allclose(to_world(scan, np.zeros(3)), scan.affine[:3, 3])
 
 
-def test_there_are_48_orientations_and_each_says_where_its_axes_run_to():
+def test_there_are_48_orientations_and_each_names_its_directions():
     assert len(set(ORIENTATIONS)) == 48
     for letters in ORIENTATIONS:
         affine = np.eye(4)
@@ -133,7 +133,7 @@ def test_resampling_to_the_same_grid_changes_nothing(seed, method):
 
 
 def ramp(scan: Scan, slope: np.ndarray) -> Scan:
-    """The scan with a value that grows evenly through the patient."""
+    """Return the scan with values that grow evenly through the patient."""
     indices = np.moveaxis(np.indices(scan.array.shape), 0, -1)
     return replace(scan, array=to_world(scan, indices) @ slope)
 

@@ -77,7 +77,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path, name: str) -> None:
+def test_wrong_archives_are_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
     arrays, reason = REFUSED[name]
     path = tmp_path / "set.npz"
     np.savez(path, **arrays)

@@ -1,4 +1,4 @@
-"""One way in: sorted out by content; archives that would harm are refused before they do."""
+"""`read` recognises formats by content, and refuses harmful archives before unpacking them."""
 
 import io
 import stat
@@ -34,7 +34,7 @@ def zipped(path: Path, **members: bytes) -> Path:
     return path
 
 
-def test_pictures_are_known_by_content(tmp_path):
+def test_pictures_are_recognised_by_content(tmp_path):
     for extension, shown in ((".png", GREY), (".tiff", GREY), (".png", np.dstack([GREY] * 3))):
         path = tmp_path / "picture.dat"
         path.write_bytes(cv2.imencode(extension, shown)[1].tobytes())
@@ -73,7 +73,7 @@ def test_a_zip_of_one_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../out.dcm", "a/../../out.dcm", "/etc/out.dcm", "..\\out.dcm", "C:\\out.dcm"])
-def test_names_that_lead_out(tmp_path, name):
+def test_names_that_lead_out_of_the_archive(tmp_path, name):
     refused(zipped(tmp_path / "a.zip", **{name: b"x"}), "leads out")
     assert not list(tmp_path.rglob("out.dcm"))
 

@@ -1,4 +1,4 @@
-"""Samples of several images: which images each has, what tells them apart, and what is refused."""
+"""Samples of several images: the images of each, their hashes, and refusals."""
 
 import numpy as np
 import pytest
@@ -28,14 +28,14 @@ SOURCES = {name: pictures(4, seed) for seed, name in enumerate(NAMES)}
 
 @st.composite
 def samples(draw: st.DrawFn, least: int = 1) -> SeveralImages:
-    """Samples of up to three images, each with at least one."""
+    """Draw samples of up to three images, each with at least one."""
     row = st.lists(st.integers(MISSING, 3), min_size=3, max_size=3).filter(lambda rows: max(rows) > MISSING)
     rows = np.array(draw(st.lists(row, min_size=least, max_size=8)))
     return SeveralImages(SOURCES, dict(zip(NAMES, rows.T, strict=True)))
 
 
 def content(images: SeveralImages) -> list[dict[str, str]]:
-    """For each sample, the hashes of its images by their names."""
+    """Return for each sample the hashes of its images by their names."""
     every = {name: source.hashes() for name, source in images.sources.items()}
     return [
         {name: every[name][row] for name, row in zip(images.names, rows, strict=True) if row != MISSING}
@@ -84,7 +84,7 @@ def test_a_sample_that_loses_an_image_or_shows_it_under_another_name_is_another(
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "sentence"),
     [
         ({}, "name alike"),
         ({"flair": [0], "t1": [0]}, "name alike"),
@@ -94,8 +94,8 @@ def test_a_sample_that_loses_an_image_or_shows_it_under_another_name_is_another(
         ({"flair": [0, -1], "t1": [0, -1], "t2": [0, -1]}, "sample 1 has no image at all"),
     ],
 )
-def test_rows_that_do_not_fit_are_refused_in_one_sentence(rows, said):
-    with pytest.raises(InputError, match=said) as caught:
+def test_rows_that_do_not_fit_are_refused_in_one_sentence(rows, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
         SeveralImages(SOURCES, {name: np.array(of_name) for name, of_name in rows.items()})
     assert "\n" not in str(caught.value)
 
@@ -105,7 +105,7 @@ def test_no_names_are_refused():
         SeveralImages({}, {})
 
 
-def test_a_learner_of_single_images_is_told_how_to_take_several():
+def test_a_learner_of_single_images_refuses_several_and_explains():
     images = SeveralImages(SOURCES, {name: np.arange(4) for name in NAMES})
     for ask in (lambda: images.pixels(ImageInput(1, 8)), lambda: images.stream(ImageInput(1, 8), np.arange(2))):
         with pytest.raises(InputError, match=r"flair, t1, t2.*--images 3"):

@@ -1,4 +1,4 @@
-"""Which images ask to be cut, by their looks."""
+"""The usual cut of images, found by looking at them."""
 
 from contextlib import suppress
 from pathlib import Path

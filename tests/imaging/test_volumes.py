@@ -31,7 +31,7 @@ VOLUMES = arrays(
 
 
 def smooth(count: int, *sides: int, seed: int = 0) -> np.ndarray:
-    """Volumes of a few random waves, as uint8."""
+    """Make volumes of a few random waves, as uint8."""
     rng = np.random.default_rng(seed)
     places = np.stack(np.meshgrid(*(np.linspace(0, 1, side) for side in sides), indexing="ij"))
     waves = rng.normal(0, 15, (count, 30, 3)).transpose(1, 0, 2) @ places.reshape(3, -1)
@@ -148,23 +148,25 @@ VOLUME = smooth(1, 4, 5, 6)[0]
 
 
 @pytest.mark.parametrize(
-    ("contents", "name", "said"),
+    ("contents", "name", "sentence"),
     [
         ({"pre": VOLUME, "post": VOLUME}, "scan.npz", r"holds 2 arrays .*pre, post.*scan\.npz#pre"),
         ({"mask": VOLUME, "age": np.array(3)}, "scan.npz", "holds 0 arrays"),
         ({"pre": VOLUME}, "scan.npz#post", "holds no array 'post'; choose one of: pre"),
         ({"pre": VOLUME.astype(float)}, "scan.npz", "float64 values; convert them"),
         ({"pre": VOLUME.astype(np.int16)}, "scan.npz", "int16 values; convert them"),
-        ({"pre": VOLUME[0]}, "scan.npz#pre", "no volume"),
-        ({"pre": VOLUME[..., :3]}, "scan.npz", "no volume"),
-        ({"pre": VOLUME[:0]}, "scan.npz", "no volume"),
+        ({"pre": VOLUME[0]}, "scan.npz#pre", "not a volume"),
+        ({"pre": VOLUME[..., :3]}, "scan.npz", "not a volume"),
+        ({"pre": VOLUME[:0]}, "scan.npz", "not a volume"),
         ({"pre": VOLUME.astype(object)}, "scan.npz", "pickled"),
         ({"pre": VOLUME}, "other.npz", r"other\.npz does not exist"),
     ],
 )
-def test_what_is_no_volume_is_refused_in_one_sentence(tmp_path: Path, contents: dict, name: str, said: str) -> None:
+def test_arrays_that_are_not_volumes_are_refused_in_one_sentence(
+    tmp_path: Path, contents: dict, name: str, sentence: str
+) -> None:
     written(tmp_path, **contents)
-    with pytest.raises(InputError, match=said) as refused:
+    with pytest.raises(InputError, match=sentence) as refused:
         read_volume(tmp_path / name)
     assert str(refused.value).count("\n") == 0
 
@@ -188,7 +190,7 @@ def test_too_many_voxels_are_refused_from_the_header(tmp_path: Path, monkeypatch
         read_volume(written(tmp_path, a=VOLUME))
 
 
-def test_fingerprints_know_a_volume_at_another_size_brightness_and_depth() -> None:
+def test_fingerprints_find_a_volume_at_another_size_brightness_and_depth() -> None:
     volumes = smooth(12, 40, 40, 40)
     prints = fingerprints(ArrayImages(volumes).pixels(VolumeInput(1, 32)))
     assert {tuple(pair) for pair in near_duplicates(prints, prints)} == {(k, k) for k in range(12)}
@@ -201,7 +203,7 @@ def test_fingerprints_know_a_volume_at_another_size_brightness_and_depth() -> No
 
 @given(st.integers(0, 255))
 @settings(max_examples=5)
-def test_volumes_without_structure_are_nobodys_duplicates(value: int) -> None:
+def test_volumes_without_structure_are_never_duplicates(value: int) -> None:
     empty = ArrayImages(np.full((2, 12, 12, 12), value, np.uint8))
     assert not fingerprints(empty.pixels(SHAPE)).any()
 

@@ -1,4 +1,4 @@
-"""Learners in files of one's own stand before the laws like all others: MEDSHOT_IMPORT=my_learner.py pytest …"""
+"""Test learners in the user's own files by the same laws: MEDSHOT_IMPORT=my_learner.py pytest …"""
 
 import os
 from pathlib import Path

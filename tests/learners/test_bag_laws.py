@@ -1,4 +1,4 @@
-"""What holds for every learner of bags: which instances are there counts, and not their order or what is not there."""
+"""Laws of learners of bags: the order of instances and the content of missing ones change nothing."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def learner_of_bags(name: str, shape: BagInput = SHAPE, *, stir: bool = True):
 
 
 def bags(seed: int, tasks: int, samples: int, instances: int = 3) -> torch.Tensor:
-    """Bags of which every second one lacks its last instance."""
+    """Make bags; every second one lacks its last instance."""
     content = vectors(seed, tasks, samples, instances, sum(BLOCKS))
     there = torch.ones(tasks, samples, instances, 1, dtype=torch.float64)
     there[:, ::2, -1] = 0
@@ -35,12 +35,12 @@ def support_of_bags() -> Support:
     return Support(bags(1, 2, 9), labels, torch.ones(2, 9, dtype=torch.float64), 3)
 
 
-def said(name: str, support: Support, queries: torch.Tensor) -> torch.Tensor:
+def predictions(name: str, support: Support, queries: torch.Tensor) -> torch.Tensor:
     return learner_of_bags(name).adapt(support).probabilities(queries)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_not_there_is_not_felt(name):
+def test_missing_instances_and_padding_have_no_effect(name):
     support, queries = support_of_bags(), bags(2, 2, 4)
     other = support.images.clone(), queries.clone()
     for those in other:
@@ -48,18 +48,20 @@ def test_what_is_not_there_is_not_felt(name):
     changed = Support(other[0], support.labels, support.weights, support.ways)
     if create(VARIANTS.get(name, (name,))[0]).randomised:
         changed = support  # what is drawn is seeded by the content of the support
-    torch.testing.assert_close(said(name, changed, other[1]), said(name, support, queries), atol=1e-10, rtol=0)
+    torch.testing.assert_close(
+        predictions(name, changed, other[1]), predictions(name, support, queries), atol=1e-10, rtol=0
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_instances_of_one_kind_may_stand_in_any_order(name):
+def test_instances_of_one_kind_may_be_in_any_order(name):
     support, queries = support_of_bags(), bags(2, 2, 4)
-    before = said(name, support, queries)
-    torch.testing.assert_close(said(name, support, queries[..., [0, 2, 1], :]), before, atol=1e-10, rtol=0)
+    before = predictions(name, support, queries)
+    torch.testing.assert_close(predictions(name, support, queries[..., [0, 2, 1], :]), before, atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not learner_of_bags(name).randomised])
-def test_before_meta_training_bags_of_equal_instances_are_told_apart_as_one_instance_is(name):
+def test_before_meta_training_a_bag_of_equal_instances_is_classified_as_one_instance(name):
     support = support_of_bags()
     one = support.images[:, :, :1]
     lone = Support(one, support.labels, support.weights, support.ways)

@@ -15,8 +15,8 @@ def test_it_is_scikit_learns_vote_and_one_more_for_all_classes(labels, neighbour
     twin = KNeighborsClassifier(count, weights="distance").fit(features.numpy(), labels)
     expected = (count * twin.predict_proba(queries.numpy()) + 1 / ways) / (count + 1)
     learner = of_features("knn", neighbours=neighbours)
-    said = learner.adapt(support_of(labels, features)).probabilities(queries[None])[0]
-    np.testing.assert_allclose(said.numpy(), expected, atol=1e-10)
+    predictions = learner.adapt(support_of(labels, features)).probabilities(queries[None])[0]
+    np.testing.assert_allclose(predictions.numpy(), expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("padding", [1, 8])
@@ -34,6 +34,6 @@ def test_padding_never_votes_even_where_images_are_fewer_than_neighbours(padding
 def test_a_query_that_is_a_support_image_has_its_class(dtype):
     labels = [0, 1, 2, 0, 1, 2]
     features = vectors(0, 6, 10).to(dtype)
-    said = of_features("knn").to(dtype).adapt(support_of(labels, features)).probabilities(features[None])[0]
-    assert said.argmax(1).tolist() == labels
-    assert torch.isfinite(said.log()).all()
+    predictions = of_features("knn").to(dtype).adapt(support_of(labels, features)).probabilities(features[None])[0]
+    assert predictions.argmax(1).tolist() == labels
+    assert torch.isfinite(predictions.log()).all()

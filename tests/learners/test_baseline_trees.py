@@ -13,7 +13,7 @@ LABELS = {2: [0, 1, 0, 1, 1, 1], 4: [0, 1, 1, 2, 3, 2, 0, 1, 0, 3, 3, 3, 1]}
 
 
 def grown(learner: Learner, support: Support, queries: torch.Tensor, seed: int) -> np.ndarray:
-    """What the learner says of the queries after adapting with this seed."""
+    """Return the learner's predictions of the queries after adapting with this seed."""
     adapted = learner.adapt_one(support.of_task(0), {"seed": torch.tensor([seed])})
     return learner.predict_one(adapted, queries).softmax(1).numpy()
 
@@ -24,13 +24,13 @@ def data(ways: int) -> tuple[Support, torch.Tensor]:
 
 
 @pytest.mark.parametrize("ways", LABELS)
-def test_the_forest_is_scikit_learns_and_one_more_tree_that_does_not_know(ways):
+def test_the_forest_is_scikit_learns_and_one_more_undecided_tree(ways):
     support, queries = data(ways)
     twin = RandomForestClassifier(30, random_state=5).fit(support.images[0].numpy(), LABELS[ways])
     expected = (30 * twin.predict_proba(queries.numpy()) + 1 / ways) / 31
-    said = grown(of_features("forest", trees=30), support, queries, 5)
-    np.testing.assert_allclose(said, expected, atol=1e-10)
-    assert np.ptp(said) > 0.3
+    predictions = grown(of_features("forest", trees=30), support, queries, 5)
+    np.testing.assert_allclose(predictions, expected, atol=1e-10)
+    assert np.ptp(predictions) > 0.3
 
 
 @pytest.mark.parametrize("ways", LABELS)
@@ -39,9 +39,9 @@ def test_boosting_is_scikit_learns(ways):
     twin = GradientBoostingClassifier(
         n_estimators=30, max_depth=1, learning_rate=0.05, max_features="sqrt", random_state=5
     ).fit(support.images[0].numpy(), LABELS[ways])
-    said = grown(of_features("boosting", rounds=30), support, queries, 5)
-    np.testing.assert_allclose(said, twin.predict_proba(queries.numpy()), atol=1e-10)
-    assert np.ptp(said) > 0.3
+    predictions = grown(of_features("boosting", rounds=30), support, queries, 5)
+    np.testing.assert_allclose(predictions, twin.predict_proba(queries.numpy()), atol=1e-10)
+    assert np.ptp(predictions) > 0.3
 
 
 @pytest.mark.parametrize("name", ["forest", "boosting"])

@@ -24,7 +24,7 @@ UNTRAINED = [name for name in LEARNERS if name not in READY]
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch):
-    """The reference program adapts for minutes, and is not run here: only what it is made of counts."""
+    """Do not run the reference program, which takes minutes: only how it is made is tested."""
     for name in LARGE:
         monkeypatch.setattr(LEARNERS[name], "adapt_one", lambda self, support, randomness: {"x": torch.zeros(1)})
 

@@ -25,7 +25,7 @@ LABELS = {
 
 
 def table(seed: int = 0, samples: int = 30, features: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Random numbers, the first columns of which tell three classes apart."""
+    """Return random numbers and labels of three classes, which differ in the first columns."""
     rng = np.random.default_rng(seed)
     y = np.arange(samples) % 3
     X = rng.normal(size=(samples, features))
@@ -39,7 +39,7 @@ def small(name: str, features: int = 5) -> FewShotClassifier:
 
 @pytest.mark.parametrize("name", UNTRAINED)
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
-def test_saved_and_loaded_it_says_the_same_of_features(name, labels, tmp_path):
+def test_saved_and_loaded_it_predicts_the_same_for_features(name, labels, tmp_path):
     X, y = table()
     y = labels[y % 2]
     model = small(name).fit(X, y)
@@ -56,7 +56,7 @@ def test_saved_and_loaded_it_says_the_same_of_features(name, labels, tmp_path):
 
 
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
-def test_saved_and_loaded_it_says_the_same_of_images(labels, tmp_path):
+def test_saved_and_loaded_it_predicts_the_same_for_images(labels, tmp_path):
     task = textured(0)
     model = FewShotClassifier("logistic").fit(task.images.array, labels[task.labels])
     model.save(tmp_path / "model")
@@ -77,9 +77,9 @@ def test_the_units_of_the_columns_do_not_matter(data):
     scale = data.draw(arrays(float, X.shape[1], elements=SCALES))
     shift = scale * data.draw(arrays(float, X.shape[1], elements=SHIFTS))
     queries = table(99, features=X.shape[1])[0]
-    said = FewShotClassifier("logistic").fit(X, y).predict_proba(queries)
+    predictions = FewShotClassifier("logistic").fit(X, y).predict_proba(queries)
     other = FewShotClassifier("logistic").fit(X * scale + shift, y).predict_proba(queries * scale + shift)
-    np.testing.assert_allclose(other, said, atol=1e-4)
+    np.testing.assert_allclose(other, predictions, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", UNTRAINED)
@@ -87,8 +87,8 @@ def test_the_units_of_the_columns_do_not_matter(data):
 @settings(max_examples=3)
 def test_units_that_differ_by_powers_of_two_do_not_change_a_bit(name, exponents):
     (X, y), queries, scale = table(), table(1)[0], 2.0**exponents
-    said = small(name).fit(X, y).predict_proba(queries)
-    assert np.array_equal(small(name).fit(X * scale, y).predict_proba(queries * scale), said)
+    predictions = small(name).fit(X, y).predict_proba(queries)
+    assert np.array_equal(small(name).fit(X * scale, y).predict_proba(queries * scale), predictions)
 
 
 @given(arrays(float, (7, 4), elements=some.floats(-1e6, 1e6).map(np.float32).map(float)), some.floats(-1e6, 1e6))
@@ -104,11 +104,11 @@ def test_a_standardised_support_has_norm_4_and_constant_columns_are_zero(vectors
         np.testing.assert_allclose(standard.mean(0), 0, atol=1e-3)
 
 
-def test_tables_come_in_many_kinds_and_say_the_same():
+def test_all_kinds_of_tables_give_the_same_predictions():
     X, y = table()
-    said = FewShotClassifier().fit(X, y).predict_proba(X)
+    predictions = FewShotClassifier().fit(X, y).predict_proba(X)
     for kind in (X.tolist(), X.astype(object), np.asfortranarray(X)):
-        assert np.array_equal(FewShotClassifier().fit(kind, y.tolist()).predict_proba(kind), said)
+        assert np.array_equal(FewShotClassifier().fit(kind, y.tolist()).predict_proba(kind), predictions)
 
 
 def test_a_data_frame_gives_its_column_names(tmp_path):
@@ -124,13 +124,13 @@ def test_a_data_frame_gives_its_column_names(tmp_path):
         back.predict(frame.rename(columns={"a": "z"}))
 
 
-def test_images_come_in_many_kinds_and_say_the_same(tmp_path):
+def test_all_kinds_of_images_give_the_same_predictions(tmp_path):
     task = textured(0)
     files = [str(tmp_path / path) for path in write_images(task, tmp_path)]
     y = task.labels.tolist()
-    said = FewShotClassifier().fit(task.images.array, y).predict_proba(task.images.array)
+    predictions = FewShotClassifier().fit(task.images.array, y).predict_proba(task.images.array)
     for kind in (files, np.array(files), np.array(files, dtype=object), FileImages(files), task.images):
-        assert np.array_equal(FewShotClassifier().fit(kind, y).predict_proba(kind), said)
+        assert np.array_equal(FewShotClassifier().fit(kind, y).predict_proba(kind), predictions)
 
 
 def test_it_is_validated_as_scikit_learn_does_it():
@@ -172,8 +172,8 @@ def test_a_prevalence_moves_the_odds_by_its_own():
     X, y = table()
     model = FewShotClassifier().fit(X, y)
     shares = np.array([0.7, 0.2, 0.1])
-    said, moved = model.predict_proba(X), model.predict_proba(X, dict(enumerate(shares)))
-    odds = moved / said * (1 / 3) / shares
+    predictions, moved = model.predict_proba(X), model.predict_proba(X, dict(enumerate(shares)))
+    odds = moved / predictions * (1 / 3) / shares
     np.testing.assert_allclose(odds, np.repeat(odds[:, :1], 3, axis=1), rtol=1e-9)
     np.testing.assert_allclose(moved.sum(1), 1)
 
@@ -183,16 +183,16 @@ def test_a_prevalence_moves_the_odds_by_its_own():
 def test_a_learner_on_a_gpu_works_there(name, tmp_path):
     task = textured(0)
     learner = create(name, input_spec=SHAPE, **SMALL[name])
-    said = FewShotClassifier(learner).fit(task.images, task.labels).predict_proba(task.images)
+    predictions = FewShotClassifier(learner).fit(task.images, task.labels).predict_proba(task.images)
     model = FewShotClassifier(learner.to("cuda")).fit(task.images, task.labels)
     assert {value.device.type for value in model.adapted_.values()} == {"cuda"}
-    np.testing.assert_allclose(model.predict_proba(task.images), said, atol=1e-2)
+    np.testing.assert_allclose(model.predict_proba(task.images), predictions, atol=1e-2)
     model.save(tmp_path / "model")
-    np.testing.assert_allclose(load(tmp_path / "model").predict_proba(task.images), said, atol=1e-2)
+    np.testing.assert_allclose(load(tmp_path / "model").predict_proba(task.images), predictions, atol=1e-2)
 
 
 @pytest.mark.parametrize(
-    ("learner", "said"),
+    ("learner", "sentence"),
     [
         ("metal", "'metal' must be meta-trained first"),
         ("logistics", "neither a run folder nor one of metal,"),
@@ -201,22 +201,22 @@ def test_a_learner_on_a_gpu_works_there(name, tmp_path):
     ],
     ids=["untrained", "unknown", "other size", "images"],
 )
-def test_learners_that_cannot_be_fitted_to_a_table(learner, said):
-    with pytest.raises(InputError, match=said):
+def test_learners_that_cannot_be_fitted_to_a_table(learner, sentence):
+    with pytest.raises(InputError, match=sentence):
         FewShotClassifier(learner).fit(*table())
 
 
 def test_what_it_cannot_be_fitted_to():
     X, y = table()
     images = textured(0).images.array
-    for given_, labels, said in [
+    for given_, labels, sentence in [
         (images.astype(np.float32), y[:16], "convert it to uint8 or uint16"),
         (images, y, "y has 30 entries for 16 images"),
         (X, np.zeros(30), "1 class"),
         (X, np.linspace(0, 1, 30), "continuous"),
         ([], y, "give at least one file"),
     ]:
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=sentence):
             FewShotClassifier().fit(given_, labels)
     with pytest.raises(InputError, match="groups has 3 entries for 30 images"):
         FewShotClassifier().fit(X, y, groups=[1, 2, 3])

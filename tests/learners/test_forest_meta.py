@@ -22,7 +22,7 @@ def data() -> tuple[Support, torch.Tensor]:
 
 
 def unlearned(**settings) -> MetaForest:
-    """One that says the same of every task: what all tasks start with."""
+    """Make a meta-forest without meta-training: it has the initial settings for every task."""
     learner = of_features("meta-forest", stir=False, **settings)
     for linear in (learner.policy, learner.calibration):
         torch.nn.init.zeros_(linear.weight)
@@ -49,8 +49,8 @@ def test_it_is_the_mixture_of_its_trees_calibrated():
     one = {name: value[0].detach() for name, value in adapted.items()}
     mixture = (one[WEIGHTS][:, None, None] * leaf_values(one, queries)).sum(0)
     raised = (mixture + one["smoothing"]) ** one["temperature"]
-    said = of_features("meta-forest").predict_one(one, queries).softmax(1)
-    torch.testing.assert_close(said, raised / raised.sum(1, keepdim=True))
+    predictions = of_features("meta-forest").predict_one(one, queries).softmax(1)
+    torch.testing.assert_close(predictions, raised / raised.sum(1, keepdim=True))
 
 
 def test_before_it_has_learned_all_trials_count_alike_and_then_as_their_probability_grew():
@@ -93,7 +93,7 @@ def test_a_tree_tests_features_of_its_own_block_alone():
     assert seen == {"all", "0-0", "1-1"}
 
 
-def test_the_settings_of_every_tree_stand_in_a_model_folder(tmp_path):
+def test_the_settings_of_every_tree_are_in_a_model_folder(tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (8, 20, 20)).astype(np.uint8)
     learner = create("meta-forest", trees=10)
@@ -105,7 +105,7 @@ def test_the_settings_of_every_tree_stand_in_a_model_folder(tmp_path):
 
 
 def signal_in_one_block(seed: int, block: int) -> Task:
-    """A task of which one block of features tells the two classes apart and the others nothing."""
+    """Make a task of two classes that differ only in one block of features."""
     rng = np.random.default_rng([seed, block])
     labels = np.repeat([0, 1], 20)
     features = rng.normal(size=(40, sum(BLOCKS)))
@@ -130,12 +130,12 @@ def test_it_learns_from_other_tasks_which_block_to_grow_its_trees_on(block):
 
     def adapted() -> tuple[torch.Tensor, float, float]:
         classifier = learner.eval().adapt(support)
-        said = classifier.probabilities(task.batch(queries, learner.input_spec)[None])[0]
+        predictions = classifier.probabilities(task.batch(queries, learner.input_spec)[None])[0]
         of_tree = classifier.adapted[SETTINGS][0, :, 0]
         return (
             classifier.adapted["probabilities.blocks"][0].detach(),
             float((of_tree == block + 1).double().mean()),
-            float(torch.nn.functional.nll_loss(said.log(), truth)),
+            float(torch.nn.functional.nll_loss(predictions.log(), truth)),
         )
 
     before, trees_before, loss_before = adapted()

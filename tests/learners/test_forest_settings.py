@@ -1,4 +1,4 @@
-"""The space of settings, how trees are dealt to them, and the calibration."""
+"""The space of settings, the number of trees of each setting, and the calibration."""
 
 import math
 from collections import Counter
@@ -23,17 +23,17 @@ def some_logits(seed: int, spread: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("shots", [1, 6])
-def test_every_setting_grows_a_forest_that_knows_all_classes(shots):
+def test_every_setting_grows_a_forest_of_all_classes(shots):
     labels = np.tile(np.arange(3), shots)
     vectors = np.random.default_rng(0).normal(size=(len(labels), 13)).astype(np.float32)
     for number, row in enumerate(EVERY.tolist()):
         forest, columns = SPACE.grow(row, vectors, labels, trees=1, seed=number)
-        said = forest.predict_proba(vectors[:, columns])
-        assert said.shape == (len(labels), 3)
-        np.testing.assert_allclose(said.sum(1), 1)
+        predictions = forest.predict_proba(vectors[:, columns])
+        assert predictions.shape == (len(labels), 3)
+        np.testing.assert_allclose(predictions.sum(1), 1)
 
 
-def test_each_axis_does_what_it_says():
+def test_each_axis_changes_what_its_name_promises():
     vectors = np.random.default_rng(0).normal(size=(24, 13)).astype(np.float32)
     vectors[:, 7] += 100 * (labels := np.arange(24) % 2)
     usual = dict.fromkeys(SPACE.axes, 0)
@@ -139,8 +139,8 @@ def test_calibration_treats_classes_alike_and_keeps_their_order(shares, temperat
 def test_calibration_goes_from_the_forests_own_probabilities_to_none(shares):
     p = torch.tensor([shares], dtype=torch.float64) / sum(shares)
     one = torch.ones((), dtype=torch.float64)
-    said = [calibrated(p, one, smoothing * one).softmax(1) for smoothing in (1e-12, 0.01, 0.1, 1.0, 1e9)]
-    torch.testing.assert_close(said[0], p, atol=1e-10, rtol=0)
-    torch.testing.assert_close(said[-1], torch.full_like(p, 1 / len(shares)), atol=1e-8, rtol=0)
-    distances = torch.stack([(each - 1 / len(shares)).abs().max() for each in said])
+    predictions = [calibrated(p, one, smoothing * one).softmax(1) for smoothing in (1e-12, 0.01, 0.1, 1.0, 1e9)]
+    torch.testing.assert_close(predictions[0], p, atol=1e-10, rtol=0)
+    torch.testing.assert_close(predictions[-1], torch.full_like(p, 1 / len(shares)), atol=1e-8, rtol=0)
+    distances = torch.stack([(each - 1 / len(shares)).abs().max() for each in predictions])
     assert (distances.diff() <= 1e-12).all()

@@ -13,7 +13,7 @@ WIDTH = 6
 
 
 def samples(seed: int, count: int, spread: float) -> np.ndarray:
-    """Float32 numbers; with a small `spread` all are one of a few neighbouring ones, so that rounding decides."""
+    """Return float32 numbers; with a small `spread` they are neighbouring numbers, so that rounding decides."""
     drawn = np.random.default_rng(seed).normal(size=(count, WIDTH))
     return (8 * (1 + spread * drawn)).astype(np.float32)
 
@@ -32,24 +32,26 @@ def as_tensors(forest, support: torch.Tensor, ways: int, columns: np.ndarray | N
     st.sampled_from([RandomForestClassifier, ExtraTreesClassifier]),
     st.sampled_from([torch.float32, torch.float64]),
 )
-def test_every_tree_says_of_any_query_what_scikit_learn_says(seed, count, spread, kind, dtype):
+def test_every_tree_predicts_any_query_as_scikit_learn_does(seed, count, spread, kind, dtype):
     labels = np.arange(count) % 3
     support, queries = samples(seed, count, spread), samples(seed + 1, 40, spread)
     forest = kind(5, random_state=seed).fit(support, labels)
-    said = leaf_values(as_tensors(forest, torch.from_numpy(support).to(dtype), 3), torch.from_numpy(queries).to(dtype))
+    predictions = leaf_values(
+        as_tensors(forest, torch.from_numpy(support).to(dtype), 3), torch.from_numpy(queries).to(dtype)
+    )
     expected = np.stack([tree.predict_proba(queries) for tree in forest.estimators_])
-    np.testing.assert_array_equal(said.numpy(), expected.astype(said.numpy().dtype))
-    np.testing.assert_allclose(said.double().mean(0).numpy(), forest.predict_proba(queries), atol=1e-6)
+    np.testing.assert_array_equal(predictions.numpy(), expected.astype(predictions.numpy().dtype))
+    np.testing.assert_allclose(predictions.double().mean(0).numpy(), forest.predict_proba(queries), atol=1e-6)
 
 
-def test_neighbouring_numbers_are_told_apart_on_both_sides_of_a_threshold():
+def test_neighbouring_numbers_are_separated_by_a_threshold_between_them():
     low = np.float32(8)
     high = np.nextafter(low, np.float32(9))
     for below, above in ((low, high), (high, np.nextafter(high, np.float32(9)))):
         support = np.repeat(np.array([[below], [above]], dtype=np.float32), WIDTH, axis=1)
         forest = RandomForestClassifier(1, bootstrap=False).fit(support, [0, 1])
-        said = leaf_values(as_tensors(forest, torch.from_numpy(support), 2), torch.from_numpy(support))
-        assert torch.equal(said[0], torch.eye(2))
+        predictions = leaf_values(as_tensors(forest, torch.from_numpy(support), 2), torch.from_numpy(support))
+        assert torch.equal(predictions[0], torch.eye(2))
 
 
 def test_trees_that_saw_some_columns_take_them_from_the_whole_vector():
@@ -57,8 +59,8 @@ def test_trees_that_saw_some_columns_take_them_from_the_whole_vector():
     support, queries = samples(0, 12, 1.0), samples(1, 30, 1.0)
     forest = ExtraTreesClassifier(8, random_state=0).fit(support[:, columns], np.arange(12) % 2)
     adapted = as_tensors(forest, torch.from_numpy(support).double(), 2, columns)
-    said = leaf_values(adapted, torch.from_numpy(queries).double()).mean(0)
-    np.testing.assert_allclose(said.numpy(), forest.predict_proba(queries[:, columns]), atol=1e-12)
+    predictions = leaf_values(adapted, torch.from_numpy(queries).double()).mean(0)
+    np.testing.assert_allclose(predictions.numpy(), forest.predict_proba(queries[:, columns]), atol=1e-12)
     inner = adapted[CHILDREN][..., 0] != torch.arange(adapted[CHILDREN].shape[1])
     assert set(adapted[FEATURES][inner].tolist()) <= set(columns.tolist())
 

@@ -28,7 +28,7 @@ def small(name: str, **settings) -> Learner:
 
 
 def task(seed: int, count: int = 4) -> tuple[Support, Tensor, Tensor]:
-    """Support, queries and their labels, of three classes: vectors in blocks of norm 4 / √2 each."""
+    """Return support, queries and their labels, of three classes: vectors in blocks of norm 4 / √2 each."""
     generator = torch.Generator().manual_seed(seed)
     means = torch.randn(3, 10, generator=generator, dtype=torch.float64)
     labels, size = torch.arange(3).repeat(count + 4), 3 * count
@@ -39,21 +39,21 @@ def task(seed: int, count: int = 4) -> tuple[Support, Tensor, Tensor]:
     return support, vectors[None, size:], labels[size:]
 
 
-def said(name: str, support: Support, queries: Tensor) -> Tensor:
+def predictions(name: str, support: Support, queries: Tensor) -> Tensor:
     return small(name).adapt(support).probabilities(queries)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_order_and_labels_of_the_support(name):
     support, queries, _ = task(1)
-    before = said(name, support, queries)
+    before = predictions(name, support, queries)
     count = support.labels.shape[1]
     order = torch.randperm(count, generator=torch.Generator().manual_seed(3))
     shuffled = Support(support.images[:, order], support.labels[:, order], support.weights, 3)
-    torch.testing.assert_close(said(name, shuffled, queries), before, atol=1e-8, rtol=0)
+    torch.testing.assert_close(predictions(name, shuffled, queries), before, atol=1e-8, rtol=0)
     new = torch.tensor([2, 0, 1])
     relabelled = Support(support.images, new[support.labels], support.weights, 3)
-    torch.testing.assert_close(said(name, relabelled, queries)[..., new], before, atol=1e-6, rtol=0)
+    torch.testing.assert_close(predictions(name, relabelled, queries)[..., new], before, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,7 +93,7 @@ def test_meta_gradients_equal_finite_differences(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_with_its_defaults_and_untrained_it_tells_classes_apart_that_differ(name):
+def test_with_its_defaults_and_untrained_it_separates_classes_that_differ(name):
     learner = create(name, input_spec=SHAPE).eval()
     for seed in range(3):
         support, queries, labels = task(seed)

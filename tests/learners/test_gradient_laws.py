@@ -26,14 +26,14 @@ Parameters = dict[str, Tensor]
 
 
 def adapted_for_one_task(name: str, **settings) -> tuple[Learner, Support, Support]:
-    """A learner in training mode, and a task's support and query."""
+    """Return a learner in training mode, and a task's support and query."""
     batch = episodes(3)
     learner = tiny(name, learning_rate=RATE, **settings).train()
     return learner, one_task(batch.support, 2), one_task(batch.query, 2)
 
 
 def loss_of(learner: Learner, parameters: Parameters, centred_by: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-    """The cross-entropy of network and head, with features less the mean of those of `centred_by`."""
+    """Return the cross-entropy of network and head, with features minus the mean of those of `centred_by`."""
     base = {name: value for name, value in parameters.items() if name not in HEAD}
     features, support = (functional_call(learner.network, base, (part,)) for part in (images, centred_by))
     return cross_entropy((features - support.mean(0)) @ parameters[WEIGHT].T + parameters[BIAS], labels)
@@ -48,7 +48,7 @@ def start_of(learner: Learner) -> Parameters:
 def by_hand(
     learner: Learner, minibatches: list[Support], rate: Callable[[str], Tensor | float], steps: int, order: int
 ) -> tuple[Parameters, list[Parameters]]:
-    """θ_T and the gradient of every step, by plain autograd; of order 1 they are constants."""
+    """Return θ_T and the gradient of every step, by plain autograd; at order 1 gradients are constants."""
     parameters, gradients = start_of(learner), []
     for step in range(steps):
         seen = minibatches[step % len(minibatches)]
@@ -104,7 +104,7 @@ def test_meta_sgd_has_a_rate_for_every_parameter_and_for_every_feature_of_the_he
 
 
 class Whole(nn.Module):
-    """Network and head as one module, with features less the mean of the images that it is given beside."""
+    """Network and head as one module, with features minus the mean over the images `centred_by`."""
 
     def __init__(self, network: nn.Module, features: int) -> None:
         super().__init__()
@@ -175,7 +175,7 @@ def test_the_gradient_of_reptile_is_where_it_starts_less_where_it_ends():
 
 
 def smooth() -> Learner:
-    """iMAML that converges, on a network without kinks: where a minimum lies on one, no gradient is zero."""
+    """Make an iMAML that converges, on a network without kinks: at a minimum on a kink no gradient is zero."""
     learner = tiny("imaml", steps=40, solver_steps=25, regularisation=0.05).train()
     for block in learner.network.blocks:
         block[2] = nn.Softplus()

@@ -13,7 +13,7 @@ SEEDS = st.integers(0, 2**31)
 
 
 def curved(seed: int, size: int = 6) -> tuple[Tensor, Tensor]:
-    """A positive definite matrix whose smallest curvature is 1 or more, and a vector."""
+    """Return a positive definite matrix with eigenvalues of 1 or more, and a vector."""
     generator = torch.Generator().manual_seed(seed)
     root = torch.randn(size, size, generator=generator, dtype=torch.float64)
     return root @ root.T + torch.eye(size), torch.randn(size, generator=generator, dtype=torch.float64)

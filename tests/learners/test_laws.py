@@ -38,14 +38,14 @@ def permuted(support: Support, order: torch.Tensor) -> Support:
     return Support(images, labels, weights, support.ways, patients)
 
 
-def test_every_learner_is_tested_here_or_said_to_be_too_large():
+def test_every_learner_is_tested_here_or_listed_as_too_large():
     assert {name for name in LEARNERS if name not in LARGE} <= set(NAMES)
     assert set(LEARNERS) >= set(LARGE)
     assert EXACT, "no learner is left to test the gradients of"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_says_what_it_is(name):
+def test_its_class_attributes_are_complete(name):
     learner = tiny(name)
     assert learner.gradient in ("exact", "first-order", "implicit", None)
     assert learner.name in LEARNERS
@@ -83,11 +83,11 @@ def test_batched_over_tasks_equals_one_task_at_a_time(name: str, shape: Shape):
         for task in range(3):
             alone = learner.adapt(one_task(batch.support, task))
             query = one_task(batch.query, task)
-            said = alone.probabilities(query.images)[0]
-            close(together[task, : len(said)], said)
+            predictions = alone.probabilities(query.images)[0]
+            close(together[task, : len(predictions)], predictions)
             truth = query.labels[0]
-            close(losses[task].detach(), -said[torch.arange(len(truth)), truth].log().mean())
-            close(accuracies[task], (said.argmax(1) == truth).double().mean())
+            close(losses[task].detach(), -predictions[torch.arange(len(truth)), truth].log().mean())
+            close(accuracies[task], (predictions.argmax(1) == truth).double().mean())
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_randomness_of_another_length_than_the_support_is_refused():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_padding_is_not_felt(name):
+def test_padding_has_no_effect(name):
     batch = episodes(3)
     support, queries = batch.support, batch.query.images
     padding = support.weights == 0
@@ -133,8 +133,10 @@ def test_the_order_of_the_support_does_not_matter(name: str, shape: Shape):
     support, queries = one_task(batch.support, 2), batch.query.images[2:]
     order = torch.randperm(len(support.labels[0]), generator=torch.Generator().manual_seed(3))
     assert (order != torch.arange(len(order))).any()
-    said, again = (probabilities(name, side, queries, shape=shape) for side in (support, permuted(support, order)))
-    close(again, said)
+    predictions, again = (
+        probabilities(name, side, queries, shape=shape) for side in (support, permuted(support, order))
+    )
+    close(again, predictions)
 
 
 @KINDS
@@ -159,7 +161,7 @@ def test_a_prediction_does_not_depend_on_the_other_queries(name):
 
 
 @pytest.mark.parametrize("name", TRANSDUCTIVE)
-def test_a_transductive_learner_says_so_and_lets_queries_learn_from_each_other_alone(name):
+def test_a_transductive_learner_is_named_so_and_only_its_queries_depend_on_each_other(name):
     assert "transductive" in name
     batch = episodes(2)
     classifier, inductive = tiny(name).adapt(batch.support), tiny(name)
@@ -176,13 +178,13 @@ def test_a_transductive_learner_says_so_and_lets_queries_learn_from_each_other_a
 
 
 @pytest.mark.parametrize("name", RELABELLING)
-def test_one_learner_tells_two_to_five_classes_apart(name):
+def test_one_learner_takes_two_to_five_classes(name):
     learner = tiny(name)
     for ways in (2, 3, 4, 5):
         batch = episodes(2, ways=ways)
-        said = learner.adapt(batch.support).probabilities(batch.query.images)
-        assert said.shape[-1] == ways
-        close(said.sum(-1), torch.ones(said.shape[:-1], dtype=torch.float64))
+        predictions = learner.adapt(batch.support).probabilities(batch.query.images)
+        assert predictions.shape[-1] == ways
+        close(predictions.sum(-1), torch.ones(predictions.shape[:-1], dtype=torch.float64))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -191,8 +193,8 @@ def test_the_same_seed_gives_the_same_bits(name):
         learner, batch = tiny(name, stir=False, doubles=False), episodes(2, doubles=False)
         return learner.state_dict(), learner.adapt(batch.support).probabilities(batch.query.images)
 
-    (state, said), (other_state, other_said) = run(), run()
-    assert torch.equal(said, other_said)
+    (state, predictions), (other_state, other_predictions) = run(), run()
+    assert torch.equal(predictions, other_predictions)
     assert all(torch.equal(value, other_state[key]) for key, value in state.items())
 
 
@@ -236,7 +238,7 @@ def test_noise_labels_score_at_chance(name):
 
 
 def test_unknown_names_and_settings_are_refused():
-    with pytest.raises(InputError, match="'metall' is no learner; choose one of metal,"):
+    with pytest.raises(InputError, match="There is no learner 'metall'; choose one of metal,"):
         create("metall")
     with pytest.raises(InputError, match="check the names"):
         create("metal", depth=7)

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 
 def features(images: torch.Tensor) -> np.ndarray:
-    """Blocks of 2×2 pixels averaged, mean 0, standard deviation 1, unit mean square norm: by numpy alone."""
+    """Average blocks of 2×2 pixels and normalise to mean 0, deviation 1 and unit mean square norm, by NumPy."""
     blocks = images.numpy()[:, 0].reshape(len(images), 10, 2, 10, 2).mean((2, 4)).reshape(len(images), 100)
     deviations = blocks - blocks.mean(1, keepdims=True)
     return deviations / np.sqrt(blocks.var(1, keepdims=True) + 1e-5) / 10
@@ -23,8 +23,8 @@ def test_without_augmentation_it_is_scikit_learn_on_the_same_features(ways, stre
     twin = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000)
     twin.fit(features(support.images[0]), support.labels[0].numpy())
     expected = twin.predict_proba(features(query.images[0]))
-    said = learner.adapt(support).probabilities(query.images)[0].numpy()
-    np.testing.assert_allclose(said, expected, atol=1e-5)
+    predictions = learner.adapt(support).probabilities(query.images)[0].numpy()
+    np.testing.assert_allclose(predictions, expected, atol=1e-5)
     assert np.ptp(expected) > 0.01
 
 

@@ -31,7 +31,7 @@ def centre_of(learner, parameters: dict[str, Tensor], images: Tensor) -> Tensor:
 
 
 def inner_loop(learner, support: Support, constants: list[dict[str, Tensor]] | None = None):
-    """θ after some θ ← θ − η (g + β r m(g / r)), and each g; every g is a constant where they are given."""
+    """Return θ after steps θ ← θ − η (g + β r m(g / r)), and each g; if `constants` are given, they are the g."""
     images, labels = support.images[0], support.labels[0]
     head = {
         WEIGHT: torch.zeros(support.ways, learner.network.features, dtype=torch.float64, requires_grad=True),
@@ -86,8 +86,8 @@ def test_first_and_second_order_adapt_alike_and_learn_differently():
         learner = tiny("metal", order=order).train()
         learner.scores(batch)[0].mean().backward()
         gradients.append(learner.network.blocks[0][0].weight.grad)
-    said = [tiny("metal", order=order).adapt(batch.support)(batch.query.images) for order in (1, 2)]
-    torch.testing.assert_close(said[0], said[1])
+    predictions = [tiny("metal", order=order).adapt(batch.support)(batch.query.images) for order in (1, 2)]
+    torch.testing.assert_close(predictions[0], predictions[1])
     assert (gradients[0] - gradients[1]).abs().max() > 1e-6
 
 
@@ -183,7 +183,7 @@ def test_steps_out_of_range_are_refused(wrong):
         create("metal", **wrong)
 
 
-def test_a_second_meta_training_does_not_forget_what_the_first_has_seen():
+def test_a_second_meta_training_keeps_the_training_images_of_the_first():
     first, second = ([textured(seed, patients=8) for seed in seeds] for seeds in ((1, 2), (3, 4)))
     learner = tiny("metal", doubles=False, stir=False)
     few = OuterSettings(steps=1, validate_every=1, batch=BatchSettings(tasks=1, shots=(1,), queries=1, augment=False))

@@ -11,13 +11,13 @@ from medshot.learners.in_context import describe
 
 
 @given(factor=st.floats(0.01, 100), shuffle=st.randoms(use_true_random=False), ways=st.integers(2, 5))
-def test_a_support_is_described_whatever_its_scale_its_order_and_its_numbering(factor, shuffle, ways):
+def test_the_description_of_a_support_ignores_scale_order_and_numbering(factor, shuffle, ways):
     labels, features = torch.arange(2 * ways + 1) % ways, vectors(0, 2 * ways + 1, 10)
     order, renamed = torch.tensor(shuffle.sample(range(len(labels)), len(labels))), shuffle.sample(range(ways), ways)
     other = support_of(torch.tensor(renamed)[labels][order].tolist(), factor * features[order] + 1).of_task(0)
     support = support_of(labels.tolist(), features).of_task(0)
-    said, expected = (describe(side.images, side, (6, 4)) for side in (other, support))
-    torch.testing.assert_close(said, expected, atol=1e-3, rtol=0)
+    description, expected = (describe(side.images, side, (6, 4)) for side in (other, support))
+    torch.testing.assert_close(description, expected, atol=1e-3, rtol=0)
 
 
 @given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4))
@@ -33,7 +33,7 @@ def test_it_alone_finds_out_which_block_serves_the_task(name):
     optimizer = torch.optim.Adam(learner.parameters(), lr=0.01)
 
     def loss_and_accuracy(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Two classes of 25, five of each to adapt on, which differ in one block; in which, differs between tasks."""
+        """Score on two classes that differ in one block, another one in each task; 5 of 25 samples adapt."""
         labels, features = torch.tensor([0, 1] * 25), vectors(seed, 50, 16)
         serving = features[:, :8] if seed % 2 else features[:, 8:]
         serving /= 5

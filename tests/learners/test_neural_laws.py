@@ -1,4 +1,4 @@
-"""What holds for every learner of the Meta-NN family beside the laws of all learners."""
+"""Laws of the learners of the Meta-NN family, in addition to those of all learners."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def test_this_is_the_whole_family():
 @pytest.mark.parametrize("name", NEURAL)
 @settings(max_examples=10)
 @given(ways=st.integers(2, 12), shuffle=st.randoms(use_true_random=False))
-def test_one_learner_tells_any_number_of_classes_apart_in_any_order(name, ways, shuffle):
+def test_one_learner_takes_any_number_of_classes_in_any_order(name, ways, shuffle):
     labels = [*range(ways), *range(ways), 0]
     support, queries = support_of(labels, vectors(0, len(labels), 10)), vectors(1, 1, 4, 10)
     renamed, order = shuffle.sample(range(ways), ways), shuffle.sample(range(len(labels)), len(labels))
@@ -49,8 +49,8 @@ def test_a_weight_counts_an_image_as_often(name, counts):
     twice = support_of(labels.repeat_interleave(repeated).tolist(), features.repeat_interleave(repeated, 0))
     twice = replace(twice, patients=torch.arange(6).repeat_interleave(repeated)[None])
     learner = of_features(name)
-    said, expected = (learner.adapt(side).probabilities(queries) for side in (weighted, twice))
-    torch.testing.assert_close(said, expected, atol=1e-8, rtol=0)
+    predictions, expected = (learner.adapt(side).probabilities(queries) for side in (weighted, twice))
+    torch.testing.assert_close(predictions, expected, atol=1e-8, rtol=0)
 
 
 @pytest.mark.parametrize("name", NEURAL)
@@ -72,9 +72,11 @@ def test_the_cost_of_queries_is_linear(name):
 @pytest.mark.parametrize(("name", "simpler"), STARTS_AS.items())
 def test_untrained_it_is_the_simpler_learner(name, simpler):
     support, queries = support_of([0, 1, 2, 0], vectors(0, 4, 10)), vectors(1, 1, 4, 10)
-    said, expected = (of_features(of, stir=False).adapt(support).probabilities(queries) for of in (name, simpler))
-    torch.testing.assert_close(said, expected, atol=1e-12, rtol=0)
-    assert (of_features(name).adapt(support).probabilities(queries) - said).abs().max() > 1e-3
+    predictions, expected = (
+        of_features(of, stir=False).adapt(support).probabilities(queries) for of in (name, simpler)
+    )
+    torch.testing.assert_close(predictions, expected, atol=1e-12, rtol=0)
+    assert (of_features(name).adapt(support).probabilities(queries) - predictions).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("name", NEURAL)
@@ -83,7 +85,7 @@ def test_meta_training_lowers_the_loss_on_new_tasks(name):
     optimizer = torch.optim.Adam(learner.parameters(), lr=0.01)
 
     def loss(seed: int) -> torch.Tensor:
-        """Two classes that differ in the first block; the second is louder and says nothing."""
+        """Return the loss on two classes that differ in the first block; the second block is larger noise."""
         labels, features = torch.tensor([0, 1] * 8), vectors(seed, 16, 10)
         features[:, :6] = features[:, :6] / 3 + vectors(seed + 10_000, 2, 6)[labels]
         classifier = learner.adapt(support_of(labels[:6].tolist(), features[:6]))

@@ -18,9 +18,9 @@ def test_an_untrained_prototype_network_is_scikit_learn_on_the_same_features():
     twin = NearestCentroid().fit(features.numpy(), labels)
     classifier = of_features("protonet", stir=False).adapt(support_of(labels, features))
     np.testing.assert_allclose(classifier.adapted["means"][0].detach().numpy(), twin.centroids_, atol=1e-12)
-    said = classifier(queries[None])[0].argmax(1).numpy()
-    assert np.array_equal(said, twin.predict(queries.numpy()))
-    assert len(set(said)) == 3
+    predictions = classifier(queries[None])[0].argmax(1).numpy()
+    assert np.array_equal(predictions, twin.predict(queries.numpy()))
+    assert len(set(predictions)) == 3
 
 
 @given(queries=st.integers(1, 5), means=st.integers(1, 5), features=st.integers(1, 5))

@@ -24,9 +24,9 @@ def test_it_is_scikit_learn_where_all_classes_weigh_the_same(blocks, penalty):
     twin = linear_model.Ridge(alpha=penalty)
     twin.fit(features.numpy(), np.eye(3)[labels], compute_sample_weight("balanced", labels))
     queries = vectors(1, 5, sum(blocks))
-    said = learner.adapt(support_of(labels, features))(queries[None])[0].detach().numpy()
+    predictions = learner.adapt(support_of(labels, features))(queries[None])[0].detach().numpy()
     frequencies = np.bincount(labels) / len(labels)
-    np.testing.assert_allclose(said, twin.predict(queries.numpy()) - 1 / 3 + np.log(frequencies), atol=1e-8)
+    np.testing.assert_allclose(predictions, twin.predict(queries.numpy()) - 1 / 3 + np.log(frequencies), atol=1e-8)
 
 
 @given(samples=st.integers(1, 7), features=st.integers(1, 7), penalty=st.floats(0.01, 100))

@@ -1,4 +1,4 @@
-"""How learners come to be known: by decorator, by an installed package, and what is refused."""
+"""Registration of learners by a decorator or an installed package, and refusals."""
 
 import sys
 
@@ -19,13 +19,13 @@ class {name}(Logistic):
 
 
 def renamed(name: str, qualname: str = "Renamed", **attributes) -> type[Learner]:
-    """Logistic regression under another name, with other class attributes."""
+    """Make logistic regression under another name, with other class attributes."""
     return type(qualname, (Logistic,), {"name": name, "__module__": __name__} | attributes)
 
 
 @pytest.fixture
 def registered(monkeypatch):
-    """What is registered during a test is forgotten after it."""
+    """Remove after a test what was registered during it."""
     monkeypatch.setattr(LEARNERS, "_known", dict(LEARNERS))
 
 
@@ -35,7 +35,7 @@ OWN = {"auto"}
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """Installs a package whose entry points are these, each for a module of its own with this text."""
+    """Return a function that installs a package with these entry points, each for a module with this text."""
 
     def install(modules: dict[str, str], targets: dict[str, str]) -> None:
         for name, text in modules.items():
@@ -54,7 +54,7 @@ def package(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def test_the_built_in_learners_are_all_known_by_their_names():
+def test_the_built_in_learners_are_registered_by_their_names():
     assert [LEARNERS[learner.name] for learner in BUILT_IN] == list(BUILT_IN)
     assert len({learner.name for learner in BUILT_IN}) == len(BUILT_IN) <= len(LEARNERS)
 
@@ -68,7 +68,7 @@ def test_a_decorated_class_can_be_made_saved_and_loaded(tmp_path):
 
 
 @pytest.mark.usefixtures("registered")
-def test_a_class_that_is_defined_again_takes_its_own_place_and_nobody_elses():
+def test_a_class_that_is_defined_again_replaces_itself_and_no_other():
     register(renamed("mine"))
     again = register(renamed("mine"))
     assert LEARNERS["mine"] is again
@@ -93,15 +93,15 @@ def test_an_unfinished_learner_is_refused_by_all_that_is_missing():
 
 
 @pytest.mark.parametrize(
-    ("attributes", "said"),
+    ("attributes", "sentence"),
     [
         ({"name": "My learner"}, "named 'My learner'"),
         ({"name": "a,b"}, "named 'a,b'"),
         ({"name": "mine", "gradient": "second-order"}, "gradient 'second-order'"),
     ],
 )
-def test_names_that_cannot_be_typed_and_unheard_of_gradients_are_refused(attributes, said):
-    with pytest.raises(InputError, match=said):
+def test_names_that_cannot_be_typed_and_unknown_gradients_are_refused(attributes, sentence):
+    with pytest.raises(InputError, match=sentence):
         register(renamed(**attributes))
     assert attributes["name"] not in LEARNERS
 
@@ -118,7 +118,7 @@ def test_learners_of_installed_packages_are_found_when_they_are_asked_for(packag
     assert not registry.broken
 
 
-def test_a_broken_package_says_so_in_one_sentence_and_stops_nobody(package):
+def test_a_broken_package_is_reported_in_one_sentence_and_breaks_nothing_else(package):
     package(
         {"good": STRANGER.format(name="Good"), "bad": "import nothing_of_that_name", "other": "VALUE = 3"},
         {"bad": "bad:Bad", "missing": "good:Missing", "number": "other:VALUE", "good": "good:Good"},
@@ -142,18 +142,18 @@ def test_a_module_as_entry_point_registers_its_learners_itself(package):
     assert LEARNERS["good"].name == "good"
 
 
-def test_an_unknown_name_is_told_with_what_was_left_out(package, monkeypatch):
+def test_the_error_for_an_unknown_name_lists_packages_that_were_left_out(package, monkeypatch):
     package({"bad": "raise OSError('no\\nlibrary')"}, {"bad": "bad:Bad"})
     monkeypatch.setattr(LEARNERS, "_complete", False)
     monkeypatch.setattr(LEARNERS, "_broken", [])
-    with pytest.raises(InputError, match=r"'bad' is no learner; choose one of metal, .*\(OSError: no library\)"):
+    with pytest.raises(InputError, match=r"There is no learner 'bad'; choose one of metal, .*\(OSError: no library\)"):
         create("bad")
 
 
-def test_a_run_of_a_learner_that_is_not_known_says_how_to_make_it_known(tmp_path, monkeypatch):
+def test_the_error_for_a_run_of_an_unregistered_learner_explains_registration(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(LEARNERS, "_known", dict(LEARNERS))
         register(renamed("mine"))
         create("mine").save(tmp_path / "run")
-    with pytest.raises(StorageError, match="holds a 'mine' learner, which is not known here; import the file"):
+    with pytest.raises(StorageError, match="holds a 'mine' learner, which is not registered here; import the file"):
         load_learner(tmp_path / "run")

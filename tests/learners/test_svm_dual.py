@@ -15,7 +15,7 @@ STEPS = 400
 
 
 def task(seed: int, shots: list[int], features: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
-    """Overlapping classes of vectors of norm 4."""
+    """Return overlapping classes of vectors of norm 4."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.repeat_interleave(torch.arange(len(shots)), torch.tensor(shots))
     means = torch.randn(len(shots), features, generator=generator, dtype=torch.float64)
@@ -77,7 +77,7 @@ def test_of_two_classes_it_is_the_binary_machine_of_twice_the_strength(precision
 
 
 def slopes(gram: torch.Tensor, labels: torch.Tensor, strengths: torch.Tensor, asked: torch.Tensor):
-    """The coefficients, and by Gram matrix and strengths the gradients of the margins that `asked` adds up."""
+    """Return the coefficients, and the gradients of the `asked` margins' sum in Gram matrix and strengths."""
     gram, strengths = gram.clone().requires_grad_(), strengths.clone().requires_grad_()
     coefficients = crammer_singer(gram, labels, strengths, asked.shape[1], STEPS)
     value = (asked * (gram.detach() @ coefficients)).sum()
@@ -149,7 +149,7 @@ def test_coefficients_stay_within_their_bounds():
     assert coefficients.abs().max() > 0.04
 
 
-def test_samples_without_weight_are_not_felt_whatever_the_kernel_says_of_them():
+def test_samples_without_weight_have_no_effect_with_any_kernel():
     vectors, labels = task(4, [3, 4, 2])
     gram = torch.full((11, 11), 1e3, dtype=torch.float64)
     gram[:9, :9] = vectors @ vectors.T

@@ -1,4 +1,4 @@
-"""The learners that are support vector machines: their scikit-learn twins, and what they learn through the optimum."""
+"""Support vector machines: their scikit-learn twins, and their meta-gradients through the optimum."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ VECTORS = FeatureInput((6, 4))
 
 
 def vectors(seed: int, shots: list[int], signal: float = 1.0) -> Support:
-    """One task of feature vectors of norm 4."""
+    """Return one task of feature vectors of norm 4."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.repeat_interleave(torch.arange(len(shots)), torch.tensor(shots))
     means = signal * torch.randn(len(shots), 10, generator=generator)
@@ -29,7 +29,7 @@ def vectors(seed: int, shots: list[int], signal: float = 1.0) -> Support:
 
 
 def standardised(support: Support) -> np.ndarray:
-    """About the mean, at a root mean square norm of 1, with a constant beside: by numpy alone."""
+    """Centre the vectors, scale them to a root mean square norm of 1, and append a constant, by NumPy."""
     deviations = support.images[0].numpy() - support.images[0].numpy().mean(0)
     deviations /= np.sqrt((deviations**2).sum(1).mean())
     return np.column_stack([deviations, np.ones(len(deviations))])
@@ -49,7 +49,7 @@ def test_before_meta_training_meta_svm_is_scikit_learn_on_the_same_features(seed
 
 
 def soft(name: str) -> Learner:
-    """A small learner of a C so low that samples lie within the margin, and that C is felt."""
+    """Make a small learner with a C so low that samples lie within the margin, and that C has an effect."""
     learner = tiny(name).train()
     with torch.no_grad():
         (learner.log_strength if name == "meta-svm" else learner.prior.bias[0]).fill_(-2)
@@ -102,7 +102,7 @@ def test_the_baseline_is_scikit_learn_on_the_same_features(strength, ways):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_vectors_are_told_apart_from_the_start(name):
+def test_vectors_are_separated_before_meta_training(name):
     support = vectors(1, [6, 3, 8], signal=2.0)
     learner = create(name, input_spec=VECTORS).double()
     found = learner.adapt(support).probabilities(support.images)[0]

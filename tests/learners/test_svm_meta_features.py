@@ -1,4 +1,4 @@
-"""What describes a support is blind to everything that does not matter of it, and sees what does."""
+"""Meta-features depend on what matters of a support, and on nothing else."""
 
 import pytest
 import torch
@@ -79,7 +79,7 @@ def test_it_runs_under_vmap():
         torch.testing.assert_close(of_task, meta_features(*arguments), atol=1e-10, rtol=0)
 
 
-def test_classes_far_apart_are_told_from_noise():
+def test_classes_far_apart_differ_from_noise():
     noise, apart = named(*task(0, [20, 20], 0.0)), named(*task(0, [20, 20], 5.0))
     for name in ("separation", "nearest_mean_accuracy", "nearest_neighbour_accuracy", "alignment"):
         assert abs(noise[name]) < 0.4, name
@@ -104,7 +104,7 @@ def test_accuracies_equal_those_counted_one_by_one():
         assert 0.2 < balanced < 0.95
 
 
-def test_one_shot_says_nothing_of_separation():
+def test_one_shot_gives_no_separation():
     found = named(*task(0, [1, 1, 1]))
     assert found["separation"] == pytest.approx(0)
     assert found["nearest_mean_accuracy"] == found["nearest_neighbour_accuracy"] == found["alignment"] == 0

@@ -1,4 +1,4 @@
-"""The transductive learner: what its queries tell each other, and what they must not."""
+"""The transductive learner: queries help each other, and do no harm."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ WAYS, PER_CLASS = 2, 40
 
 
 def problem(seed: int) -> tuple:
-    """One labelled vector per class, and many more of the same two clouds."""
+    """Return one labelled vector per class, and many more of the same two clouds."""
     centres = 0.6 * vectors(seed, WAYS, sum(BLOCKS))
     support = support_of([0, 1], centres + 0.8 * vectors(seed + 1000, WAYS, sum(BLOCKS)))
     queries = centres[:, None] + 0.6 * vectors(seed + 2000, WAYS, PER_CLASS, sum(BLOCKS))
@@ -21,7 +21,7 @@ def problem(seed: int) -> tuple:
 
 
 def recalls(counts: tuple[int, int]) -> tuple[float, float]:
-    """Balanced accuracy over many problems with that many queries of each class, of each alone and of all together."""
+    """Return the balanced accuracy with so many queries of each class, given one by one and all together."""
     found = []
     learner = create("transductive-prototypes", input_spec=FeatureInput(BLOCKS)).double().eval()
     for seed in range(30):
@@ -30,8 +30,8 @@ def recalls(counts: tuple[int, int]) -> tuple[float, float]:
         truth = torch.arange(WAYS).repeat_interleave(torch.tensor(counts))
         classifier = learner.adapt(support)
         alone = torch.cat([classifier(query[None, None])[0] for query in queries])
-        for said in (alone, classifier(queries[None])[0]):
-            found.append(np.mean([(said.argmax(1)[truth == c] == c).double().mean() for c in range(WAYS)]))
+        for predictions in (alone, classifier(queries[None])[0]):
+            found.append(np.mean([(predictions.argmax(1)[truth == c] == c).double().mean() for c in range(WAYS)]))
     return float(np.mean(found[::2])), float(np.mean(found[1::2]))
 
 
@@ -50,5 +50,5 @@ def test_all_images_of_a_call_are_seen_together_however_many():
     learner = create("transductive-prototypes", **SMALL["transductive-prototypes"])
     model = FewShotClassifier(learner).fit(images.take(np.arange(10)), np.arange(10) % 2)
     order = rng.permutation(150)
-    said = model.predict_proba(images)
-    np.testing.assert_allclose(model.predict_proba(images.take(order)), said[order], atol=1e-5)
+    predictions = model.predict_proba(images)
+    np.testing.assert_allclose(model.predict_proba(images.take(order)), predictions[order], atol=1e-5)

@@ -22,7 +22,7 @@ SHAPE = BagInput(blocks=(4, 3), kinds=("overview", "patch", "patch", "patch"))
 
 
 class Corners(nn.Module):
-    """An encoder that is quick: the mean of each channel, and two pixels of the first, from mid-grey."""
+    """A quick encoder: the mean of each channel, and two pixels of the first, relative to mid-grey."""
 
     def forward(self, pixels: Float[Tensor, "images 3 16 16"]) -> Float[Tensor, "images 5"]:
         return torch.cat([pixels.mean((2, 3)), pixels[:, 0, 8, 4:6]], dim=1) - 127
@@ -46,7 +46,7 @@ HALVES = Cut(
 
 @pytest.fixture(autouse=True)
 def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An encoder and a cut that are quick, and a store of this test's own."""
+    """Register a quick encoder and a quick cut, and use a store for this test alone."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "cache"))
     corners = Encoder(input_spec=PIXELS, blocks=(3, 2), sha256="c0" * 32, build=Corners)
     monkeypatch.setitem(ENCODERS, "corners", corners)
@@ -58,13 +58,13 @@ def pictures(count: int, seed: int = 0) -> ArrayImages:
 
 
 def two_sequences() -> SeveralImages:
-    """Five samples: three with both images, one with either alone."""
+    """Return five samples: three with both images, and two with one of them each."""
     rows = {"flair": np.array([0, 1, MISSING, 2, 3]), "post": np.array([3, MISSING, 0, 1, 2])}
     return SeveralImages({"flair": pictures(4), "post": pictures(4, seed=1)}, rows)
 
 
 def random_bags(samples: int, shape: BagInput = SHAPE, seed: int = 0, share: float = 0.7) -> Tensor:
-    """Bags of which every one has an instance, and content also where none is."""
+    """Make bags with at least one instance each, and with content also in missing instances."""
     generator = torch.Generator().manual_seed(seed)
     bags = torch.randn(samples, *shape.dimensions, generator=generator, dtype=torch.float64)
     bags[..., 0] = torch.rand(bags.shape[:2], generator=generator) < share
@@ -73,7 +73,7 @@ def random_bags(samples: int, shape: BagInput = SHAPE, seed: int = 0, share: flo
 
 
 def pooling(scale: float = 1.0) -> AttentionPooling:
-    """One whose attention is far from even."""
+    """Make a pooling with attention that is far from even."""
     network = AttentionPooling(SHAPE).double()
     generator = torch.Generator().manual_seed(1)
     for value in network.parameters():
@@ -195,7 +195,7 @@ def test_a_shape_that_cannot_be_is_refused(wrong):
         EncodedBagInput(**wrong)
 
 
-def test_a_sample_is_known_by_its_first_image_that_is_there():
+def test_a_sample_is_identified_by_its_first_image():
     images, shape = two_sequences(), EncodedBagInput("corners", images=2)
     flair, post = (fingerprints(images.sources[name].pixels(PIXELS)) for name in images.names)
     np.testing.assert_array_equal(
@@ -215,7 +215,7 @@ def test_fingerprints_of_cut_images_differ_where_the_images_do():
 
 
 def dropped(images: int, there: Tensor, seed: int, cut: str = "whole") -> Tensor:
-    """Which pictures are there after dropout, of those that were before."""
+    """Return which of the present pictures are still there after dropout."""
     shape = EncodedBagInput("corners", cut=cut, images=images)
     bags = torch.ones(len(there), *shape.dimensions)
     bags *= there.repeat_interleave(len(shape.kinds) // images, 1)[..., None]

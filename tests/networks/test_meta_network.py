@@ -14,7 +14,7 @@ def network() -> MetaNetwork:
 
 
 def trained(seed: int) -> MetaNetwork:
-    """A meta-network in double precision that is no longer zero."""
+    """Make a meta-network in double precision that is no longer zero."""
     torch.manual_seed(seed)
     network = MetaNetwork().double()
     torch.nn.init.normal_(network.output.weight, std=0.3)
@@ -107,7 +107,7 @@ def test_single_precision_sums_lose_nothing():
 def test_second_order_meta_gradient_over_tasks_is_that_of_a_loop(
     network: MetaNetwork, monkeypatch: pytest.MonkeyPatch, large: int, in_dim: int
 ):
-    """Differentiating through an inner step guided by the meta-network, piecewise or plain."""
+    """Differentiate through an inner step guided by the meta-network, piecewise or plain."""
 
     def inner_loss(theta: Tensor, task: Tensor) -> Tensor:
         return torch.tanh(theta * task).square().sum()

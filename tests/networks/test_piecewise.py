@@ -46,7 +46,7 @@ real_inputs = st.one_of(exact_inputs, st.floats(-1e3, 1e3))
 
 
 def off_kinks(inputs: Tensor, parameters: Parameters) -> Tensor:
-    """The inputs on which rounding cannot turn a unit on or off."""
+    """Return the inputs at which rounding cannot make a unit active or inactive."""
     weight, bias = parameters[0].detach()[:, 0], parameters[1].detach()
     product = inputs.detach()[:, None] * weight
     certain = (product + bias).abs() > 1e-9 * (product.abs() + bias.abs())
@@ -57,7 +57,7 @@ def off_kinks(inputs: Tensor, parameters: Parameters) -> Tensor:
 def derivatives(
     function: Callable[[Tensor, Parameters], Tensor], inputs: Tensor, parameters: Parameters
 ) -> list[Tensor]:
-    """First derivatives of a sum of tanh in inputs and parameters, then those of functions of the first."""
+    """Return derivatives of a sum of tanh in inputs and parameters, then those of functions of these."""
     wanted = (inputs, *parameters)
     weights = torch.linspace(1, 2, len(inputs), dtype=inputs.dtype)
     value = (weights * torch.tanh(function(inputs, parameters))).sum()

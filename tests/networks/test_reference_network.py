@@ -14,7 +14,7 @@ def test_published_size_and_layers():
     assert kinds == [*convolution * 3, nn.Flatten, nn.Linear, nn.ReLU, nn.Linear]
 
 
-def test_gives_one_logit_for_each_image_whatever_the_batch():
+def test_gives_one_logit_for_each_image_in_any_batch():
     network, images = ReferenceNetwork().double(), torch.rand(2, 3, 224, 224, dtype=torch.float64)
     assert (network.input_spec.channels, network.input_spec.size) == (3, 224)
     with torch.no_grad():

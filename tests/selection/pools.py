@@ -1,4 +1,4 @@
-"""Models and pools of images without labels, for tests of what to label next."""
+"""Models and pools of images without labels, for tests of active learning."""
 
 import numpy as np
 from making import SHAPE, textured
@@ -11,18 +11,18 @@ CLASSES = 3
 
 
 def model() -> FewShotClassifier:
-    """Fitted on two images of each of three gratings."""
+    """Return a model fitted on two images of each of three gratings."""
     task = textured(3, classes=CLASSES, patients=2)
     return FewShotClassifier(create("logistic", input_spec=SHAPE)).fit(task.images, task.labels)
 
 
 def unlabelled(images: int = 24) -> ArrayImages:
-    """Images of the same gratings under other noise."""
+    """Return images of the same gratings under other noise."""
     array = textured(3, classes=CLASSES, patients=40, signal=0.7).images.array
     return ArrayImages(array[np.random.default_rng(0).permutation(len(array))[:images]])
 
 
 def pool(seed: int = 0, images: int = 30, classes: int = CLASSES) -> Pool:
-    """Random features and probabilities."""
+    """Make a pool of random features and probabilities."""
     rng = np.random.default_rng(seed)
     return Pool(standardised(rng.normal(size=(images, 8))), rng.dirichlet(np.ones(classes), size=images))

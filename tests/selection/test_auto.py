@@ -20,7 +20,7 @@ from medshot.tasks import Support
 BLOCKS = (6, 4)
 
 
-def drawn(rng: np.random.Generator, shots: int, ways: int, signal: float) -> tuple[torch.Tensor, torch.Tensor]:
+def sample(rng: np.random.Generator, shots: int, ways: int, signal: float) -> tuple[torch.Tensor, torch.Tensor]:
     labels = torch.arange(ways).repeat(shots)
     means = torch.from_numpy(np.random.default_rng(7).normal(size=(ways, sum(BLOCKS))))
     noise = torch.from_numpy(rng.normal(size=(len(labels), sum(BLOCKS))))
@@ -39,12 +39,12 @@ def cross_entropy(log_probabilities: torch.Tensor, labels: torch.Tensor) -> floa
 @pytest.mark.parametrize("signal", [0.0, 0.5, 2.0])
 @pytest.mark.parametrize("shots", [1, 5])
 def test_it_is_never_worse_than_its_worst_candidate(signal: float, shots: int):
-    """In cross-entropy, by convexity, whatever the labels: those of noise too."""
+    """In cross-entropy this holds by convexity for any labels, also random ones."""
     auto = Auto(FeatureInput(BLOCKS)).double().eval()
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        images, labels = drawn(rng, shots, 3, signal)
-        queries, truth = drawn(rng, 20, 3, signal)
+        images, labels = sample(rng, shots, 3, signal)
+        queries, truth = sample(rng, 20, 3, signal)
         classifier = adapted(auto, images, labels, 3)
         mixed = cross_entropy(classifier(queries[None])[0].log_softmax(1), truth)
         found = {name: value[0] for name, value in classifier.adapted.items()}
@@ -55,9 +55,9 @@ def test_it_is_never_worse_than_its_worst_candidate(signal: float, shots: int):
         assert mixed <= max(each) + 1e-9
 
 
-def test_of_noise_it_says_that_it_found_nothing():
+def test_on_noise_it_reports_that_it_found_nothing():
     auto = Auto(FeatureInput(BLOCKS)).double().eval()
-    said = []
+    sentences = []
     for seed in range(20):
         images, labels = drawn(np.random.default_rng(seed), 5, 2, 0.0)
         said.append(auto.explain(adapted(auto, images, labels, 2).adapted))
@@ -76,7 +76,7 @@ def test_with_one_label_per_class_past_tasks_decide():
             for source in ("one", "two", "three", "four")
         ]
         auto = Auto(FeatureInput(BLOCKS), outcomes=outcomes).double().eval()
-        images, labels = drawn(np.random.default_rng(0), 1, 2, 2.0)
+        images, labels = sample(np.random.default_rng(0), 1, 2, 2.0)
         found = adapted(auto, images, labels, 2).adapted
         assert auto.keys[int(found["weights"][0].argmax())] == favoured
         assert "by past tasks alone" in auto.explain(found)
@@ -85,7 +85,7 @@ def test_with_one_label_per_class_past_tasks_decide():
 def test_images_of_one_patient_are_judged_as_one_patient():
     """Repeating every image of a patient does not change how many patients are judged, or what guessing gets."""
     auto = Auto(FeatureInput(BLOCKS), outcomes=[]).double().eval()
-    images, labels = drawn(np.random.default_rng(3), 5, 2, 0.3)
+    images, labels = sample(np.random.default_rng(3), 5, 2, 0.3)
     once = adapted(auto, images, labels, 2)
     times = torch.arange(len(labels)).repeat(3)
     support = Support(
@@ -119,7 +119,7 @@ def test_a_saved_one_keeps_the_outcomes_it_was_given(tmp_path):
     auto.save(tmp_path / "run")
     loaded = load_learner(tmp_path / "run")
     assert loaded.outcomes == auto.outcomes
-    images, labels = drawn(np.random.default_rng(0), 5, 2, 2.0)
+    images, labels = sample(np.random.default_rng(0), 5, 2, 2.0)
     one, other = (adapted(each, images, labels, 2).adapted for each in (auto.double(), loaded.double()))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -158,7 +158,7 @@ def test_the_last_features_are_those_before_the_classifier(cut: str):
 
 
 def test_the_estimator_keeps_the_sentence(tmp_path):
-    images, labels = drawn(np.random.default_rng(0), 5, 2, 2.0)
+    images, labels = sample(np.random.default_rng(0), 5, 2, 2.0)
     model = FewShotClassifier("auto").fit(images.numpy(), labels.numpy())
     assert "when they were left out" in model.explanation_
     model.save(tmp_path / "model")

@@ -1,4 +1,4 @@
-"""From outcomes and cross-validation to weights."""
+"""The weights of candidates that follow from outcomes and cross-validation."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from medshot.selection.auto import UNKNOWN, Belief, evidence, prior
 from medshot.selection.outcomes import Outcome
-from medshot.selection.support_features import Traits
+from medshot.selection.support_features import SupportFeatures
 
 KEYS = [("ridge", "a"), ("logistic", "a"), ("logistic", "b")]
-HERE = Traits(ways=2, shots=5.0, spread=0.5)
+HERE = SupportFeatures(ways=2, shots=5.0, spread=0.5)
 
 
 def outcome(key: tuple[str, str], loss: float, *, source: str = "one", shots: int = 5, ways: int = 2) -> Outcome:
@@ -42,7 +42,7 @@ def test_weights_are_shares_and_follow_the_mean(means: list[float], deviation: f
 
 
 @given(st.floats(-0.3, 0.3))
-def test_what_all_candidates_lose_alike_says_nothing(shift: float):
+def test_a_loss_common_to_all_candidates_has_no_effect(shift: float):
     base, moved = (0.6, 0.5, 0.7), tuple(loss + shift for loss in (0.6, 0.5, 0.7))
     one, other = prior(past(base), KEYS, HERE), prior(past(moved), KEYS, HERE)
     np.testing.assert_allclose(one.mean, other.mean, atol=1e-12)
@@ -60,21 +60,21 @@ def test_without_past_tasks_all_are_alike():
 def test_tasks_like_this_one_weigh_more():
     outcomes = past((0.2, 0.6, 0.7)) + past((0.9, 0.3, 0.7), source="two", shots=40, ways=7)
     assert prior(outcomes, KEYS, HERE).mean.argmax() == 0
-    assert prior(outcomes, KEYS, Traits(7, 40.0, 0.5)).mean.argmax() == 1
+    assert prior(outcomes, KEYS, SupportFeatures(7, 40.0, 0.5)).mean.argmax() == 1
 
 
 def test_few_labels_lean_on_the_prior_and_many_on_themselves():
     belief = prior(past((0.45, 0.5, 0.55)) + past((0.44, 0.5, 0.56), source="two"), KEYS, HERE)
     rng = np.random.default_rng(0)
 
-    def said(patients: int) -> Belief:
+    def evidence_of(patients: int) -> Belief:
         return evidence(np.array([[0.6], [0.5], [0.5]]) + rng.normal(0, 0.2, (3, patients)))
 
-    alone = said(4).mean.argmax()
+    alone = evidence_of(4).mean.argmax()
     assert alone != 0
-    assert belief.after(said(4)).mean.argmax() == 0
-    assert belief.after(said(4000)).mean.argmax() != 0
-    assert (belief.after(said(4)).deviation < belief.deviation).all()
+    assert belief.after(evidence_of(4)).mean.argmax() == 0
+    assert belief.after(evidence_of(4000)).mean.argmax() != 0
+    assert (belief.after(evidence_of(4)).deviation < belief.deviation).all()
 
 
 def test_of_several_outcomes_on_one_task_that_of_most_episodes_counts():

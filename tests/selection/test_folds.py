@@ -1,4 +1,4 @@
-"""Folds of a support: patients whole, every class in each, numbering of no consequence."""
+"""Folds of a support keep patients whole, hold every class, and do not depend on numbering."""
 
 import torch
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Forecasts hold as often as they promise where sources are alike, and noise is forecast to stay at chance."""
+"""Forecasts hold as often as promised if sources are alike, and noise is forecast to stay at chance."""
 
 import json
 
@@ -29,7 +29,7 @@ from medshot.tasks import draw_folds
 
 
 def past(sources: int, draws: int, seed: int) -> list[Curve]:
-    """Curves of made-up sources that differ in how far cross-validation misleads."""
+    """Make curves of sources that differ in the error of cross-validation."""
     rng = np.random.default_rng(seed)
     curves = []
     for source in range(sources):
@@ -120,17 +120,17 @@ def test_the_mode_of_the_learner_has_no_effect_and_stays():
     assert finetune.training
 
 
-def test_one_patient_of_a_class_is_too_few_and_the_sentence_says_of_which():
+def test_one_patient_of_a_class_is_too_few_and_the_class_is_named():
     with pytest.raises(TooFewPatients, match="Class 'class 1' of task 'task' has 1 labelled patient"):
         task_features(labelled([0, 0, 1, 1], [0, 1, 2, 2]), logistic(), np.random.default_rng(0))
 
 
-def test_signs_tell_a_task_from_noise():
+def test_task_features_differ_between_a_task_and_noise():
     learner = logistic()
-    told, noise = (task_features(textured(0, signal=s), learner, np.random.default_rng(0)) for s in (1.0, 0.0))
-    assert told.accuracy > 0.9 > 0.75 > noise.accuracy
-    assert told.loss < noise.loss
-    assert (told.ways, told.shots) == (2, 8)
+    signal, noise = (task_features(textured(0, signal=s), learner, np.random.default_rng(0)) for s in (1.0, 0.0))
+    assert signal.accuracy > 0.9 > 0.75 > noise.accuracy
+    assert signal.loss < noise.loss
+    assert (signal.ways, signal.shots) == (2, 8)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -139,15 +139,15 @@ def test_noise_is_forecast_to_stay_around_chance(seed):
     assert all(expected.low <= 0.5 <= expected.high for expected in Forecaster(read_curves())(features))
 
 
-def test_the_command_says_what_to_expect(tmp_path, capsys):
+def test_the_command_prints_the_forecast(tmp_path, capsys):
     ward = write_ward(tmp_path, textured(1, patients=6))
     assert medshot("forecast", ward, "--encoder", "none", "--json", "--out", tmp_path / "forecast") == 0
-    said = capsys.readouterr()
-    found = json.loads(said.out)
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
     assert found == json.loads((tmp_path / "forecast" / "forecast.json").read_text())
     assert [row["shots"] for row in found["balanced_accuracy"]] == [6 + more for more in MORE]
     assert found["unit"] == "labelled patients per class"
-    assert "were not tested" in said.err
+    assert "were not tested" in printed.err
     assert (tmp_path / "forecast" / "forecast.svg").read_text().startswith("<?xml")
 
 

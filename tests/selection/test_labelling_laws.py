@@ -1,4 +1,4 @@
-"""What must hold of every strategy: names and order decide nothing, and no patient is listed twice."""
+"""Laws of every strategy: names and order decide nothing, and no patient is listed twice."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ EVERY = pytest.mark.parametrize("strategy", STRATEGIES)
 
 
 def listed(images: ArrayImages, patients=None, **settings) -> list[tuple[str, float, str]]:
-    """The content of each suggested image, its score and reason, first to last."""
+    """Return the content, score and reason of each suggested image in order."""
     hashes = images.hashes()
     return [(hashes[each.row], each.score, each.reason) for each in suggest(MODEL, images, patients, **settings)]
 
@@ -86,7 +86,7 @@ def test_what_cannot_be_asked_for_is_refused(wrong, sentence):
         suggest(MODEL, IMAGES, **wrong)
 
 
-def test_of_many_patients_some_are_drawn_whatever_their_order(monkeypatch):
+def test_some_of_many_patients_are_drawn_in_any_order(monkeypatch):
     monkeypatch.setattr("medshot.selection.active_learning.pool.CANDIDATES", 6)
     expected = listed(IMAGES, strategy="coverage", count=100)
     assert len(expected) == 6

@@ -1,4 +1,4 @@
-"""`medshot next` on real films, of which most patients have several."""
+"""`medshot next` on real films; most patients have several."""
 
 import csv
 import io

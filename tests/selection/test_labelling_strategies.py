@@ -1,4 +1,4 @@
-"""Strategies choose what scikit-activeml chooses, and the learned one what its coefficients say."""
+"""Strategies choose as scikit-activeml does, and the learned one follows its coefficients."""
 
 from itertools import pairwise
 
@@ -78,7 +78,7 @@ def test_a_gain_from_coverage_alone_is_herding_with_the_linear_kernel(seed):
 
 
 @given(SEEDS, st.integers(0, 5))
-def test_quantities_are_shares_that_follow_a_permutation(seed, chosen):
+def test_acquisition_features_are_shares_that_follow_a_permutation(seed, chosen):
     candidates, order = pool(seed), np.random.default_rng(seed).permutation(30)
     shuffled = Pool(candidates.features[order], candidates.probabilities[order])
     places = np.arange(chosen)
@@ -101,7 +101,7 @@ def test_shares_count_ties_by_half():
     np.testing.assert_allclose(shares(np.array([1.0, 3.0, 3.0, 7.0])), [0, 0.5, 0.5, 1])
 
 
-def test_the_shipped_coefficients_are_of_every_quantity_and_of_free_data_alone():
+def test_the_shipped_coefficients_are_of_every_feature_and_of_free_data_alone():
     assert set(shipped().gains) == set(FEATURES)
     assert not {"skin_ham10000_subset", "lgg_mri_genomics", "cxr_jsrt_nodule_lungmask"} & set(shipped().learned_from)
 
@@ -128,12 +128,12 @@ def test_a_damaged_file_of_coefficients_is_refused_by_name(tmp_path, change):
 def test_reasons_name_classes_and_leave_no_gap(strategy):
     candidates = pool()
     chosen, _ = STRATEGIES[strategy].choose(candidates, 10, 0)
-    said = reasons(strategy, candidates, ["a {b}", "c", "d"], chosen)
-    assert len(said) == 10
-    assert not any("{first}" in reason or "{second}" in reason for reason in said)
+    found = reasons(strategy, candidates, ["a {b}", "c", "d"], chosen)
+    assert len(found) == 10
+    assert not any("{first}" in reason or "{second}" in reason for reason in found)
 
 
-def test_every_quantity_and_strategy_has_its_words():
+def test_every_acquisition_feature_and_strategy_has_its_words():
     assert MORE.keys() == LESS.keys() == set(FEATURES)
     assert PLAIN.keys() == STRATEGIES.keys() - {"learned", "margin"}
 

@@ -1,4 +1,4 @@
-"""The store of outcomes: shipped ones, the user's own, and what is damaged."""
+"""The store of outcomes: shipped ones, the user's own, and damaged files."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return users_file()
 
 
-def test_what_is_remembered_is_known_beside_what_is_shipped(own: Path):
+def test_recorded_outcomes_follow_the_shipped_ones(own: Path):
     before = known_outcomes()
     assert users_outcomes() == ()
     first, second = outcome(KEYS[0], 0.5), outcome(KEYS[1], 0.25, source="zwei, drei\n")
@@ -34,7 +34,7 @@ def test_a_damaged_file_is_named(own: Path, content: str):
         known_outcomes()
 
 
-def test_where_nothing_can_be_written_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MEDSHOT_OUTCOMES", str(tmp_path / "file" / "mine.jsonl"))
     with pytest.raises(StorageError, match="MEDSHOT_OUTCOMES"):

@@ -1,4 +1,4 @@
-"""What comes with medshot for the choice: a start that was learned, outcomes, and an encoder."""
+"""Shipped files for choosing learners: weights, outcomes and an encoder."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What no simulator can paint is refused."""
+"""Numbers and families that cannot be simulated are refused."""
 
 import pytest
 

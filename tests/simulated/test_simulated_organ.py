@@ -119,7 +119,7 @@ def test_slabs_keep_the_mean_and_leave_an_even_volume_alone(seed, size, thicknes
 
 @settings(max_examples=20, deadline=None)
 @given(seed=seeds)
-def test_a_posed_point_lies_where_the_posed_axes_say(seed):
+def test_a_posed_point_agrees_with_the_posed_axes(seed):
     rng = np.random.default_rng(seed)
     pose = {name: float(rng.normal(0, 0.1)) for name in ("shift_x", "shift_y", "shift_z", "turn")} | {"zoom": 1.1}
     point = tuple(rng.uniform(-0.7, 0.7, 3).tolist())

@@ -1,4 +1,4 @@
-"""Manifests whose samples have several images, `image:NAME`, any of which may be missing."""
+"""Manifests whose samples have several images, `image:NAME`; any of them may be missing."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def test_a_row_without_any_image_is_refused(tmp_path, names):
     assert "line 3 names no image" in refusal(manifest(tmp_path, (names[0], "", "x"), ("", " ", "y")))
 
 
-def test_an_image_that_stands_twice_in_a_column_is_refused(tmp_path, names):
+def test_an_image_that_is_twice_in_a_column_is_refused(tmp_path, names):
     sentence = refusal(manifest(tmp_path, (names[0], names[1], "x"), (names[2], names[1], "y")))
     assert f"line 3 names {names[1]} a second time (first on line 2)" in sentence
 

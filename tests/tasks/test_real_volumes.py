@@ -14,7 +14,7 @@ LGG = "lgg_mri_genomics/volumes.csv"
 
 
 def score(task: Task, episodes: int) -> dict[str, tuple[float, float]]:
-    """The interval of balanced accuracy for new patients with ten shots, by learner."""
+    """Return the interval of balanced accuracy for new patients with ten shots, by learner."""
     learners = {name: create(name, input_spec=SHAPE).eval() for name in ("logistic", "protonet")}
     protocol = Protocol(shots=(10,), episodes=episodes, queries=10, baseline="logistic")
     results, _ = evaluate(learners, [task], protocol, show=False)
@@ -38,7 +38,7 @@ def test_brain_volumes_load_with_their_published_counts(shared_data, label, clas
 
 
 @pytest.mark.slow
-def test_brain_volumes_are_told_apart_and_known_at_another_size(shared_data):
+def test_fingerprints_of_brain_volumes_differ_and_survive_another_size(shared_data):
     (task,) = load_tasks(shared_data / LGG, label="grade")
     some = np.arange(40)
     prints = [np.stack(list(task.images.stream(VolumeInput(size=size), some))) for size in (32, 48)]

@@ -21,7 +21,7 @@ def test_kept_classes_come_in_the_order_asked_for_with_their_own_images_and_pati
     assert task.source == TASK.source
 
 
-def test_a_merged_class_has_the_images_of_all_its_parts_and_says_so():
+def test_a_merged_class_has_the_images_and_names_of_all_its_parts():
     task = merge_classes(TASK, [[0, 2], [1]])
     assert task.classes == ("class 0 or class 2", "class 1")
     assert task.rows.tolist() == [0, 1, 2, 4, 5, 6]
@@ -29,7 +29,7 @@ def test_a_merged_class_has_the_images_of_all_its_parts_and_says_so():
     assert "class 0 or class 2 vs class 1" in task.name
 
 
-def test_variants_of_variants_still_know_their_images():
+def test_variants_of_variants_have_the_right_images():
     task = keep_classes(keep_classes(TASK, [3, 2, 1]), [2, 0])
     assert task.classes == ("class 1", "class 3")
     assert [TASK.classes[label] for label in TASK.labels[task.rows]] == [task.classes[label] for label in task.labels]

@@ -1,4 +1,4 @@
-"""What a batch of episodes counts."""
+"""The weight of tasks in a batch, and augmentation."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from medshot.training.batches import draw_batch, task_shares, to_tensors
 
 
 @given(st.integers(0, 10**6), st.integers(1, 5))
-def test_tasks_count_alike_whatever_their_number_of_folds(seed, tasks):
+def test_tasks_count_alike_with_any_number_of_folds(seed, tasks):
     pool = [textured(0, patients=3), textured(1, patients=9)]
     settings = BatchSettings(tasks=tasks, shots=(1, 2))
     episodes = draw_batch(pool, settings, np.random.default_rng(seed), cross_validated=True)
@@ -28,7 +28,7 @@ def test_tasks_count_alike_whatever_their_number_of_folds(seed, tasks):
 
 
 @pytest.mark.parametrize("shape", [SHAPE, VOLUME])
-def test_pixels_and_voxels_are_augmented_as_the_seed_says(shape):
+def test_the_seed_decides_the_augmentation_of_pixels_and_voxels(shape):
     depth = 10 if shape.axes == 3 else None
     episodes = [draw_episode(textured(0, size=12, depth=depth), shots=2, queries=2, rng=np.random.default_rng(0))]
     plain, changed, again, other = (

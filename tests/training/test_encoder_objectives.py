@@ -1,4 +1,4 @@
-"""What an encoder is asked: each objective against a formula written out by hand, in double precision."""
+"""Each objective of an encoder equals a formula written out by hand, in double precision."""
 
 from dataclasses import replace
 
@@ -17,8 +17,8 @@ TASKS = [labelled(np.repeat(np.arange(classes), 6), range(6 * classes), f"of {cl
 FEATURES = 5
 
 
-def drawn(seed: int) -> list[Episode]:
-    """An episode of each task, the last task first; of the largest three classes of four."""
+def draw_episodes(seed: int) -> list[Episode]:
+    """Draw an episode of each task, the last task first; three classes of the largest task's four."""
     rng = np.random.default_rng(seed)
     return [draw_episode(task, shots=2, queries=3, ways=min(3, len(task.classes)), rng=rng) for task in TASKS[::-1]]
 
@@ -29,7 +29,7 @@ def features_of(episodes: list[Episode], views: int, seed: int) -> torch.Tensor:
 
 
 def made(kind: type, seed: int) -> torch.nn.Module:
-    """The objective with all that it learns drawn at random."""
+    """Make the objective with random parameters."""
     objective = kind(FEATURES, TASKS).double()
     generator = torch.Generator().manual_seed(seed + 1)
     for parameter in objective.parameters():
@@ -43,13 +43,13 @@ def parts(features: torch.Tensor, episodes: list[Episode]) -> list[np.ndarray]:
 
 
 def surprise(logits: np.ndarray, label: int) -> float:
-    """Minus the logarithm of the probability of a class."""
+    """Return minus the logarithm of the probability of a class."""
     return float(np.log(np.exp(logits).sum()) - logits[label])
 
 
 @given(some.integers(0, 10**6))
 def test_supervised_is_the_mean_of_cross_entropies_as_shares_of_that_of_guessing(seed):
-    episodes, objective = drawn(seed), made(Supervised, seed)
+    episodes, objective = draw_episodes(seed), made(Supervised, seed)
     features = features_of(episodes, 1, seed)
     expected = []
     for of_task, episode in zip(parts(features, episodes), episodes, strict=True):
@@ -76,7 +76,7 @@ def test_tasks_of_one_name_have_heads_of_their_own():
 
 @given(some.integers(0, 10**6))
 def test_episodic_compares_distances_to_the_means_of_the_support(seed):
-    episodes, objective = drawn(seed), made(Episodic, seed)
+    episodes, objective = draw_episodes(seed), made(Episodic, seed)
     features, scale = features_of(episodes, 1, seed), objective.log_scale.exp().item()
     expected = []
     for of_task, episode in zip(parts(features, episodes), episodes, strict=True):
@@ -92,8 +92,8 @@ def test_episodic_compares_distances_to_the_means_of_the_support(seed):
 
 
 @given(some.integers(0, 10**6))
-def test_self_supervised_tells_the_other_view_from_all_other_images(seed):
-    episodes, objective = drawn(seed)[:1], made(SelfSupervised, seed)
+def test_self_supervised_finds_the_other_view_among_all_images(seed):
+    episodes, objective = draw_episodes(seed)[:1], made(SelfSupervised, seed)
     features = features_of(episodes, 2, seed)
     images = features.shape[1]
     with torch.no_grad():
@@ -109,7 +109,7 @@ def test_self_supervised_tells_the_other_view_from_all_other_images(seed):
 
 @given(seed=some.integers(0, 10**6), name=some.sampled_from(list(OBJECTIVES)))
 def test_the_order_in_which_classes_are_numbered_changes_no_loss(seed, name):
-    episodes, objective = drawn(seed), made(OBJECTIVES[name], seed)
+    episodes, objective = draw_episodes(seed), made(OBJECTIVES[name], seed)
     features = features_of(episodes, objective.views, seed)
     rng = np.random.default_rng(seed)
     renamed = []
@@ -129,7 +129,7 @@ def test_the_order_in_which_classes_are_numbered_changes_no_loss(seed, name):
 
 @given(some.integers(0, 10**6))
 def test_what_is_certain_and_right_costs_nothing_and_equal_features_cost_as_much_as_guessing(seed):
-    episodes = drawn(seed)
+    episodes = draw_episodes(seed)
     features = torch.cat([torch.eye(FEATURES, dtype=torch.float64)[_labels(episode)] for episode in episodes])[None]
     objective = made(Episodic, seed)
     objective.log_scale.data.fill_(6.0)

@@ -1,4 +1,4 @@
-"""Few parameters of an encoder trained: what they may change, and that they end in the weights."""
+"""Training few parameters of an encoder changes nothing else, and ends in the weights."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ def _is_pointwise(module: torch.nn.Module) -> bool:
     return isinstance(module, torch.nn.Conv2d) and module.kernel_size == (1, 1)
 
 
-def test_a_change_of_low_rank_is_none_at_first_and_is_added_up_by_folding():
+def test_a_change_of_low_rank_starts_at_zero_and_is_added_by_folding():
     network, pixels = Lite0(imagenet_weights()), 255 * torch.rand(2, 3, 64, 64)
     plain, names = network.last(pixels), set(network.state_dict())
     PARAMETERS["low-rank"](network, 3)

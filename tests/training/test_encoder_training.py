@@ -1,4 +1,4 @@
-"""Training an encoder into a folder: what changes, what stays, and that a stop leaves no trace."""
+"""Training an encoder into a folder: the trained and the frozen parts, and stopping without a trace."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ SMALL = EncoderSettings(steps=3, tasks=2, shots=1, queries=1, size=32, checkpoin
 
 
 class Killed(BaseException):
-    """Ends training as a kill does: nothing more is saved."""
+    """An error that ends training as a kill does: nothing more is saved."""
 
 
 def of_objective(name: str) -> EncoderSettings:
@@ -61,7 +61,7 @@ def kill() -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """For each way to train, an encoder whose training nothing interrupted."""
+    """Train an encoder in each way without interruption."""
     folder = tmp_path_factory.mktemp("encoders")
     for name, settings in WAYS.items():
         train_encoder_into(folder / name, TASKS, settings)
@@ -129,7 +129,7 @@ def test_training_lowers_the_loss_on_what_is_easy(tmp_path):
     assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
 
 
-def test_the_folder_says_how_it_was_made_and_is_an_encoder(whole):
+def test_the_folder_records_its_training_and_is_an_encoder(whole):
     folder = whole["episodic"]
     record = read_record(folder)
     assert (record.name, record.network) == ("episodic", "lite0")
@@ -173,7 +173,7 @@ def test_evaluate_refuses_what_the_encoder_was_trained_on_and_takes_what_it_was_
     ("name", "folder", "expected"),
     [(None, "My Encoder 2", "my-encoder-2"), (None, "肺", "encoder"), ("mine", "x", "mine")],
 )
-def test_it_is_named_by_its_folder_or_as_told(tmp_path, name, folder, expected):
+def test_it_is_named_by_its_folder_or_by_the_given_name(tmp_path, name, folder, expected):
     train_encoder_into(tmp_path / folder, TASKS, replace(SMALL, steps=1), name=name)
     assert read_record(tmp_path / folder).name == expected
 

@@ -12,7 +12,7 @@ ENGINES = [Engine("vmap"), Engine("chunk", 1), Engine("chunk", 2), Engine("chunk
 
 
 def under(engine: Engine, name: str, *, training: bool) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """The losses and accuracies of unequal episodes, and the gradients of their mean loss."""
+    """Return losses and accuracies of unequal episodes, and the gradients of their mean loss."""
     learner = tiny(name).train(training)
     learner.engine = engine
     losses, accuracies = learner.scores(episodes(5))

@@ -1,4 +1,4 @@
-"""The history of a training that goes on: what was written after the checkpoint is forgotten, damage is refused."""
+"""The history of resumed training: events after the checkpoint are deleted, damage is refused."""
 
 import json
 from pathlib import Path
@@ -13,13 +13,13 @@ from medshot.training.reporter import EVENTS
 
 
 def go_on(folder: Path, step: int) -> None:
-    """What a resumed training tells the reporter first."""
+    """Report the first event of resumed training."""
     with Reporter(10, folder, show=False) as reporter:
         reporter({"kind": "start", "step": step})
 
 
 def history(folder: Path, steps: int, ending: bytes = b"") -> bytes:
-    """Events of as many steps on disk, and what follows them."""
+    """Write the events of so many steps, and `ending` after them."""
     content = b"".join(
         json.dumps({"kind": "step", "step": n, "loss": 1.5}).encode() + b"\n" for n in range(1, steps + 1)
     )
@@ -28,7 +28,7 @@ def history(folder: Path, steps: int, ending: bytes = b"") -> bytes:
 
 
 @given(steps=st.integers(0, 6), checkpoint=st.integers(0, 6), torn=st.integers(0, 20))
-def test_only_steps_up_to_the_checkpoint_are_kept_whatever_a_kill_tore_off(tmp_path_factory, steps, checkpoint, torn):
+def test_only_steps_up_to_the_checkpoint_are_kept_after_any_kill(tmp_path_factory, steps, checkpoint, torn):
     folder = tmp_path_factory.mktemp("run")
     history(folder, steps, json.dumps({"kind": "step", "step": steps + 1, "loss": 1.5}).encode()[:torn])
     go_on(folder, checkpoint)

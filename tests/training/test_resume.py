@@ -35,7 +35,7 @@ SETTINGS = OuterSettings(
 def train(
     folder: Path | None, *, settings=SETTINGS, stop_at: int | None = None, fail_at: str = "", resume=False
 ) -> tuple:
-    """The learner after meta-training, and the events; with Ctrl-C pressed during step `stop_at`, or an error."""
+    """Meta-train, with Ctrl-C pressed during step `stop_at` or an error; return the learner and the events."""
     events = []
 
     def report(event):
@@ -102,7 +102,7 @@ def test_what_has_stopped_early_learns_no_more_when_it_is_resumed(tmp_path):
     assert bits(resumed) == bits(learner)
 
 
-def test_ctrl_c_without_a_folder_says_that_nothing_is_kept():
+def test_ctrl_c_without_a_folder_reports_that_nothing_is_kept():
     with pytest.raises(Interrupted, match="not saved"):
         train(None, stop_at=2)
 

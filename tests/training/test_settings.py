@@ -1,4 +1,4 @@
-"""Devices by name and settings in range, and one sentence where they are not."""
+"""Devices by name and settings in range; others are refused in one sentence."""
 
 import pytest
 import torch

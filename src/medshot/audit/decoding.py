@@ -43,7 +43,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Header:
-    """How many identifying entries the header of a file has.
+    """The number of identifying entries in the header of a file.
 
     Args:
         names: places that name the patient or give a number of theirs.
@@ -69,7 +69,7 @@ def header_of(content: bytes) -> Header:
 
 def decode(path: str) -> Decoded:
     """Decode an image of any format; InputError if it cannot be read."""
-    file, _ = parted(Path(path))
+    file, _ = split_member(Path(path))
     if has_name_of(file, *formats_holding("picture")):
         picture = read_image(file)
         return Decoded(picture, picture, assumed=animation_of(read_content(file)))

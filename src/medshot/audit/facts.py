@@ -14,7 +14,7 @@ from medshot.append_store import AppendStore
 from medshot.audit.decoding import NO_HEADER, Decoded, Header
 from medshot.imaging import ImageInput, fingerprints, fit, percentile_window
 from medshot.imaging.cache import cache_folder
-from medshot.imaging.npz import parted
+from medshot.imaging.npz import split_member
 from medshot.imaging.scan import Image
 
 _COLOURED = 48  # grey levels between the channels of a pixel
@@ -215,7 +215,7 @@ def keys(names: Iterable[bytes]) -> Keys:
 
 def file_identity(path: str) -> bytes:
     """Return what changes whenever a file does: path, size and time of writing; OSError if there is no file."""
-    file = str(parted(Path(path))[0]) if "#" in path else path
+    file = str(split_member(Path(path))[0]) if "#" in path else path
     status = os.stat(file)  # noqa: PTH116 (a million Path objects cost more than the look)
     return b"\0".join([os.fsencode(os.path.abspath(path)), str((status.st_size, status.st_mtime_ns)).encode()])  # noqa: PTH100
 

@@ -1,4 +1,4 @@
-"""What DATA names: every sample with its label, patient, split and other columns, and every row that cannot be used.
+"""List the samples of DATA with label, patient, split and other columns, and every row that cannot be used.
 
 Where `load_tasks` stops at the first problem, a check lists them all. Rows cost some hundred bytes each; no pixel is
 read here, except that of a MedMNIST archive, which is an array already.
@@ -105,7 +105,7 @@ class Listing:
 
     def named(self, row: int) -> str:
         """Return a name for the image of a row, as text that any file can hold."""
-        return shown(self.paths[row]) if self.paths else f"{self.name}[{row}]"
+        return printable_path(self.paths[row]) if self.paths else f"{self.name}[{row}]"
 
 
 def listings(path: Path, options: DataOptions = DEFAULT_OPTIONS, *, split: str = "split") -> list[Listing]:

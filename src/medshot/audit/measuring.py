@@ -120,7 +120,7 @@ def _measure_batch(job: Sequence[tuple[int, str]]) -> Batch:
 
 def _content(path: str) -> tuple[bytes, bytes]:
     """Return what identifies an image, and the bytes of its file; for a series a hash of all files and the first."""
-    file, _ = parted(Path(path))
+    file, _ = split_member(Path(path))
     if not file.is_dir():
         content = read_content(file)
         return content, content

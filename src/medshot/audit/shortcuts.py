@@ -23,7 +23,7 @@ _CLASSES = 50
 
 @dataclass(frozen=True)
 class Predictability:
-    """How well labels can be predicted.
+    """The accuracy with which labels can be predicted.
 
     Args:
         accuracy: balanced, on patients not fitted on.

@@ -1,4 +1,4 @@
-"""What commands check before anything is loaded: names, paths and options that exclude each other.
+"""Checks of commands before anything is loaded: names, paths and options that exclude each other.
 
 Nothing here imports torch or reads an image, so a mistake in a command line is answered at once.
 """
@@ -42,7 +42,7 @@ def check_learner(name: str, preset: str | None = None) -> None:
     full = f"{name}-{preset}" if preset else name
     packages = {point.name for point in entry_points(group="medshot.learners")} - {AUTO}
     if full not in LEARNERS and not packages and "medshot.learners.registry" not in sys.modules:
-        raise InputError(f"'{full}' is no learner; choose one of {', '.join(LEARNERS)}.{closest(full, LEARNERS)}")
+        raise InputError(f"There is no learner '{full}'; choose one of {', '.join(LEARNERS)}.{closest(full, LEARNERS)}")
 
 
 def check_ready(name: str, preset: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What every command has: --quiet and --verbose, and one sentence if it is stopped by Ctrl-C."""
+"""The common part of all commands: --quiet and --verbose, and one sentence if Ctrl-C stops it."""
 
 import inspect
 from collections.abc import Callable

@@ -180,7 +180,7 @@ def evaluate(
         for sentence in left_out:
             note(sentence)
     note_cuts(scored.values(), loaded)
-    command = shown(shlex.join(["medshot", *sys.argv[1:]]))
+    command = printable_path(shlex.join(["medshot", *sys.argv[1:]]))
     results, cells = evaluation.evaluate(scored, loaded, protocol, device=place, command=command, notes=left_out)
     if out is not None:
         with new_folder(out) as folder:

@@ -110,7 +110,7 @@ def make_and_load(runs: Sequence[Path], names: Sequence[str], spec: InputSpec | 
     learners: dict[str, Learner] = {}
     for run in runs:
         learner = load_learner(run)
-        name = learner.name if learner.name not in learners else f"{learner.name} ({shown(run)})"
+        name = learner.name if learner.name not in learners else f"{learner.name} ({printable_path(run)})"
         if name in learners:
             raise InputError(f"{run} is given twice; give each run once.")
         learners[name] = learner

@@ -99,10 +99,12 @@ def import_file(path: Path) -> None:
     try:
         loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        from medshot.learners.registry import described
+        from medshot.learners.registry import in_one_line
 
         del sys.modules[name]
-        raise InputError(f"{path} could not be imported ({described(error)}); 'python {path}' shows where.") from error
+        raise InputError(
+            f"{path} could not be imported ({in_one_line(error)}); 'python {path}' shows where."
+        ) from error
 
 
 def main() -> None:

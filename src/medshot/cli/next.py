@@ -55,7 +55,7 @@ def next_images(
     from medshot.imaging import hashes_of_each
     from medshot.learners import FewShotClassifier
     from medshot.selection.active_learning import suggest
-    from medshot.storage import shown
+    from medshot.storage import printable_path
     from medshot.tasks import MANIFEST_SUFFIXES, read_patients
 
     classifier = FewShotClassifier.load(model)
@@ -76,7 +76,7 @@ def next_images(
     rows: list[Row] = [
         {
             "rank": rank,
-            "image": shown(files[suggestion.row]),
+            "image": printable_path(files[suggestion.row]),
             "score": round(suggestion.score, 6),
             "reason": suggestion.reason,
         }

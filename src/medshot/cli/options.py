@@ -1,4 +1,4 @@
-"""What several commands share: their options, the parsing of option text, and output."""
+"""Parts that several commands share: options, the parsing of option text, and output."""
 
 import json
 import sys

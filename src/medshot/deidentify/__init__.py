@@ -1,4 +1,4 @@
-"""Names, ages and dates that should not leave the hospital: found in files and their names, and taken out of a copy."""
+"""Find names, ages and dates in files and their names, and write copies of the files without them."""
 
 from medshot.deidentify.folder import Deidentified, deidentify
 from medshot.deidentify.formats import identifying, identifying_content

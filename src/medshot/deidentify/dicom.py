@@ -1,4 +1,4 @@
-"""Cleaning DICOM files: a copy without what identifies, its pixels unchanged."""
+"""Clean DICOM files: remove what identifies the patient, and leave the pixels unchanged."""
 
 import re
 from collections.abc import Iterator
@@ -40,8 +40,8 @@ class CleanCopy:
 
     Args:
         content: the file.
-        words: words of the patient's name and id, in lower case, which must not be anywhere else either.
-        look_at: reasons for a person to look at the pixels.
+        words: words of the patient's name and id, in lower case, which must not occur anywhere in the copy.
+        look_at: reasons why a person should look at the pixels.
     """
 
     content: bytes
@@ -52,9 +52,9 @@ class CleanCopy:
 def clean_dicom(content: bytes, pseudonyms: Pseudonyms) -> CleanCopy:
     """Clean a file by the Basic Application Level Confidentiality Profile (PS3.15 Annex E); pixels are unchanged.
 
-    Patient ids become pseudonyms, unique identifiers others, dates move back by one number of days for each patient
-    (the option Retain Longitudinal Temporal Information With Modified Dates), times of day, private elements, free
-    text, overlays and the patient's sex, age and size are gone.
+    Patient ids become pseudonyms, and unique identifiers are replaced. All dates of a patient move back by the same
+    number of days (the option Retain Longitudinal Temporal Information With Modified Dates). Times of day, private
+    elements, free text, overlays and the patient's sex, age and size are removed.
 
     Raises:
         CannotClean: it is damaged, holds no pixels or waveform, or states that text is burnt into its pixels.

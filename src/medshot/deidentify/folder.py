@@ -1,4 +1,4 @@
-"""A clean copy of a folder: every file is cleaned and renamed, or left out; the report repeats no value."""
+"""Write a clean copy of a folder: every file is cleaned and renamed, or left out; the report repeats no value."""
 
 import os
 import re
@@ -17,17 +17,17 @@ from medshot.deidentify.manifests import clean_table, read_table
 from medshot.errors import InputError
 from medshot.imaging.folders import is_series
 from medshot.imaging.formats import CSV, has_name_of
-from medshot.imaging.npz import members, parted
+from medshot.imaging.npz import members, split_member
 from medshot.imaging.pseudonyms import SECRET_LENGTH, CannotClean, Pseudonyms
 from medshot.progress import progress
-from medshot.storage import new_folder, shown, write_bytes, write_json
+from medshot.storage import new_folder, printable_path, write_bytes, write_json
 from medshot.tasks.manifest import Manifest
 from medshot.tasks.searching import FOLDER_MANIFEST
 
 REPORT = "deidentification.json"
 NOTE = (
-    "For research. A person must look at this copy before it leaves: text burnt into pixels, faces in head scans and "
-    "what is rare about a patient are not found by a program."
+    "For research. A person must look at this copy before it leaves: a program does not find text burnt into pixels, "
+    "faces in head scans or rare features of a patient."
 )
 
 
@@ -39,9 +39,9 @@ class Deidentified:
         out: the clean copy.
         cleaned: how many images are in it.
         manifests: how many manifests are in it.
-        left_out: each file that is not, by its path in the source, and why.
-        look_at: images of the copy, by their path in it, that a person should look at, and why.
-        folder_names: names of folders that were kept, for a person to look at.
+        left_out: each file that was left out, by its path in the source, and the reason.
+        look_at: images that a person should look at, by their path in the copy, and the reason.
+        folder_names: names of folders that were kept, and that a person should look at.
     """
 
     out: Path
@@ -55,14 +55,14 @@ class Deidentified:
 def deidentify(source: Path, out: Path) -> Deidentified:
     """Write a copy of `source` without what identifies its patients.
 
-    DICOM follows the Basic Application Level Confidentiality Profile (PS3.15 Annex E), pictures and volumes lose all
-    but what shows and places them, and no pixel changes. Files get numbers for names, the same for files of the same
-    stem; manifests follow. What cannot be cleaned is left out. `deidentification.json` records what was done, repeats
-    no value, and refers to left-out files by their place in the source's sorted order.
+    DICOM follows the Basic Application Level Confidentiality Profile (PS3.15 Annex E). Pictures and volumes keep only
+    what is needed to display and place them, and no pixel changes. Files are renamed to numbers, equal for files of
+    the same stem, and manifests name the new files. Files that cannot be cleaned are left out.
+    `deidentification.json` records what was done, repeats no value, and refers to left-out files by their position in
+    the source's sorted order.
 
     Args:
-        source: a folder, or a manifest, whose images alone are then taken. Nothing in it is changed, no link in it is
-            followed.
+        source: a folder, or a manifest, to take only its images. Nothing in it is changed, no link in it is followed.
         out: a folder that does not exist, outside `source`.
 
     Raises:
@@ -70,10 +70,13 @@ def deidentify(source: Path, out: Path) -> Deidentified:
         StorageError: `out` exists or cannot be written.
     """
     if not source.exists():
-        raise InputError(f"{shown(source)} does not exist; check the path.")
+        raise InputError(f"{printable_path(source)} does not exist; check the path.")
     root = source.parent if source.is_file() else source
     if out.resolve().is_relative_to(source.resolve()):
-        raise InputError(f"{shown(out)} lies inside {shown(source)}, which must not be changed; choose another place.")
+        raise InputError(
+            f"{printable_path(out)} lies inside {printable_path(source)}, which must not be changed; "
+            "choose another place."
+        )
     paths = _files(root)
     if source.is_file():
         paths = _files_of(source, root, paths)
@@ -85,12 +88,12 @@ def deidentify(source: Path, out: Path) -> Deidentified:
                 advance(1)
         copy.finish()
         if not copy.places:
-            raise InputError(f"{shown(source)} holds no image that could be cleaned; nothing was written.")
+            raise InputError(f"{printable_path(source)} holds no image that could be cleaned; nothing was written.")
     return Deidentified(
         out,
         len(copy.places),
         len(copy.report),
-        tuple((shown(path), reason) for _, path, reason in copy.left_out),
+        tuple((printable_path(path), reason) for _, path, reason in copy.left_out),
         tuple((copy.final(place), reason) for place, reason in copy.look_at),
         tuple(sorted({part for part in copy.names.values() if not part.startswith("folder-")})),
     )
@@ -117,14 +120,16 @@ def _files_of(manifest: Path, root: Path, paths: list[Path]) -> list[Path]:
         cells = [Path(cell) for name in table.image_columns for cell in table.columns[name] if cell]
     except CannotClean:
         cells = []
-    named = {Path(os.path.normpath(parted(cell)[0])) for cell in cells} - {Path()}
+    named = {Path(os.path.normpath(split_member(cell)[0])) for cell in cells} - {Path()}
     return [path for path in paths if path == manifest.relative_to(root) or not named.isdisjoint([path, *path.parents])]
 
 
 @dataclass
 class _Copy:
-    """The copy while it is written, into numbered folders. Those whose names may be kept get them back at the end, when
-    all patients' names are known."""
+    """The copy while it is written, into numbered folders.
+
+    Folders get their names back at the end if these may be kept; only then have all patients' names been read.
+    """
 
     root: Path
     folder: Path
@@ -208,7 +213,7 @@ class _Copy:
                 "note": NOTE,
                 "version": version("medshot"),
                 "method": "DICOM PS3.15 Annex E, Basic Application Level Confidentiality Profile, dates moved back by "
-                "days for each patient; other formats: all but what shows and places the pixels is dropped",
+                "days for each patient; other formats: only what displays and places the pixels is kept",
                 "files": [{"file": self.final(place)} | entry for place, entry in self.files],
                 "manifests": self.report,
                 "left_out": [{"number": number, "reason": reason} for number, _, reason in self.left_out],
@@ -241,7 +246,7 @@ class _Copy:
         """Return the path in the copy of an image that a manifest in `folder` names, None if it is not there."""
         if not image or "\0" in image:
             return None
-        file, array = parted(folder / image)
+        file, array = split_member(folder / image)
         path = Path(os.path.normpath(file))
         if path not in self.places:
             return self.series.get(path)
@@ -251,7 +256,7 @@ class _Copy:
         return f"{new}#{array}" if self._has_array(path, array) else None
 
     def _has_array(self, path: Path, array: str) -> bool:
-        """Whether an archive of the copy has an array of this name, which is then no free text."""
+        """Whether an archive of the copy has an array of this name, so that the name is not free text."""
         if path not in self.arrays:
             with zipfile.ZipFile(self.folder / self.final(self.places[path])) as archive:
                 self.arrays[path] = set(members(archive))

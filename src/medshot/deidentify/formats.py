@@ -1,4 +1,4 @@
-"""The formats that can be cleaned, known by content: how to find what identifies, and how to remove it."""
+"""The formats that can be cleaned, recognised by content, and the functions that find and remove what identifies."""
 
 import gzip
 import re
@@ -32,12 +32,12 @@ from medshot.imaging import formats
 from medshot.imaging.dicom.identity import identifying_elements
 from medshot.imaging.formats import starts_as
 from medshot.imaging.pseudonyms import CannotClean, Identifying, Pseudonyms
-from medshot.storage import shown
+from medshot.storage import printable_path
 
 
 def identifying_in_arrays(content: bytes) -> list[Identifying]:
     """Find arrays of an `.npz` file whose names identify; CannotClean if it is damaged."""
-    with _opened(content) as archive:
+    with _open(content) as archive:
         found = [Identifying("name of an array", kind) for name in archive.files for kind in identifying_text(name)]
     with zipfile.ZipFile(BytesIO(content)) as packed:
         comments = [packed.comment, *(entry.comment for entry in packed.infolist())]
@@ -45,22 +45,22 @@ def identifying_in_arrays(content: bytes) -> list[Identifying]:
 
 
 def clean_arrays(content: bytes) -> bytes:
-    """Write the arrays of an `.npz` file to a new one; CannotClean if it is damaged or holds other than numbers."""
-    with _opened(content) as archive:
+    """Write the arrays of an `.npz` file to a new one; CannotClean if it is damaged or holds anything but numbers."""
+    with _open(content) as archive:
         if any(identifying_text(name) or not re.fullmatch(r"\w{1,40}", name) for name in archive.files):
             raise CannotClean("has arrays whose names may identify")
         try:
             arrays = {name: archive[name] for name in archive.files}
         except Exception:
-            raise CannotClean("is a damaged .npz file, or holds other than arrays") from None
+            raise CannotClean("is a damaged .npz file, or holds anything but arrays") from None
     if not arrays or any(array.dtype.kind not in "biuf" for array in arrays.values()):
-        raise CannotClean("is an .npz file that holds other than numbers")
+        raise CannotClean("is an .npz file that holds anything but numbers")
     buffer = BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
-def _opened(content: bytes) -> np.lib.npyio.NpzFile:
+def _open(content: bytes) -> np.lib.npyio.NpzFile:
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             total = sum(entry.file_size for entry in archive.infolist())
@@ -69,7 +69,7 @@ def _opened(content: bytes) -> np.lib.npyio.NpzFile:
         raise CannotClean("is a damaged .npz file") from None
     if total > CONTENT_LIMIT:
         opened.close()
-        raise CannotClean("is larger than can be cleaned once unpacked")
+        raise CannotClean("is too large to be cleaned once unpacked")
     return opened
 
 
@@ -96,10 +96,10 @@ class Format:
 
 
 def identifying(path: Path) -> list[Identifying]:
-    """Find what identifies a patient in one file; not in its name, for which see `identifying_name`.
+    """Find what identifies a patient in one file; `identifying_name` searches its name.
 
     DICOM attributes (nested and private ones too), PNG chunks, EXIF and other JPEG segments, TIFF tags, text and
-    extensions of NIfTI headers, key/value pairs and comments of NRRD and MetaImage, columns of a manifest. What is
+    extensions of NIfTI headers, key/value pairs and comments of NRRD and MetaImage, columns of a manifest. Text that is
     burnt into pixels is not found.
 
     Raises:
@@ -108,7 +108,7 @@ def identifying(path: Path) -> list[Identifying]:
     try:
         return identifying_content(read_limited(path))
     except CannotClean as reason:
-        raise InputError(f"{shown(path)} {reason}; it may identify a patient, so do not share it.") from None
+        raise InputError(f"{printable_path(path)} {reason}; it may identify a patient, so do not share it.") from None
 
 
 def identifying_content(content: bytes) -> list[Identifying]:
@@ -126,7 +126,7 @@ def read_limited(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise CannotClean("is a link or no file")
         if status.st_size > CONTENT_LIMIT:
-            raise CannotClean("is larger than can be cleaned")
+            raise CannotClean("is too large to be cleaned")
         return path.read_bytes()
     except (OSError, ValueError):
         raise CannotClean("could not be read") from None

@@ -1,4 +1,4 @@
-"""Manifests without identifying columns."""
+"""Find and remove identifying columns of manifests."""
 
 import csv
 import io
@@ -28,13 +28,13 @@ _TELLING = re.compile(
 
 @dataclass
 class CleanTable:
-    """A manifest without what identifies.
+    """A manifest without identifying columns.
 
     Args:
         text: the CSV.
         rows: how many rows it has.
         dropped: how many rows named an image that was left out.
-        columns: what was done with each column of the source that is not as it was, by its number from 1.
+        columns: what was done with each changed column of the source, by its number from 1.
     """
 
     text: str
@@ -79,8 +79,8 @@ def identifying_in_table(content: bytes) -> list[Identifying]:
 def clean_table(manifest: Manifest, new_path: Callable[[str], str | None], pseudonyms: Pseudonyms) -> CleanTable:
     """Return the manifest with the new names of its images and patients, without columns that may identify.
 
-    Numbers and columns of few different texts are kept, ages of 90 and more as `90+`. A row whose images were all left
-    out goes; of a row with several images, those that were left out.
+    Numbers and columns of few different texts are kept, ages of 90 and more as `90+`. Images that were left out are
+    removed from their rows, and rows without any other image are removed.
 
     Args:
         manifest: the source's.

@@ -1,4 +1,4 @@
-"""PNG and JPEG files without blocks that identify; compressed data is unchanged."""
+"""Find and remove identifying blocks of PNG and JPEG files; compressed data is unchanged."""
 
 import re
 import struct
@@ -188,7 +188,7 @@ def _is_jfif(marker: int, body: bytes) -> bool:
 
 
 def _is_colour(marker: int, body: bytes) -> bool:
-    """Whether colours are decoded by it: an ICC profile, or Adobe's word on the transform."""
+    """Whether it is needed to decode colours: an ICC profile, or Adobe's segment on the colour transform."""
     profile = marker == _APP2 and body.startswith(b"ICC_PROFILE\0")
     return profile or (marker == _APP14 and body.startswith(b"Adobe") and len(body) == 12)
 

@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF files: every byte that the pixels do not need becomes zero, all others keep their place."""
+"""Clean TIFF and BigTIFF files: overwrite every byte that the pixels do not need by zero."""
 
 import struct
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _KINDS: dict[int, Kind] = {306: "date", 315: "name", 316: "device", 34853: "plac
 
 @dataclass(frozen=True)
 class _Entry:
-    """One tag of a directory: `raw` is the entry as stored, `values` the place of its values."""
+    """A tag of a directory: `raw` is the entry as stored, `values` the position of its values."""
 
     tag: int
     raw: bytes

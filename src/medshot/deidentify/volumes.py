@@ -1,4 +1,4 @@
-"""NIfTI, NRRD and MetaImage volumes: their identifying fields, and the files with the geometry alone."""
+"""Find identifying fields of NIfTI, NRRD and MetaImage volumes, and keep only the geometry."""
 
 import gzip
 import math
@@ -81,7 +81,7 @@ def unzipped(content: bytes) -> bytes:
     except zlib.error:
         raise CannotClean("is a damaged gzip file") from None
     if worker.unconsumed_tail:
-        raise CannotClean("is larger than can be cleaned once unpacked")
+        raise CannotClean("is too large to be cleaned once unpacked")
     if not worker.eof:
         raise CannotClean("is a truncated gzip file")
     return plain

@@ -1,4 +1,4 @@
-"""What a doctor asks of each class: its rates, its ROC area, the confusion matrix, and an operating point."""
+"""Scores of each class for clinical use: rates, ROC area, the confusion matrix, and an operating point."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Which numbers of shots a task has patients for, and sentences for those that are left out."""
+"""Find the numbers of shots for which a task has enough patients, and name those that are left out."""
 
 from collections.abc import Callable, Sequence
 

@@ -13,7 +13,7 @@ from medshot.learners import Learner
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import Candidate
 from medshot.selection.outcomes import Outcome
-from medshot.selection.support_features import traits_of
+from medshot.selection.support_features import support_features
 from medshot.tasks import Episode, collate, marks_of
 
 SUPPORTS = 10
@@ -71,7 +71,7 @@ def spread_of(episodes: Sequence[Episode], learner: Learner) -> float:
     supports = [collate([each], learner.input_spec).support.of_task(0) for each in episodes[:SUPPORTS]]
     if isinstance(learner, Candidate):
         supports = [learner.view.support(support) for support in supports]
-    return float(np.mean([traits_of(support).spread for support in supports]))
+    return float(np.mean([support_features(support).spread for support in supports]))
 
 
 def mean_loss(predictions: Sequence[EpisodePredictions]) -> float:

@@ -21,7 +21,7 @@ from medshot.evaluation.predictions import EpisodePredictions
 
 @dataclass(frozen=True)
 class Rates:
-    """How well one class is found among all; None if a number is undefined or no prevalence was stated.
+    """Detection rates of one class among all; None if a number is undefined or no prevalence was given.
 
     Args:
         sensitivity: share of the images of this class that are found to be of it.

@@ -1,4 +1,4 @@
-"""What was evaluated and how, as facts for a methods paragraph."""
+"""Facts about an evaluation for a methods paragraph: the data, the learners and the protocol."""
 
 from dataclasses import dataclass, field
 

@@ -16,7 +16,7 @@ from medshot.imaging.inputs import (
     VolumeInput,
 )
 from medshot.imaging.intensity import percentile_window, window
-from medshot.imaging.npz import parted, read_medmnist, read_volume
+from medshot.imaging.npz import read_medmnist, read_volume, split_member
 from medshot.imaging.opening import read
 from medshot.imaging.reading import read_image
 from medshot.imaging.resizing import fit, fit_cube
@@ -60,13 +60,13 @@ __all__ = [
     "hashes_of_each",
     "image_paths",
     "near_duplicates",
-    "parted",
     "patient_of",
     "percentile_window",
     "read",
     "read_image",
     "read_medmnist",
     "read_volume",
+    "split_member",
     "usual_cut",
     "window",
 ]

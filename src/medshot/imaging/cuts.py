@@ -1,4 +1,4 @@
-"""Cutting an image into the pictures that an encoder takes: slices of a volume, patches of a film, leads of a page."""
+"""Cut an image into the pictures that an encoder takes: slices of a volume, patches of a film, leads of a page."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

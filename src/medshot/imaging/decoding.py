@@ -10,7 +10,7 @@ from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
 from medshot.imaging.formats import DETACHED_HEADERS, NPZ, NUMPY, TIFF, formats_holding, has_name_of
 from medshot.imaging.inputs import GridInput
-from medshot.imaging.npz import parted, read_volume
+from medshot.imaging.npz import read_volume, split_member
 from medshot.imaging.opening import read
 from medshot.imaging.reading import read_content, read_image
 from medshot.imaging.resampling import fit_volume
@@ -26,7 +26,7 @@ def decoded(path: Path, shape: GridInput) -> Image | Volume:
     Raises:
         InputError: the path holds the other kind, or cannot be read.
     """
-    file, _ = parted(path)
+    file, _ = split_member(path)
     if has_name_of(file, *formats_holding("picture")) and not (shape.axes == 3 and has_name_of(file, TIFF)):
         refuse_other_axes(2, shape, f"{path} is an image")
         return read_image(path)
@@ -65,7 +65,7 @@ def refuse_other_axes(axes: int, spec: GridInput, what: str) -> None:
 
 def axes_of(path: Path) -> int:
     """Return 3 for a volume, 2 for a picture; InputError if it cannot be read."""
-    file, _ = parted(path)
+    file, _ = split_member(path)
     if has_name_of(file, *formats_holding("picture")):
         return 2
     return 3 if has_name_of(file, NPZ) else _axes(path, read(path))
@@ -84,7 +84,7 @@ def content_hash(path: Path) -> str:
 
     What the files of a series are called and in which order they come does not matter.
     """
-    file, array = parted(path)
+    file, array = split_member(path)
     if file.is_dir():
         files = [child for child in file.rglob("*") if child.is_file() and not child.is_symlink()]
     elif file.suffix.lower() in DETACHED_HEADERS:

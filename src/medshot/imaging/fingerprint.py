@@ -15,11 +15,11 @@ _BLOCK_BYTES = 1 << 24
 
 
 def fingerprints(pixels: Pixels) -> UInt8[np.ndarray, "images 32"]:
-    """A 256-bit perceptual hash of each picture or volume.
+    """Return a 256-bit perceptual hash of each picture or volume.
 
-    The grey image is averaged down to 32×32; bit k says whether the k-th of the 16×16 lowest frequencies of
-    its cosine transform lies above their median. The constant term has no bit (its place is 0), so brightness
-    and contrast hardly matter. Black bars that `fit` added on two opposite sides are cut off first, or else
+    The grey image is averaged down to 32×32; bit k is 1 if the k-th of the 16×16 lowest frequencies of its
+    cosine transform lies above their median. The bit of the constant term is always 0, so brightness and
+    contrast hardly matter. Black bars that `fit` added on two opposite sides are cut off first, or else
     all pages of one format would look alike. The hash is pHash (Zauner, Implementation and Benchmarking of
     Perceptual Image Hash Functions, 2010) with more frequencies.
 
@@ -58,7 +58,7 @@ def _of_volumes(pixels: Pixels) -> UInt8[np.ndarray, "images 32"]:
 def near_duplicates(
     a: UInt8[np.ndarray, "first 32"], b: UInt8[np.ndarray, "second 32"], threshold: int = THRESHOLD
 ) -> Int64[np.ndarray, "pairs 2"]:
-    """Pairs (i, j) for which the fingerprints a[i] and b[j] differ in at most `threshold` bits.
+    """Return the pairs (i, j) for which the fingerprints a[i] and b[j] differ in at most `threshold` bits.
 
     Comparing a set with itself gives each image paired with itself, and both orders of every other pair.
 
@@ -72,7 +72,7 @@ def near_duplicates(
     at most 20, and two brains in 36 and up. One adrenal gland differs in at most 12, and two of 400 in 18 and up: 9 of
     their 79,800 pairs lie within the threshold, and would be taken for one.
 
-    A crop is not seen through: 2 % of each side move 40 bits. MedMNIST cropped Kermany's films to squares for
+    Crops are not found: cutting 2 % off each side changes 40 bits. MedMNIST cropped Kermany's films to squares for
     PneumoniaMNIST, so of their common films only the few that were nearly square are found, from 10 bits up.
 
     Args:
@@ -122,7 +122,7 @@ def _without_bars(grey: np.ndarray) -> np.ndarray:
 
 
 MEASURES = ("brightness", "contrast", "colourfulness")
-"""What `measures` returns of every image."""
+"""The measures of every image that `measures` returns."""
 
 
 def measures(pixels: Pixels) -> dict[str, Float[np.ndarray, " images"]]:

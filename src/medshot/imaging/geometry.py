@@ -76,8 +76,8 @@ def crop(scan: Scan, starts: Triple, stops: Triple) -> Scan:
     """
     sides = scan.array.shape[:3]
     if not all(0 <= start < stop <= side for start, stop, side in zip(starts, stops, sides, strict=True)):
-        shown = " × ".join(str(side) for side in sides)
-        raise InputError(f"starts={starts}, stops={stops} is not a box within {shown} voxels; choose one inside.")
+        size = " × ".join(str(side) for side in sides)
+        raise InputError(f"starts={starts}, stops={stops} is not a box within {size} voxels; choose one inside.")
     box = tuple(slice(start, stop) for start, stop in zip(starts, stops, strict=True))
     return replace(
         scan,

@@ -50,7 +50,7 @@ class InputSpec(ABC):
         is_bag: whether it takes several instances of each sample.
         is_table: whether it takes rows of numbers that the user gives, rather than images.
         blocks: number of features in each block; empty for pixels and voxels.
-        cut: the name of the cut by which it takes images apart.
+        cut: the name of the cut of images into pictures.
     """
 
     is_grid: ClassVar[bool] = False
@@ -92,7 +92,7 @@ class InputSpec(ABC):
     def drop_images(
         self, images: Shaped[Tensor, "samples *dimensions"], generator: torch.Generator
     ) -> Shaped[Tensor, "samples *dimensions"]:
-        """Return samples for meta-training; of those with several images some images are left out at random."""
+        """Return samples for meta-training; if they have several images, some images are left out at random."""
         return images
 
 
@@ -194,7 +194,7 @@ class VolumeInput(GridInput):
 class FilmInput(GridInput):
     """Pictures as squares of their own size and colours; only larger ones are shrunk.
 
-    It is how a cut takes whole images, and no input of a learner.
+    Cuts read whole images this way; it is not an input of a learner.
 
     Args:
         channels: the largest number of channels.

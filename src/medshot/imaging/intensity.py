@@ -32,8 +32,8 @@ def window(image: Image | Volume, low: float, high: float) -> Image | Volume:
 def percentile_window(image: Image | Volume, low: float = 0.5, high: float = 99.5) -> Image | Volume:
     """Stretch an image between two percentiles of its own values, over all channels together.
 
-    A 16-bit container says nothing of the range in use (a detector may fill 10, 12 or 14 of the bits), so
-    16-bit images pass through this window before they are resized; 8-bit images are left as they are. A
+    A 16-bit container does not define the range in use (a detector may fill 10, 12 or 14 of the bits), so
+    16-bit images pass through this window before they are resized; 8-bit images are left unchanged. A
     constant image becomes 0 everywhere.
 
     Args:

@@ -66,7 +66,7 @@ VOXEL_LIMIT = 400_000_000
 _MASK = "mask"
 
 
-def parted(path: Path) -> tuple[Path, str]:
+def split_member(path: Path) -> tuple[Path, str]:
     """Split the path of an image into its file and the name of the array in it: `scan.npz#flair` into two.
 
     The name is empty if none is given. In names of other files a "#" is an ordinary character.
@@ -80,8 +80,8 @@ def parted(path: Path) -> tuple[Path, str]:
 def read_volume(path: Path | str) -> Volume:
     """Read the voxels of a volume, in the values that its file stores.
 
-    An `.npz` archive holds one array of three axes, or several of which the path names one (`scan.npz#flair`). Arrays
-    whose name ends in "mask" are segmentations: they are read only if the path names them.
+    An `.npz` archive holds one array of three axes, or several, and then the path names one (`scan.npz#flair`). Arrays
+    with names that end in "mask" are segmentations: they are read only if the path names them.
 
     Args:
         path: a file, or a file and the name of an array in it.
@@ -93,13 +93,13 @@ def read_volume(path: Path | str) -> Volume:
         InputError: the file is missing or damaged, holds no such array, more than one, other numbers than uint8 or
             uint16, a colour picture, or more than 400 million voxels.
     """
-    file, name = parted(Path(path))
+    file, name = split_member(Path(path))
     with opened(file) as archive:
         member = _chosen(file, name, archive)
         shape, dtype = read_header(file, archive, member)
         if len(shape) != 3 or 0 in shape or shape[-1] == 3:
             raise InputError(
-                f"{path} holds an array of shape {shape}, which is no volume; give (depth, height, width), none of "
+                f"{path} holds an array of shape {shape}, which is not a volume; give (depth, height, width), none of "
                 "them 0 and a width of more than 3."
             )
         if dtype not in (np.uint8, np.uint16):

@@ -66,7 +66,7 @@ def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path) -> None:
     if not members:
         raise InputError(f"{path} is an empty zip archive; give one with images in it.")
     for member in members:
-        _judge_member(path, member)
+        _check_member(path, member)
     if len({member.filename for member in members}) < len(members):
         raise InputError(f"{path} holds several files of the same name; make the archive again.")
     total, packed = 0, path.stat().st_size
@@ -76,7 +76,7 @@ def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path) -> None:
         with archive.open(member) as source, target.open("xb") as sink:
             while chunk := source.read(_CHUNK):
                 if sink.tell() == 0 and starts_as(chunk, ZIP):
-                    raise InputError(f"{path} holds the archive {_shown(member)}; unpack it first.")
+                    raise InputError(f"{path} holds the archive {_printable_name(member)}; unpack it first.")
                 total += len(chunk)
                 if total > SIZE_LIMIT or (total > _SMALL and total > RATIO_LIMIT * packed):
                     raise InputError(
@@ -86,18 +86,20 @@ def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path) -> None:
                 sink.write(chunk)
 
 
-def _judge_member(path: Path, member: zipfile.ZipInfo) -> None:
+def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
     name = member.filename
     if name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
-        raise InputError(f"{path} holds the name {_shown(member)}, which leads out of it; do not trust this archive.")
+        raise InputError(
+            f"{path} holds the name {_printable_name(member)}, which leads out of it; do not trust this archive."
+        )
     if member.flag_bits & 1:
         raise InputError(f"{path} is encrypted; unpack it and give the folder.")
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
-        raise InputError(f"{path} holds {_shown(member)}, a link or device; make the archive of files alone.")
+        raise InputError(f"{path} holds {_printable_name(member)}, a link or device; make the archive of files alone.")
 
 
-def _shown(member: zipfile.ZipInfo) -> str:
+def _printable_name(member: zipfile.ZipInfo) -> str:
     return repr(member.filename[:100])
 
 
@@ -118,7 +120,7 @@ def read(path: Path | str, *, identity: bool = False) -> Scan:
         identity: return the file's patient, study and series themselves instead of their hashes.
 
     Raises:
-        InputError: it cannot be read, or the result would be wrong; one sentence says why and what to do.
+        InputError: it cannot be read, or the result would be wrong; one sentence gives the reason and what to do.
     """
     path = Path(path)
     try:
@@ -170,7 +172,7 @@ def _read_folder(folder: Path, identity: bool) -> Scan:
     headers = [path for path in files if path.suffix.lower() in DETACHED_HEADERS]
     if len(headers) == 1 and len(files) == 2:
         return read(headers[0], identity=identity)
-    what = f"{len(files)} files that are no DICOM" if files else "no files"
+    what = f"{len(files)} files that are not DICOM" if files else "no files"
     raise InputError(f"{folder} holds {what}; give one of the files, or a folder of DICOM files.")
 
 

@@ -27,7 +27,7 @@ _LONGEST_SHIFT = 3650
 
 @dataclass(frozen=True, order=True)
 class Identifying:
-    """One place in a file that identifies a patient or a date, without its value.
+    """A place in a file that identifies a patient or a date, without its value.
 
     Args:
         where: the attribute, chunk, column or part of the name.

@@ -1,4 +1,4 @@
-"""From an image of any size to the square or cubic, channel-first pixels that a network asks for."""
+"""Resize an image to the square or cubic, channel-first pixels that a network takes."""
 
 import cv2
 import numpy as np

@@ -18,7 +18,7 @@ class Scan:
     Args:
         array: `(slices, rows, columns)` or, for colour, `(slices, rows, columns, 3)`; a picture has one slice, frames
             have their moments in place of slices, and a waveform is `(1, leads, samples)`. Greater is brighter. Values
-            are after the modality transform: Hounsfield units in CT, otherwise what `units` says.
+            are after the modality transform: Hounsfield units in CT, otherwise in `units`.
         kind: what the first axis means.
         affine: from an index `(slice, row, column, 1)` to millimetres to the right, front and top of the patient (RAS);
             None if the file does not give the position.
@@ -32,7 +32,7 @@ class Scan:
         series: key of the series, likewise.
         window: the darkest and the brightest value that the file asks to show; None if it does not.
         overlays: masks that the file draws over its pixels, never burnt into `array`; None if it has none.
-        burnt_in: whether the file says that text is burnt into its pixels; None if it does not say.
+        burnt_in: whether text is burnt into the pixels according to the file; None if it gives no information.
         leads: names of the leads of a waveform.
         assumed: a sentence for each value that was missing or contradictory, naming the value used instead.
     """

@@ -1,4 +1,4 @@
-"""Learners: what is meta-trained, and how it adapts to a new task. One file per idea; `base` is the contract."""
+"""Learners, which are meta-trained and adapt to new tasks. Each file holds one idea; `base` is their contract."""
 
 from medshot.imaging import FeatureInput, ImageInput, InputSpec, VolumeInput
 from medshot.learners.base import Adapted, Classifier, Learner

@@ -39,7 +39,7 @@ class Learner(Trainable, ABC):
     The laws (tests/learners/test_laws.py) hold for every learner, unless an attribute of its class switches one off.
 
     Attributes:
-        name: on the command line: small letters, digits and hyphens.
+        name: the name on the command line: small letters, digits and hyphens.
         family: "Meta-GD", "Meta-NN", "Meta-SVM", "Meta-RF", "choice" (between others), "baseline", or one of your own.
         summary, cost, paper: for tables: a line on what it does, what `adapt` costs, where it was published.
         gradient: how `scores` is differentiated: "exact" (the law of finite differences holds), "first-order",
@@ -52,7 +52,7 @@ class Learner(Trainable, ABC):
         relabels: False switches off the laws that relabelling the support relabels the output, and that one learner
             takes any number of classes.
         cross_validated: True to meta-train on METAL's L_cv folds and not on plain episodes. It switches off no law.
-        encoders: what `create` embeds images with if no `input_spec` is asked for; several are joined by "+".
+        encoders: the encoders that `create` uses if no `input_spec` is given, joined by "+".
         input_spec: what it takes of an image: `ImageInput` (pixels), `VolumeInput` (voxels), `EncodedInput` (an
             encoder's features) or `FeatureInput` (a table). It is the first argument of the constructor; the others
             are keyword arguments, kept in attributes of the same names, by which a folder builds the learner again.
@@ -96,7 +96,7 @@ class Learner(Trainable, ABC):
         return {}
 
     def embed(self, images: Float[Tensor, "images *image"]) -> Float[Tensor, "images *embedded"]:
-        """Return what adaptation sees of each image and leaves as it is: computed once, for all tasks of a batch."""
+        """Return each image as adaptation takes it; computed once per batch, since adaptation does not change it."""
         return images
 
     def explain(self, adapted: Adapted, classes: Sequence[str] = ()) -> str:
@@ -111,7 +111,7 @@ class Learner(Trainable, ABC):
         return ""
 
     def adapt(self, support: Support) -> "Classifier":
-        """Adapt to every task of a support with a leading task axis; differentiable as `gradient` says."""
+        """Adapt to every task of a support with a leading task axis; differentiable as `gradient` states."""
         support = self._ordered(replace(support, images=self.embed_tasks(support.images)))
         return Classifier(self, self.engine.map(self.adapt_one, support, self._randomness(support)))
 

@@ -1,4 +1,4 @@
-"""Making a learner: by its name, with the input and the weights that suit it, or from a folder.
+"""Make a learner by its name, with the input and the weights that suit it, or read one from a folder.
 
 Python, `FewShotClassifier` and the commands all make learners here, so that a name means the same everywhere.
 """
@@ -20,12 +20,12 @@ from medshot.learners.shipped import with_shipped_weights
 CHOICE = "choice"
 
 
-def input_for(name: str, asked: InputSpec | None = None, images: ImageSource | None = None) -> InputSpec:
-    """Decide what a learner of that name takes of each image.
+def input_for(name: str, input_spec: InputSpec | None = None, images: ImageSource | None = None) -> InputSpec:
+    """Return the input of a learner of that name.
 
-    That is its own input if its constructor has a default, then what is asked for. Otherwise it follows from the
-    images: tables are taken as they are, volumes as voxels, samples of several images as bags of features, and single
-    images as features of the learner's `encoders`.
+    It is the default of the learner's constructor if there is one, otherwise `input_spec`. If that is None, it follows
+    from the images: tables are taken unchanged, volumes as voxels, samples of several images as bags of features, and
+    single images as features of the learner's `encoders`.
 
     Raises:
         InputError: there is no such learner.
@@ -34,8 +34,8 @@ def input_for(name: str, asked: InputSpec | None = None, images: ImageSource | N
     own = signature(learner).parameters["input_spec"].default
     if own is not Parameter.empty:
         return own
-    if asked is not None:
-        return asked
+    if input_spec is not None:
+        return input_spec
     match images:
         case Vectors():
             return FeatureInput(images.array.shape[1:])
@@ -71,7 +71,7 @@ def create(
     """
     name = f"{name}-{preset}" if preset else name
     taken = input_for(name) if input_spec is None else input_spec
-    learner = _made(name, taken, seed, settings)
+    learner = _make(name, taken, seed, settings)
     return with_shipped_weights(learner) if pretrained and type(taken) is EncodedInput else learner
 
 
@@ -86,7 +86,7 @@ def create_for(
     """Make a learner that can adapt to these images as it is: it needs no meta-training, or has shipped weights.
 
     Args:
-        images: what it is for; None if that is not known yet.
+        images: the images that it will be used on; None if they are unknown.
         name: a key of `LEARNERS`.
         input_spec: what it takes of each image, unless it has an input of its own; if left out, it follows from the
             images. A learner that chooses also chooses how pages of ECGs are cut.
@@ -125,34 +125,34 @@ def rebuild(folder: Path, record: FolderRecord) -> Learner:
     """Make the learner that a folder's record describes, with the parameters beside it."""
     arrays = read_checked(folder, record, LEARNER)
     description = record.learner
-    held = f"{folder} holds a '{description.name}' learner"
+    what = f"{folder} holds a '{description.name}' learner"
     if description.name not in LEARNERS:
         raise StorageError(
-            f"{held}, which is not known here; import the file that registers it (medshot --import FILE COMMAND, or "
-            "import in Python), or install its package."
+            f"{what}, which is not registered here; import the file that registers it (medshot --import FILE COMMAND, "
+            "or import in Python), or install its package."
         )
     try:
         input_spec = description.input_spec
         # On the meta device nothing is allocated, so that a record cannot claim more memory than its arrays have.
         with torch.device("meta"):
-            learner = _made(description.name, input_spec, 0, description.settings)
+            learner = _make(description.name, input_spec, 0, description.settings)
         learner.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, assign=True)
     except InputError as error:
-        raise StorageError(f"{held}, which cannot be made here: {error}") from error
+        raise StorageError(f"{what}, which cannot be made here: {error}") from error
     except (TypeError, ValueError, RuntimeError) as error:
-        raise StorageError(f"{held}, whose parameters do not fit its record; make it again.") from error
+        raise StorageError(f"{what}, whose parameters do not fit its record; make it again.") from error
     learner.training_record = description.training
     return learner.eval()
 
 
 def _class_of(name: str) -> type[Learner]:
     if name not in LEARNERS:
-        sentence = f"'{name}' is no learner; choose one of {', '.join(LEARNERS)}.{closest(name, LEARNERS)}"
+        sentence = f"There is no learner '{name}'; choose one of {', '.join(LEARNERS)}.{closest(name, LEARNERS)}"
         raise InputError(" ".join([sentence, *LEARNERS.broken]))
     return LEARNERS[name]
 
 
-def _made(name: str, input_spec: InputSpec, seed: int, settings: dict[str, Any]) -> Learner:
+def _make(name: str, input_spec: InputSpec, seed: int, settings: dict[str, Any]) -> Learner:
     """Make a learner with random initial parameters."""
     try:
         with torch.random.fork_rng(devices=[]):

@@ -19,7 +19,7 @@ from medshot.imaging import ImageSource, hashes_of_each
 from medshot.imaging.fingerprint import MEASURES
 from medshot.learners.base import NOTHING_FOUND, Classifier, Learner
 from medshot.learners.creation import create_for, load_learner, rebuild
-from medshot.learners.preprocessing import Standardizer, as_source, checked
+from medshot.learners.preprocessing import Standardizer, as_source, check_input
 from medshot.learners.registry import LEARNERS
 from medshot.learners.serialization import LEARNER, ModelRecord, parameters_of, read_checked, read_folder, write_folder
 from medshot.storage import new_folder
@@ -69,7 +69,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         """
         classes, codes = _encoded(validate_data(self, y=y))
         patients = np.arange(len(codes)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-        given = checked(X, self, fitting=True)
+        given = check_input(X, self, fitting=True)
         for name, entries in (("y", codes), ("groups", patients)):
             if len(entries) != len(given):
                 raise InputError(f"{name} has {len(entries)} entries for {len(given)} images; give one for each.")
@@ -111,7 +111,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             InputError: an image cannot be read, or `prevalence` does not give every class a positive share.
-            ValueError: `X` is no table of finite numbers with the columns of the support.
+            ValueError: `X` is not a table of finite numbers with the columns of the support.
         """
         source = self._fitted_source(X)
         device = _device(self.learner_)
@@ -207,7 +207,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 
     def _fitted_source(self, X: Any) -> ImageSource:
         check_is_fitted(self, "adapted_")
-        return as_source(checked(X, self), self.standardisation_)
+        return as_source(check_input(X, self), self.standardisation_)
 
     def _shares(self, prevalence: Mapping[Any, float]) -> Float[np.ndarray, " classes"]:
         given = {str(name): share for name, share in prevalence.items()}
@@ -223,7 +223,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 def _encoded(y: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " samples"]]:
     """Return the classes, and each label as an index into them."""
     if y.dtype.kind == "f" and np.any(y % 1):
-        raise InputError("y holds continuous values, and these are no classes; give the class of each image.")
+        raise InputError("y holds continuous values, which are not classes; give the class of each image.")
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise InputError(f"y holds {len(classes)} class ({', '.join(map(str, classes))}); give two classes or more.")

@@ -1,4 +1,4 @@
-"""What learners compute on the features of a support: class means, distances, a linear head, losses."""
+"""Computations of learners on the features of a support: class means, distances, a linear head, losses."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SMALLEST = 1e-8
 
 
 def flatten_features(images: Float[Tensor, "samples *image"], pixels: int) -> Float[Tensor, "samples features"]:
-    """Return features as they are, the mean of a bag, or shrunken pixels at mean 0 and standard deviation 1.
+    """Return features unchanged, the mean of a bag, or shrunken pixels at mean 0 and standard deviation 1.
 
     Args:
         images: features `(samples, features)`, bags `(samples, instances, 1 + features)`, pixels `(samples, channels,

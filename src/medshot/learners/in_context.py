@@ -1,4 +1,4 @@
-"""In-context learning: a network reads the support and is never fitted to a task."""
+"""Learn in context: a network reads the support and is never fitted to a task."""
 
 from dataclasses import replace
 
@@ -29,8 +29,8 @@ class Context(NetworkLearner):
     """An in-context transformer (as CAML; Fifty et al., 2024) that starts as ridge regression.
 
     The logits of a query are those of ridge regression on the support plus the transformer's, which begin at zero. The
-    transformer's inputs are not features but how similar samples are to each other, block by block, so that what it
-    learns from a dozen data sets holds for another; see `medshot.networks.in_context`. Inductive; `adapt` costs one
+    transformer's inputs are not features but the similarities of samples, block by block, so that it can learn from a
+    dozen data sets and still be right on another; see `medshot.networks.in_context`. Inductive; `adapt` costs one
     forward pass over the support, quadratic in its size, and each query is linear in it.
     """
 

@@ -49,7 +49,7 @@ def meta_features(support: Support) -> Float[Tensor, " meta"]:
     between_spread              ln (SS_b / n + 0.01) + 2
     separation                  ln ((SS_b / (K - 1) + T / 10) / (W + T / 10)) / 2: 0 at chance and with one shot
     cosine_similarity           mean over pairs of samples
-    nearest_mean_accuracy       leave-one-out; 0 at chance, 1 where all are right
+    nearest_mean_accuracy       leave-one-out; 0 at chance, 1 if all are right
     nearest_neighbour_accuracy  likewise
     effective_dimension         ln (tr(G)² / tr(G²)) - 2, G the Gram matrix about the mean
     distance_variation          4 variance / mean² of the squared distances of pairs

@@ -1,4 +1,4 @@
-"""Checking what `FewShotClassifier` is given: images, or tables of features, which it standardises."""
+"""Check the input of `FewShotClassifier`, images or tables of features, and standardise the tables."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +17,18 @@ ROUNDING = 1e-12
 Features = Float[np.ndarray, "samples features"]
 
 
-def checked(X: Any, estimator: BaseEstimator, *, fitting: bool = False) -> ImageSource | Features:
+def check_input(X: Any, estimator: BaseEstimator, *, fitting: bool = False) -> ImageSource | Features:
     """Return images as a source, or features as numbers that scikit-learn has checked for the estimator.
 
     Args:
         X: paths of files, an array `(images, height, width)`, `(images, height, width, 3)` or `(images, depth, height,
-            width)`, a source of images as it is, or a table `(samples, features)`.
+            width)`, a source of images, or a table `(samples, features)`.
         estimator: keeps the number and names of the columns, or is compared with them.
         fitting: keep them instead of comparing.
 
     Raises:
         InputError: an array of images holds other numbers than uint8 or uint16.
-        ValueError: scikit-learn's, if `X` is no table of finite numbers.
+        ValueError: scikit-learn's, if `X` is not a table of finite numbers.
     """
     if isinstance(X, Vectors):
         X = X.array

@@ -1,4 +1,4 @@
-"""Every learner by its name. A built-in one is a file and a line here; others register themselves."""
+"""The registry of learners by name. A built-in learner is a file and a line here; others register themselves."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,8 +67,8 @@ BUILT_IN: tuple[type[Learner], ...] = (
 class Registry(Mapping[str, type[Learner]]):
     """Learners by their names.
 
-    Installed packages announce theirs by entry points of the group "medshot.learners". They are imported when a name is
-    not known yet, or when all are listed; one that cannot be imported is left out, and `broken` has a sentence for it.
+    Installed packages announce theirs by entry points of the group "medshot.learners". They are imported if a name is
+    not registered yet, or if all are listed. One that cannot be imported is left out, and `broken` explains why.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class Registry(Mapping[str, type[Learner]]):
         except Exception as error:  # any error of another package's module leaves the other learners usable
             package = point.dist.name if point.dist else point.value
             self._broken.append(
-                f"The learner '{point.name}' of package {package} is left out ({described(error)}); mend the package "
+                f"The learner '{point.name}' of package {package} is left out ({in_one_line(error)}); mend the package "
                 "or uninstall it."
             )
 
@@ -143,7 +143,7 @@ def check_facts(learner: type[Learner]) -> None:
         InputError: a class attribute or method is missing or wrong.
     """
     if not (isinstance(learner, type) and issubclass(learner, Learner)):
-        raise InputError(f"{learner!r} is no learner; give a class that derives from medshot.Learner.")
+        raise InputError(f"{learner!r} is not a learner; give a class that derives from medshot.Learner.")
     missing = [fact for fact in FACTS if not getattr(learner, fact, "")] + sorted(learner.__abstractmethods__)
     if missing:
         raise InputError(f"Learner {learner.__name__} lacks {', '.join(missing)}; see docs/your-own-learner.md.")
@@ -159,7 +159,7 @@ def check_facts(learner: type[Learner]) -> None:
         )
 
 
-def described(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
     """Return an error in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 

@@ -1,4 +1,4 @@
-"""Meta-training a learner and saving it: what it was trained on, where, and how far.
+"""Meta-train a learner, and save it with a record of its training.
 
 `Trainable` is what these functions need of a learner. `medshot.learners.base` adds how it adapts to a task.
 """

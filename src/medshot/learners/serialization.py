@@ -1,4 +1,4 @@
-"""The records of run and model folders, and writing and reading these.
+"""Write and read run folders and model folders, and their records.
 
 A folder holds `*.safetensors` for arrays and one JSON file for the rest, with the SHA-256 of every array file.
 """
@@ -25,7 +25,7 @@ IMAGES = "training_images.safetensors"
 
 
 class TrainingRecord(StrictRecord):
-    """How a learner was meta-trained."""
+    """The record of a learner's meta-training."""
 
     date: str
     seed: int
@@ -42,7 +42,7 @@ class TrainingRecord(StrictRecord):
 
 
 class LearnerRecord(StrictRecord):
-    """How to build a learner again, and how it was meta-trained."""
+    """The record from which a learner is built again, and of its meta-training."""
 
     name: str
     settings: dict[str, Any]

@@ -24,7 +24,7 @@ def base_network(input_spec: InputSpec, width: int) -> BaseNetwork:
         width: channels of the convolutions, or units of the bottleneck.
 
     Raises:
-        InputError: there is no base network for such input.
+        InputError: no base network takes such input.
     """
     match input_spec:
         case GridInput():

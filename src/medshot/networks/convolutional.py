@@ -13,7 +13,7 @@ from medshot.networks.feature_network import Modulation, modulate
 
 CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
 LARGE = {2: 48, 3: 24}
-"""From how many pixels or voxels a side the first block strides by 4."""
+"""The number of pixels or voxels per side from which the first block strides by 4."""
 DEPTH = {2: 4, 3: 3}
 
 
@@ -23,8 +23,8 @@ class ConvolutionalNetwork(nn.Module):
     The first block strides by 2, or by 4 from 48 pixels or 24 voxels on, since it would otherwise take most of the
     time; the others are 3×3 or 3×3×3 with stride 2.
 
-    Each image is first brought to mean 0 and standard deviation 1. Neither that nor GroupNorm looks beyond
-    the image, so an image's features do not depend on the rest of the batch. Strides instead of pooling,
+    Each image is first brought to mean 0 and standard deviation 1. Neither that nor GroupNorm involves other
+    images, so an image's features do not depend on the rest of the batch. Blocks stride instead of pooling,
     because second-order gradients through max-pooling are slow and batch badly over tasks.
 
     Args:

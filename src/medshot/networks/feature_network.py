@@ -1,4 +1,4 @@
-"""A small base network over features of an encoder that stays as it is."""
+"""A small base network over the features of a frozen encoder."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ def modulate(
 WEIGHTS_PACE, BOTTLENECK_PACE = 10.0, 0.03
 """The factors by which the weights of the blocks and the bottleneck learn faster or slower than the rest.
 
-Which depths serve is soon learned from a dozen data sets; a free map of thousands of features overfits them.
+A dozen data sets suffice to learn the weights of the blocks; a free map of thousands of features overfits them.
 """
 
 

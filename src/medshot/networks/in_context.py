@@ -12,13 +12,13 @@ SHARPNESS = 5.0
 
 
 class InContextTransformer(nn.Module):
-    """Attention over labelled samples along their likeness, in one stream of tokens for each class and block.
+    """Attention over labelled samples by their likeness, in one stream of tokens for each class and block.
 
-    A sample's features are never tokens: they enter as its likeness to the labelled samples, block by block, which is
-    added to the attention. In the streams of class k the token of a labelled sample starts as one of two learned
-    vectors, by whether it is of class k, and that of a query as a third. All streams have the same weights, so any
-    number of classes works, in any order. Every layer attends over the labelled samples (never to oneself), then
-    takes in the mean over classes and over blocks. Queries attend only to labelled samples; what they attend to is
+    A sample's features are never tokens: only its likeness to the labelled samples, block by block, is added to the
+    attention. In the streams of class k the token of a labelled sample starts as one of two learned vectors,
+    depending on whether it is of class k, and that of a query as a third. All streams have the same weights, so any
+    number of classes works, in any order. In every layer each sample attends to the other labelled samples, then
+    takes in the mean over classes and over blocks. Queries attend only to labelled samples; their keys and values are
     computed once, so the cost is linear in the queries. The output starts at zero.
 
     Args:
@@ -60,7 +60,7 @@ class InContextTransformer(nn.Module):
         memory: Float[Tensor, "layers 2 ways blocks samples width"],
         weights: Float[Tensor, " samples"],
     ) -> Float[Tensor, "queries ways"]:
-        """Return a number for each query and class.
+        """Return an output for each query and class.
 
         Args:
             likeness: of the queries to the labelled samples.

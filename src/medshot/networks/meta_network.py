@@ -41,14 +41,14 @@ def linear_pieces(
 ) -> Pieces:
     """Return the pieces of x -> output_weight · relu(hidden_weight x + hidden_bias) + output_bias.
 
-    A unit whose weight is zero has no kink: it is constant, and on all pieces or none. Exactly on its kink a
-    unit counts as off, as in PyTorch, where the derivative of ReLU at zero is zero.
+    A unit of weight zero has no kink: it is constant, active on all pieces or on none. Exactly on its kink a
+    unit counts as inactive, as in PyTorch, where the derivative of ReLU at zero is zero.
     """
     weight, bias = hidden_weight.flatten(), hidden_bias
     rising, falling = weight.detach() > 0, weight.detach() < 0
     kinks = -bias.detach() / weight.detach()
     infinity = torch.full_like(kinks, torch.inf)
-    # Off on its kink, a rising unit comes on at the next number; a falling one goes off on the kink itself.
+    # A unit is inactive on its kink: a rising one becomes active at the next number, a falling one ends at the kink.
     starts = torch.where(rising, torch.nextafter(kinks, infinity), torch.where(falling, kinks, infinity))
     starts, order = starts.sort()
     rank = order.argsort()
@@ -65,10 +65,10 @@ def linear_pieces(
 UNITS = 128
 
 LARGE = 1024
-"""From this many inputs on, the piecewise evaluation is faster than the plain one."""
+"""The number of inputs from which the piecewise evaluation is faster than the plain one."""
 
 BLOCK = 2**20
-"""Inputs handled at once where no graph is kept: about 50 MB beside the result, and few thread starts."""
+"""Inputs evaluated at once if no graph is kept: about 50 MB in addition to the result, and few thread starts."""
 
 
 class MetaNetwork(nn.Module):
@@ -79,8 +79,8 @@ class MetaNetwork(nn.Module):
     The hidden layer starts at random, so the last layer has a gradient from the first step on, and the hidden
     layer from the second.
 
-    A tensor of many coordinates is evaluated piece by piece (`medshot.networks.meta_network`), a small one
-    plainly; both are the same function with the same gradients, up to rounding.
+    A tensor of many coordinates is evaluated piece by piece (`linear_pieces`), a small one plainly; both are
+    the same function with the same gradients, up to rounding.
     """
 
     def __init__(self) -> None:

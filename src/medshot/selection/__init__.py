@@ -1,1 +1,1 @@
-"""What past tasks teach about a new one: which learner, which settings, what to expect."""
+"""Selection: learn from past tasks to choose learners, to choose images to label, and to forecast accuracy."""

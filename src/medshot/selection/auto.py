@@ -18,14 +18,14 @@ from medshot.learners.seeding import Randomness
 from medshot.selection.candidates import SENTENCES, Candidate, candidates_of
 from medshot.selection.left_out_scores import describe_left_out
 from medshot.selection.outcomes import Outcome, known_outcomes
-from medshot.selection.support_features import Traits, left_out_folds, traits_of
+from medshot.selection.support_features import SupportFeatures, left_out_folds, support_features
 from medshot.tasks import Support
 
 WIDTHS = (1.0, 0.7, 1.0)
-"""Of likeness: in doublings of the shots, of the ways, and of the spread."""
+"""Widths of the likeness of tasks, in doublings of the shots, of the ways, and of the spread."""
 LEAST_SPREAD = 1e-3
 UNKNOWN, FLOOR = 0.05, 0.01
-"""Deviation of a candidate's advantage about which nothing is known, and the least that is ever assumed; both as shares
+"""Deviation of a candidate's advantage without any evidence, and the smallest deviation that is assumed; both as shares
 of the cross-entropy of guessing."""
 DRAWS = 2048
 
@@ -34,11 +34,13 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Belief:
-    """What is thought of every candidate's advantage in cross-entropy over the mean of all, as shares of guessing.
+    """A Gaussian distribution of every candidate's advantage over the mean of all candidates.
+
+    Advantages are differences of cross-entropy, as shares of that of guessing.
 
     Args:
-        mean: of each candidate.
-        deviation: of each candidate.
+        mean: the mean advantage of each candidate.
+        deviation: its standard deviation.
     """
 
     mean: Float[np.ndarray, " candidates"]
@@ -57,17 +59,17 @@ class Belief:
         return Belief(mean, precision**-0.5)
 
 
-def prior(outcomes: Sequence[Outcome], candidates: Sequence[Key], traits: Traits) -> Belief:
+def prior(outcomes: Sequence[Outcome], candidates: Sequence[Key], features: SupportFeatures) -> Belief:
     """Return the candidates' advantage on past tasks, each weighted by its similarity to this one.
 
-    Only tasks on which every candidate was tried count, since advantages are relative; of several outcomes of one
-    candidate on one task that of most episodes, and of these the last. The mean is shrunk to none, and
-    the deviation to its value without past tasks, as by one more task on which all did equally well.
+    Only tasks on which every candidate was tried count, since advantages are relative. If a candidate has several
+    outcomes on one task, the one with the most episodes counts, and the last of these. The mean is shrunk towards 0,
+    and the deviation towards its value without past tasks, as if on one more task all had done equally well.
 
     Args:
-        outcomes: of past tasks.
-        candidates: learner and what it takes, of each candidate.
-        traits: of the new support.
+        outcomes: the outcomes on past tasks.
+        candidates: the learner and the input of each candidate.
+        features: meta-features of the new support.
     """
     tried: dict[tuple[str, str, int], dict[Key, Outcome]] = {}
     for outcome in outcomes:
@@ -80,7 +82,7 @@ def prior(outcomes: Sequence[Outcome], candidates: Sequence[Key], traits: Traits
         if all(key in of_task for key in candidates):
             losses = np.array([of_task[key].loss for key in candidates])
             advantages.append(losses.mean() - losses)
-            likeness.append(_likeness(of_task[candidates[0]], traits))
+            likeness.append(_likeness(of_task[candidates[0]], features))
     if sum(likeness) < 1e-6:
         return Belief(np.zeros(len(candidates)), np.full(len(candidates), UNKNOWN))
     shares, tasks = np.array(likeness) / sum(likeness), sum(likeness)
@@ -94,7 +96,7 @@ def evidence(losses: Float[np.ndarray, "candidates patients"]) -> Belief:
     """Return the mean advantage over the patients left out in cross-validation, and its standard error.
 
     Args:
-        losses: cross-entropy of each candidate on each patient that was left out, as a share of that of guessing.
+        losses: cross-entropy of each candidate on each left-out patient, as a share of that of guessing.
     """
     advantages = losses.mean(0) - losses
     patients = losses.shape[1]
@@ -102,41 +104,41 @@ def evidence(losses: Float[np.ndarray, "candidates patients"]) -> Belief:
     return Belief(advantages.mean(1), np.maximum(spread / np.sqrt(patients), FLOOR))
 
 
-def _likeness(outcome: Outcome, traits: Traits) -> float:
+def _likeness(outcome: Outcome, features: SupportFeatures) -> float:
     apart = (
-        np.log2(outcome.shots / max(traits.shots, 0.5)),
-        np.log2(outcome.ways / traits.ways),
-        np.log2(max(outcome.spread, LEAST_SPREAD) / max(traits.spread, LEAST_SPREAD)),
+        np.log2(outcome.shots / max(features.shots, 0.5)),
+        np.log2(outcome.ways / features.ways),
+        np.log2(max(outcome.spread, LEAST_SPREAD) / max(features.spread, LEAST_SPREAD)),
     )
     return float(np.exp(-0.5 * sum((gap / width) ** 2 for gap, width in zip(apart, WIDTHS, strict=True))))
 
 
 LEAST_WEIGHT = 0.02
 CHANCE = 0.1
-"""Guessing is believed as long as it would do as well more often than this."""
+"""The candidates are trusted if guessing would do as well at most this often."""
 
 
 @register
 class Auto(Learner):
-    """Several learners weighed by how probably each is the best for this task.
+    """Several learners, each weighted by the probability that it is the best for this task.
 
-    The prior is the advantage that each candidate had on past tasks, by their likeness to this one (meta-features of
-    the support: classes, labels per class, spread). Cross-validation on the support, by patients, corrects it as far
-    as it is precise: with one patient per class there is none and the prior decides; with many patients the prior no
-    longer counts (as in the warm starts of Feurer et al., Auto-sklearn, NeurIPS 2015, section 3.1, but as a posterior).
-    The prediction is the mixture of the candidates under their weights, and those of little weight count for nothing.
+    The prior is the advantage of each candidate on past tasks, weighted by their likeness to this one (meta-features of
+    the support: classes, labels per class, spread). Cross-validation on the support, by patients, corrects it in
+    proportion to its precision: with one patient per class there is no cross-validation and the prior decides; with
+    many patients the prior hardly counts (as in the warm starts of Feurer et al., Auto-sklearn, NeurIPS 2015, section
+    3.1, but as a posterior). The prediction is the weighted mixture of the candidates without those of little weight.
 
     Inductive; nothing is meta-trained here: candidates bring what they learned across tasks. `adapt` costs up to six
     fits of every candidate.
 
     Args:
         input_spec: what it takes of each image; several encoders make more candidates.
-        outcomes: of past tasks; if left out, those that come with medshot and the user's own.
+        outcomes: the outcomes on past tasks; if left out, those that medshot ships and the user's own.
     """
 
     name = "auto"
     family = "choice"
-    summary = "the learners that past tasks and this support speak for"
+    summary = "a mixture of the learners that past tasks and this support favour"
     paper = "after Feurer et al., NeurIPS 2015"
     cost = "six fits of a few candidates"
     randomised = True
@@ -172,10 +174,10 @@ class Auto(Learner):
         belief = prior(outcomes, self.keys, traits_of(self.candidates[0].view.support(support)))
         before, found, of_classes = belief.weights(), [0.0, 0.0, 1.0], torch.zeros(2, support.ways)
         if folds.max() >= 1:
-            known = folds >= 0
-            truth = support.labels[known]
-            logs = torch.stack([_left_out(each, support, folds, seed)[known] for each in self.candidates])
-            who = _patients(support, known)
+            scored = folds >= 0
+            truth = support.labels[scored]
+            logs = torch.stack([_left_out(each, support, folds, seed)[scored] for each in self.candidates])
+            who = _patients(support, scored)
             losses = -logs[:, torch.arange(len(truth)), truth] / np.log(support.ways)
             belief = belief.after(evidence(_by_patient(losses.cpu().double(), who).numpy()))
             mixed = (torch.from_numpy(belief.weights()).to(logs)[:, None, None] * logs.exp()).sum(0)

@@ -24,7 +24,7 @@ LAST = "the last features of "
 
 @dataclass(frozen=True)
 class View:
-    """Some of the features that `auto` takes, or whole images.
+    """A part of the features that `auto` takes, or whole images.
 
     Args:
         name: the encoders of the features, joined by "+", or a description of other inputs.
@@ -48,12 +48,12 @@ class View:
 
 
 class Candidate(Learner):
-    """One learner on one view, as a learner that takes the same input as `auto`.
+    """A learner on one view, as a learner that takes the same input as `auto`.
 
     Args:
         input_spec: what `auto` takes of each image.
         view: the part of it that the learner takes.
-        learner: needs no further meta-training.
+        learner: the learner; it needs no further meta-training.
     """
 
     name = "candidate"

@@ -1,4 +1,4 @@
-"""What a support tells of its task before anything is fitted, by which past tasks are found that are like it."""
+"""Meta-features of a support, by which similar past tasks are found, and the folds of its cross-validation."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,14 @@ from medshot.tasks.folds import folds_in_turn
 
 
 @dataclass(frozen=True)
-class Traits:
-    """Of one support.
+class SupportFeatures:
+    """Meta-features of one support.
 
     Args:
         ways: number of classes.
-        shots: labelled patients per class, the mean.
-        spread: how far images lie from their mean, as a share of their own length: 0 if all are alike, at most 1.
+        shots: mean number of labelled patients per class.
+        spread: squared distance of images from their mean, relative to their squared length: 0 if all are equal, at
+            most 1.
     """
 
     ways: int
@@ -25,13 +26,13 @@ class Traits:
     spread: float
 
 
-def traits_of(support: Support) -> Traits:
-    """The traits of a support without a task axis; images `(support, ...)`."""
+def support_features(support: Support) -> SupportFeatures:
+    """Return the meta-features of a support without a task axis; images `(support, ...)`."""
     real = support.weights > 0
     vectors = support.images[real].flatten(1)
     lengths = vectors.square().sum(1).mean()
     spread = (vectors - vectors.mean(0)).square().sum(1).mean() / lengths.clamp(min=1e-12)
-    return Traits(support.ways, _shots(support, real), float(torch.clamp(spread, 0, 1)))
+    return SupportFeatures(support.ways, _shots(support, real), float(torch.clamp(spread, 0, 1)))
 
 
 def _shots(support: Support, real: Bool[Tensor, " support"]) -> float:
@@ -42,11 +43,11 @@ def _shots(support: Support, real: Bool[Tensor, " support"]) -> float:
 
 
 def left_out_folds(support: Support) -> Int[Tensor, " support"]:
-    """The fold in which each image is left out, with all images of its patient; -1 for those that never are.
+    """Return the fold in which each image is left out with all images of its patient; -1 if it never is.
 
     There are as many folds as the smallest class has patients, at most five, and each leaves patients of every class.
-    With one patient in a class there are none. Patients of several classes are left out only where others are too few
-    for folds. Only the order of the images decides, and not how classes and patients are numbered.
+    With one patient in a class there are no folds. Patients of several classes are left out only if there are too few
+    others. The folds depend on the order of the images, and not on the numbering of classes and patients.
 
     Args:
         support: without a task axis and padding, ordered by content.

@@ -22,7 +22,7 @@ SMALLEST = 1e-6
 
 @dataclass(frozen=True)
 class TaskFeatures:
-    """What cross-validation on a labelled support measures.
+    """Results of cross-validation on a labelled support.
 
     Args:
         ways: number of classes.

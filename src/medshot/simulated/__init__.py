@@ -1,4 +1,4 @@
-"""Simulated tasks: unlimited, labelled, with patients and the truth about every finding."""
+"""Simulated tasks, in any number, with labels, patients, and the true place of every finding."""
 
 from medshot.simulated.families import FAMILIES, simulate
 from medshot.simulated.rendered import Rendered

@@ -43,7 +43,7 @@ DEEPEST = 0.66  # of the liver's radii, how far from its middle a lesion may sit
 
 @dataclass(frozen=True)
 class Lesion:
-    """One lesion.
+    """A lesion of the liver.
 
     Args:
         kind: NONE, CYST, HAEMANGIOMA or METASTASIS.

@@ -11,7 +11,7 @@ Grey = UInt8[np.ndarray, "images height width"]
 
 @dataclass(frozen=True)
 class Rendered:
-    """One simulated task before it becomes a `Task`.
+    """A simulated task before it becomes a `Task`.
 
     Args:
         images: grey `(images, height, width)`, RGB `(images, height, width, 3)` or volumes

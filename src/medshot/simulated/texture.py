@@ -142,8 +142,8 @@ def to_uint8(images: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]
 def generators(name: str, seed: int, count: int) -> list[np.random.Generator]:
     """Return independent streams of random numbers for one task, a function of the family's `name` and `seed`.
 
-    Drawing more from one stream leaves the others as they are: a finding drawn from its own stream can be
-    left out without changing the patient.
+    Drawing more from one stream does not change the others: a finding drawn from its own stream can be left out,
+    and the patient stays the same.
     """
     sequences = np.random.SeedSequence([seed, *name.encode()]).spawn(count)
     return [np.random.default_rng(sequence) for sequence in sequences]

@@ -16,7 +16,7 @@ IRREGULARITY = (0.0, 0.22, 0.06, 0.08)  # of the outline: none, glioma, meningio
 
 @dataclass(frozen=True)
 class Tumours:
-    """One tumour for each image; images without one have an infinite `radius` everywhere.
+    """A tumour for each image; images without one have an infinite `radius` everywhere.
 
     Args:
         centre: middle of each tumour, in head coordinates.

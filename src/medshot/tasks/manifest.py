@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medshot.errors import InputError
-from medshot.imaging import parted
+from medshot.imaging import split_member
 from medshot.imaging.formats import CSV
 from medshot.tasks.columns import (
     DEFAULT_OPTIONS,
@@ -101,7 +101,7 @@ class Manifest:
             raise InputError(f"{self.path} line {problem.line} {problem.what}.")
         images = [image for of_name in self.images().values() for image in of_name if image]
         # Path.exists raises if a name is too long for the file system
-        missing = [image for image in images if not os.path.exists(parted(image)[0])]  # noqa: PTH110
+        missing = [image for image in images if not os.path.exists(split_member(image)[0])]  # noqa: PTH110
         if missing:
             raise InputError(
                 f"{self.path} names {missing[0]}, which {why_missing(missing[0], self.folder)} ({len(missing)} of "

@@ -8,7 +8,7 @@ from jaxtyping import Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from medshot.imaging import MISSING, FileImages, ImageSource, SeveralImages, parted, patient_of
+from medshot.imaging import MISSING, FileImages, ImageSource, SeveralImages, patient_of, split_member
 from medshot.tasks.task import Task
 
 

@@ -220,7 +220,7 @@ def _is_data_set(location: TaskLocation, options: DataOptions) -> bool:
 
 
 def _mixture(folder: Path, classes: Mapping[str, list[Path]], others: list[Path]) -> InputError:
-    names, first = ", ".join(f"'{shown(name)}'" for name in [*classes][:3]), others[0]
+    names, first = ", ".join(f"'{printable_path(name)}'" for name in [*classes][:3]), others[0]
     more = f" and {len(others) - 1} more" if len(others) > 1 else ""
     if has_name_of(first, CSV) and first.parent == folder:
         advice = f"give {first.name} by itself, or rename it to {FOLDER_MANIFEST} if it lists these images"
@@ -230,6 +230,6 @@ def _mixture(folder: Path, classes: Mapping[str, list[Path]], others: list[Path]
             advice += ", or, if the folders in it are patients, sort the images of all classes into such folders"
     kind = "DICOM series" if first.is_dir() and is_series(first) else "data set"
     return InputError(
-        f"{shown(folder)} holds class folders of images ({names}) beside the {kind} {shown(first.relative_to(folder))}"
-        f"{more}; {advice}."
+        f"{printable_path(folder)} holds class folders of images ({names}) beside the {kind} "
+        f"{printable_path(first.relative_to(folder))}{more}; {advice}."
     )

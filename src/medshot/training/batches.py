@@ -1,4 +1,4 @@
-"""Drawing the batches of episodes that the outer loop learns from."""
+"""Draw the batches of episodes that the outer loop learns from."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ ATTEMPTS = 50
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """What one batch of episodes looks like.
+    """The settings of a batch of episodes.
 
     Args:
         tasks: how many tasks are drawn for a batch.
@@ -62,7 +62,7 @@ def draw_batch(
     shots = int(rng.choice(settings.shots))
     able = [task for task in tasks if len(task.classes) >= ways]
     episodes: list[Episode] = []
-    drawn = 0
+    draws = 0
     for _ in range(ATTEMPTS):
         variant = random_variant(able[rng.integers(len(able))], ways, rng)
         try:
@@ -72,14 +72,14 @@ def draw_batch(
                 episodes.append(draw_episode(variant, shots=shots, queries=settings.queries, rng=rng))
         except TooFewPatients:
             continue
-        drawn += 1
-        if drawn == settings.tasks:
+        draws += 1
+        if draws == settings.tasks:
             return episodes
     raise TooFewPatients(_too_few(tasks, able, ways, shots, settings))
 
 
 def _too_few(tasks: Sequence[Task], able: Sequence[Task], ways: int, shots: int, settings: BatchSettings) -> str:
-    """Return the sentence that says which class is too small, and every remedy that is left."""
+    """Return the sentence that names the class that is too small, and every possible remedy."""
     task, name, patients = min(
         ((task, name, len(members)) for task in able for name, members in zip(task.classes, task.members, strict=True)),
         key=lambda found: found[2],
@@ -102,7 +102,7 @@ class Batches:
     """The batches of meta-training; each depends only on the seed and its number.
 
     Args:
-        settings: what a batch looks like.
+        settings: the settings of every batch.
         input_spec: what the learner takes of each image.
         seed: decides every draw.
         device: where the batches go.

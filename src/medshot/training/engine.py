@@ -1,4 +1,4 @@
-"""How a function of one task is run over a batch of tasks: a loop, vmap, or vmap in chunks. Measured, not guessed."""
+"""Engines, which run a function of one task over a batch of tasks by a loop, by vmap, or by vmap in chunks."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ register_pytree_node(Support, _flat, _support)  # so that an engine gives a func
 
 @dataclass(frozen=True)
 class Engine:
-    """One way to run a function over a leading task axis; all give the same numbers up to rounding.
+    """A way to run a function over a leading task axis; all ways give the same numbers up to rounding.
 
     Args:
         kind: "loop", "vmap" or "chunk".
@@ -95,7 +95,7 @@ def fastest_engine(run: Callable[[Engine], object], tasks: int) -> Engine:
 
 
 def synchronize() -> None:
-    """Wait until the accelerator, if there is one, has finished, so that a clock can be read."""
+    """Wait until the accelerator, if there is one, has finished, so that the time taken can be measured."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
 

@@ -1,4 +1,4 @@
-"""The outer loop: what improves a learner over many episodes."""
+"""The outer loop, which improves a learner over many episodes."""
 
 import math
 import time
@@ -23,20 +23,20 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class OuterSettings:
-    """How meta-training goes.
+    """The settings of meta-training.
 
     Args:
         steps: the most outer steps.
         learning_rate: α, of Adam (Kingma and Ba, 2015); falls to zero along a cosine.
         clip: the largest norm of the meta-gradient.
-        refresh: every so many steps one is made on new tasks.
+        refresh: number of steps after which one step is made on new tasks.
         validate_every: outer steps between validations, which are also when a checkpoint is written.
         validation_batches: batches in one validation, the same ones each time.
         patience: validations without improvement after which training may stop.
         tolerance: it stops then, if since the last validation the parameters moved by less than this share of their
             norm.
         seed: decides every draw.
-        batch: what a batch looks like.
+        batch: the settings of every batch.
 
     Raises:
         InputError: a number is out of range.
@@ -75,7 +75,7 @@ class OuterLoop:
         scores: the query loss and accuracy of each task of a batch, differentiable in these parameters.
         batches: draws them.
         split: the tasks.
-        settings: how it goes.
+        settings: the settings of meta-training.
         fingerprint: a digest of everything that decides the result; a checkpoint of another is refused.
         content: what the digest is of, in words.
     """
@@ -131,7 +131,7 @@ class OuterLoop:
                     self._save(folder)
                 if stop.requested:
                     self._save(folder)
-                    kept = f"it is saved in {folder}; give the same command with --resume to go on"
+                    kept = f"it is saved in {folder}; give the same command with --resume to continue"
                     raise Interrupted(
                         f"Stopped after step {progress.step} of {settings.steps}: {kept if folder else 'not saved'}."
                     )

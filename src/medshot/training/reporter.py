@@ -1,4 +1,4 @@
-"""Following meta-training: a progress bar on stderr and the history in `events.jsonl`."""
+"""Report meta-training by a progress bar on stderr and the history in `events.jsonl`."""
 
 import json
 from io import TextIOWrapper

@@ -1,4 +1,4 @@
-"""Splitting tasks into the sets that meta-training keeps apart: train, new and validation."""
+"""Split tasks into the disjoint sets of meta-training: train, new and validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""DICOM files made on the spot, sound unless a test breaks them."""
+"""DICOM files for tests, valid unless a test changes them."""
 
 import io
 from pathlib import Path
@@ -13,14 +13,14 @@ FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 
 
 def more_files(name: str) -> Path:
-    """A file of pydicom-data, which is asked for by name without the network."""
+    """Return a file of pydicom-data by its name, from this machine only."""
     import data_store
 
     return next(Path(data_store.__file__).parent.rglob(name))
 
 
 def dataset(pixels: np.ndarray | None = None, **changes: Any) -> Dataset:
-    """A CT slice of 4 × 5 pixels; `changes` set attributes, or take them away where they are None."""
+    """Make a CT slice of 4 × 5 pixels; `changes` set attributes, or delete them if None."""
     pixels = np.arange(20, dtype=np.uint16).reshape(4, 5) if pixels is None else pixels
     made = Dataset()
     made.file_meta = FileMetaDataset()
@@ -58,7 +58,7 @@ def dataset(pixels: np.ndarray | None = None, **changes: Any) -> Dataset:
 
 
 def film(pixels: np.ndarray | None = None, **changes: Any) -> Dataset:
-    """The same without a place in the patient or a rescaling, as a radiograph."""
+    """Make a radiograph: the same without a position in the patient and without rescaling."""
     bare = {
         "Modality": "DX",
         "RescaleSlope": None,
@@ -71,7 +71,7 @@ def film(pixels: np.ndarray | None = None, **changes: Any) -> Dataset:
 
 
 def magnetic(position: list[float], pixels: np.ndarray | None = None, **changes: Any) -> Dataset:
-    """An MR slice at a place."""
+    """Make an MR slice at a position."""
     bare = {"SOPClassUID": MRImageStorage, "Modality": "MR", "RescaleSlope": None, "RescaleIntercept": None}
     return dataset(pixels, **{**bare, "ImagePositionPatient": position, **changes})
 

@@ -1,4 +1,4 @@
-"""What is read of single files, against values that were got otherwise."""
+"""Values read from single files, compared with values obtained in other ways."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLS
 from medshot.imaging import read
 
 
-def said(scan, word: str) -> bool:
+def mentions(scan, word: str) -> bool:
     return any(word in sentence for sentence in scan.assumed)
 
 
@@ -37,7 +37,7 @@ def test_names_become_keys_unless_identity_is_asked_for(tmp_path):
     assert other.patient != hashed.patient
     nobody = read(write(tmp_path / "c.dcm", dataset(PatientID="")))
     assert nobody.patient == ""
-    assert said(nobody, "PatientID")
+    assert mentions(nobody, "PatientID")
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_jpeg_of_12_bits():
     assert scan.array.max() == 264
 
 
-def test_monochrome1_is_inverted_with_its_window_and_said(tmp_path):
+def test_monochrome1_is_inverted_with_its_window_and_reported(tmp_path):
     pixels = np.arange(20, dtype=np.uint16).reshape(4, 5)
     changes = {"BitsStored": 12, "HighBit": 11, "WindowCenter": 10.5, "WindowWidth": 11}
     dark = read(write(tmp_path / "a.dcm", film(pixels, PhotometricInterpretation="MONOCHROME1", **changes)))
     assert_array_equal(dark.array[0], 4095 - pixels.astype(int))
     assert dark.window == (4095 - 15, 4095 - 5)
-    assert said(dark, "MONOCHROME1")
+    assert mentions(dark, "MONOCHROME1")
     counts = read(write(tmp_path / "b.dcm", dataset(pixels, PhotometricInterpretation="MONOCHROME1")))
     assert_array_equal(counts.array[0], pixels.astype(int) - 1024)
 
@@ -149,27 +149,27 @@ def test_a_modality_table_is_looked_up(tmp_path):
     assert_array_equal(read(write(tmp_path / "a.dcm", made)).array[0], [[5, 5], [50, 4000]])
 
 
-def test_several_windows_the_first_is_used_and_said(tmp_path):
+def test_the_first_of_several_windows_is_used_and_reported(tmp_path):
     made = dataset(WindowCenter=[40, 500], WindowWidth=[401, 2000])
     scan = read(write(tmp_path / "a.dcm", made))
     assert scan.window == (-160.5, 239.5)
-    assert said(scan, "2 windows")
+    assert mentions(scan, "2 windows")
     exact = read(write(tmp_path / "b.dcm", dataset(WindowCenter=40, WindowWidth=400, VOILUTFunction="LINEAR_EXACT")))
     assert exact.window == (-160, 240)
     curve = read(write(tmp_path / "c.dcm", dataset(WindowCenter=40, WindowWidth=400, VOILUTFunction="SIGMOID")))
-    assert said(curve, "SIGMOID")
+    assert mentions(curve, "SIGMOID")
     nothing = read(write(tmp_path / "d.dcm", dataset(WindowCenter=40, WindowWidth=0)))
     assert nothing.window is None
-    assert said(nothing, "impossible")
+    assert mentions(nothing, "impossible")
 
 
 def test_a_missing_pixel_spacing_is_never_made_up(tmp_path):
     detector = read(write(tmp_path / "a.dcm", film(PixelSpacing=None, ImagerPixelSpacing=[0.1, 0.2])))
     assert detector.spacing == (None, 0.1, 0.2)
-    assert said(detector, "ImagerPixelSpacing")
+    assert mentions(detector, "ImagerPixelSpacing")
     nothing = read(write(tmp_path / "b.dcm", film(PixelSpacing=None)))
     assert nothing.spacing == (None, None, None)
-    assert said(nothing, "pixel spacing")
+    assert mentions(nothing, "pixel spacing")
 
 
 def test_overlays_are_masks_and_never_burnt_in():

@@ -1,4 +1,4 @@
-"""One file for every way in which a file can be bad: one sentence each, never a guess."""
+"""Every kind of unusable file is refused in one sentence."""
 
 from contextlib import suppress
 
@@ -76,7 +76,7 @@ def test_a_compressed_frame_without_its_end(tmp_path):
     refused(write(tmp_path / "a.dcm", made), "cut off")
 
 
-def test_damaged_lossless_jpeg_is_heard(tmp_path):
+def test_damaged_lossless_jpeg_is_refused(tmp_path):
     content = bytearray(more_files("JPEG-LL.dcm").read_bytes())
     del content[-20_000:-10_000]
     content[-20_000:-19_000] = bytes(1000)
@@ -161,7 +161,7 @@ def test_a_single_pixel_is_read(tmp_path):
     assert read(write(tmp_path / "a.dcm", film(np.ones((1, 1), np.uint16)))).array.shape == (1, 1, 1)
 
 
-def test_what_is_no_image_at_all(tmp_path):
+def test_files_that_are_not_images(tmp_path):
     for content in (b"", b"x" * 5000, bytes(5000), b"\0" * 128 + b"DICM", b"%PDF-1.7 ..."):
         path = tmp_path / "a.dcm"
         path.write_bytes(content)

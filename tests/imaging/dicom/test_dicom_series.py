@@ -1,4 +1,4 @@
-"""Folders: slices in the order of the patient, whatever the files are called, and everything odd named."""
+"""Folders: slices are ordered by position under any file names, and every irregularity is reported."""
 
 import random
 import shutil
@@ -17,12 +17,12 @@ from medshot.errors import InputError
 from medshot.imaging import read
 
 
-def said(scan, word: str) -> bool:
+def mentions(scan, word: str) -> bool:
     return any(word in sentence for sentence in scan.assumed)
 
 
 def slices(folder: Path, heights: list[float], **changes) -> Path:
-    """A stack of MR slices whose pixels are their height in tenths of a millimetre, under shuffled names."""
+    """Write MR slices under shuffled names; their pixels are their height in tenths of a millimetre."""
     folder.mkdir(parents=True, exist_ok=True)
     names = random.Random(0).sample(range(1000), len(heights))
     for name, height in zip(names, heights, strict=True):
@@ -95,21 +95,21 @@ def test_a_real_series_under_shuffled_names(shared_data, tmp_path):
 
 def test_a_gap_is_named(tmp_path):
     scan = read(slices(tmp_path, [0, 2, 4, 8, 10]))
-    assert said(scan, "A gap: 1 of the slices")
-    assert said(scan, "after slice 3")
+    assert mentions(scan, "A gap: 1 of the slices")
+    assert mentions(scan, "after slice 3")
 
 
 def test_uneven_spacing_is_named(tmp_path):
-    assert said(read(slices(tmp_path, [0, 2, 4.7, 6, 8.3])), "unevenly")
+    assert mentions(read(slices(tmp_path, [0, 2, 4.7, 6, 8.3])), "unevenly")
 
 
-def test_copies_are_dropped_and_said(tmp_path):
+def test_copies_are_dropped_and_reported(tmp_path):
     folder = slices(tmp_path, [0, 2, 4])
     first = next(folder.iterdir())
     shutil.copy(first, folder / "again.dcm")
     scan = read(folder)
     assert len(scan.array) == 3
-    assert said(scan, "there twice")
+    assert mentions(scan, "there twice")
 
 
 def test_different_slices_at_one_place(tmp_path):
@@ -132,7 +132,7 @@ def test_a_series_of_one_slice(tmp_path):
     assert (scan.kind, scan.array.shape, scan.spacing[0]) == ("picture", (1, 4, 5), 2.0)
 
 
-def test_the_sentence_of_a_folder_is_said_once(tmp_path):
+def test_the_sentence_of_a_folder_is_given_once(tmp_path):
     with pytest.raises(InputError) as refused:
         read(tmp_path)
     assert str(refused.value).count(str(tmp_path)) == 1
@@ -150,13 +150,13 @@ def test_several_series_are_named(tmp_path):
     refused(tmp_path, "2 series", "“T1” (2)", "“FLAIR” (3)")
 
 
-def test_localizers_are_left_aside(tmp_path):
+def test_localizers_are_ignored(tmp_path):
     slices(tmp_path / "a", [0, 2, 4])
     scout = {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"], "SeriesInstanceUID": "7.7"}
     slices(tmp_path / "b", [0, 50], ImageOrientationPatient=[0, 1, 0, 0, 0, -1], **scout)
     scan = read(tmp_path)
     assert len(scan.array) == 3
-    assert said(scan, "2 localizer")
+    assert mentions(scan, "2 localizer")
 
 
 def test_mixed_orientations_and_sizes(tmp_path):
@@ -173,7 +173,7 @@ def test_gantry_tilt_keeps_the_true_affine(tmp_path):
         position = [-10, -20 + 0.5 * index, 2.0 * index]
         write(tmp_path / f"{9 - index}.dcm", magnetic(position, np.full((4, 5), index, np.uint16)))
     scan = read(tmp_path)
-    assert said(scan, "14.0° (gantry tilt)")
+    assert mentions(scan, "14.0° (gantry tilt)")
     assert_allclose((scan.affine @ [3, 0, 0, 1])[:3], [10, 18.5, 6])
     assert scan.spacing[0] == pytest.approx(np.hypot(0.5, 2))
 
@@ -194,13 +194,13 @@ def test_images_without_places_are_no_volume(tmp_path):
     refused(tmp_path, "without a position")
 
 
-def test_files_beside_the_series_are_left_aside_and_said(tmp_path):
+def test_files_beside_the_series_are_ignored_and_reported(tmp_path):
     slices(tmp_path, [0, 2])
     (tmp_path / "notes.txt").write_text("hello")
     shutil.copy(FILES / "reportsi.dcm", tmp_path)
     scan = read(tmp_path)
-    assert said(scan, "no DICOM")
-    assert said(scan, "without pixels")
+    assert mentions(scan, "not DICOM")
+    assert mentions(scan, "without pixels")
 
 
 def enhanced(heights: list[float]) -> Dataset:
@@ -237,4 +237,4 @@ def test_enhanced_frames_at_one_place(tmp_path):
 def test_a_real_enhanced_file():
     scan = read(more_files("eCT_Supplemental.dcm"))
     assert (scan.kind, scan.array.shape, scan.spacing[0]) == ("volume", (2, 512, 512), 10.0)
-    assert said(scan, "supplemental palette")
+    assert mentions(scan, "supplemental palette")

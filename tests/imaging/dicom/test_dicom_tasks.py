@@ -18,7 +18,7 @@ from medshot.tasks import load_tasks
 
 
 def striped(seed: int, vertical: bool, side: int = 24) -> np.ndarray:
-    """A noisy film of stripes, 12 bits."""
+    """Make a noisy film of stripes, of 12 bits."""
     stripes = 1000 + 800 * np.sin(np.arange(side))
     image = stripes[None, :] if vertical else stripes[:, None]
     noise = np.random.default_rng(seed).normal(0, 100, (side, side))
@@ -26,7 +26,7 @@ def striped(seed: int, vertical: bool, side: int = 24) -> np.ndarray:
 
 
 def films(folder: Path, patients: int = 6) -> Path:
-    """Two classes of films without suffix, two of each patient, in their class's folder."""
+    """Write two classes of films without suffix, two of each patient, in class folders."""
     for label, vertical in (("down", True), ("across", False)):
         (folder / label).mkdir(parents=True)
         for number in range(2 * patients):
@@ -37,7 +37,7 @@ def films(folder: Path, patients: int = 6) -> Path:
 
 
 def series(folder: Path, values: list[int], names: list[str], uid: str = "1.9") -> Path:
-    """A series of slices of one value each."""
+    """Write a series of slices of one value each."""
     folder.mkdir(parents=True)
     for height, (value, name) in enumerate(zip(values, names, strict=True)):
         slice_of = magnetic([0, 0, 2.0 * height], np.full((12, 12), value, np.uint16), SeriesInstanceUID=uid)
@@ -59,13 +59,15 @@ def test_the_command_line_takes_films_from_class_folders_to_predictions(tmp_path
     ward = films(tmp_path / "ward")
     taken = ("--encoder", "none", "--size", "24", "--learner", "logistic")
     assert medshot("adapt", ward, *taken, "--shots", "4", "--out", tmp_path / "model") == 0
-    assert medshot("predict", tmp_path / "model", ward, "--out", tmp_path / "said.csv") == 0, capsys.readouterr().err
-    rows = list(csv.DictReader((tmp_path / "said.csv").read_text().splitlines()))
+    assert medshot("predict", tmp_path / "model", ward, "--out", tmp_path / "predictions.csv") == 0, (
+        capsys.readouterr().err
+    )
+    rows = list(csv.DictReader((tmp_path / "predictions.csv").read_text().splitlines()))
     assert len(rows) == 24
     assert sum(row["predicted"] == Path(row["image"]).parent.name for row in rows) >= 20
 
 
-def test_a_folder_of_one_series_is_one_image_whatever_its_files_are_called(tmp_path):
+def test_a_folder_of_one_series_is_one_image_under_any_file_names(tmp_path):
     one = series(tmp_path / "a" / "one", [10, 20, 30, 40], ["a", "b", "c", "d"])
     other = series(tmp_path / "b" / "one", [10, 20, 30, 40], ["d", "c", "b", "a"])
     assert is_series(one)
@@ -131,10 +133,10 @@ def test_anisotropic_voxels_keep_their_proportions(tmp_path):
 def test_check_reads_what_is_in_headers_and_writes_a_clean_copy(tmp_path, capsys):
     ward = films(tmp_path / "ward")
     code = medshot("check", ward, "--encoder", "none", "--json", "--deidentify", tmp_path / "clean")
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert code in (0, 1)
-    assert '"header-names"' in said
-    assert "Doe" not in said
+    assert '"header-names"' in printed
+    assert "Doe" not in printed
     copied = [path for path in (tmp_path / "clean").rglob("*") if path.is_file()]
     assert not any(b"Doe^Jane" in path.read_bytes() for path in copied)
     (clean,) = load_tasks(tmp_path / "clean")

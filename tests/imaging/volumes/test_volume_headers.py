@@ -1,4 +1,4 @@
-"""NRRD and MetaImage: what their text headers say, and what is refused."""
+"""Text headers of NRRD and MetaImage, and their refusals."""
 
 import zlib
 
@@ -16,7 +16,7 @@ from medshot.imaging.volumes import read_volume_file
     [
         ("encoding: raw", "encoding: hex", "encoding 'hex'"),
         ("type: short", "type: block", "type 'block'"),
-        ("endian: little\n", "", "'endian: little' or 'endian: big'"),
+        ("endian: little\n", "", "neither 'endian: little' nor 'endian: big'"),
         ("endian: little", "endian: little\nbyte skip: -1", "skips lines or bytes"),
         ("endian: little", "endian: little\nline skip: 3", "skips lines or bytes"),
         ("endian: little", "endian: little\nendian: big", "'endian' twice"),
@@ -134,7 +134,7 @@ def test_compressed_voxels_that_end_early_are_refused(tmp_path, write, old, new)
             read_volume_file(write(tmp_path / "bad", old, new, data))
 
 
-def test_a_place_that_is_not_told_is_not_made_up(tmp_path):
+def test_a_missing_position_is_not_made_up(tmp_path):
     lost = [
         nrrd(tmp_path / "a.nrrd", "space: left-posterior-superior\n", ""),
         nrrd(tmp_path / "b.nrrd", "space: left-posterior-superior", "space dimension: 3"),

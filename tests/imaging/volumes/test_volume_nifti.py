@@ -1,4 +1,4 @@
-"""NIfTI: what its header says, and what is refused."""
+"""Headers of NIfTI, and their refusals."""
 
 import gzip
 import tracemalloc
@@ -40,24 +40,24 @@ def test_units_of_length_become_millimetres(tmp_path, unit, scale):
     assert scan.assumed == ()
 
 
-def test_what_is_assumed_is_said(tmp_path):
-    def said(**fields: object) -> str:
-        return " ".join(read_volume_file(nifti(tmp_path / "said.nii", **fields)).assumed)
+def test_assumptions_are_recorded(tmp_path):
+    def assumed(**fields: object) -> str:
+        return " ".join(read_volume_file(nifti(tmp_path / "assumed.nii", **fields)).assumed)
 
-    assert said() == ""
-    assert "millimetres were assumed" in said(xyzt_units=0)
-    assert "qform and sform are at odds; the sform was taken" in said(qform_code=1, qoffset_x=55)
-    assert "qform and sform are at odds; the sform was taken" in said(qform_code=1, quatern_b=3)
-    assert "pixdim and sform are at odds" in said(pixdim=[1, 9, 9, 9, 0, 0, 0, 0])
-    assert "sheared, 45.0 degrees" in said(srow_x=[-2, 1.5, 0, 10], qform_code=0)
-    assert "more bytes than its header promises" in said(dim=[3, 4, 3, 1, 1, 1, 1, 1])
+    assert assumed() == ""
+    assert "millimetres were assumed" in assumed(xyzt_units=0)
+    assert "qform and sform are at odds; the sform was taken" in assumed(qform_code=1, qoffset_x=55)
+    assert "qform and sform are at odds; the sform was taken" in assumed(qform_code=1, quatern_b=3)
+    assert "pixdim and sform are at odds" in assumed(pixdim=[1, 9, 9, 9, 0, 0, 0, 0])
+    assert "sheared, 45.0 degrees" in assumed(srow_x=[-2, 1.5, 0, 10], qform_code=0)
+    assert "more bytes than its header promises" in assumed(dim=[3, 4, 3, 1, 1, 1, 1, 1])
 
 
-def test_without_qform_and_sform_only_the_spacing_is_known(tmp_path):
+def test_without_qform_and_sform_there_is_only_a_spacing(tmp_path):
     scan = read_volume_file(nifti(tmp_path / "lost.nii", sform_code=0, qform_code=0))
     assert scan.affine is None
     assert scan.spacing == (3, 1.5, 2)
-    assert "the place in the patient is unknown" in scan.assumed[0]
+    assert "the position in the patient is unknown" in scan.assumed[0]
 
 
 def test_the_qform_alone_places_a_file(tmp_path):

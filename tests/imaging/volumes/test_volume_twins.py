@@ -1,4 +1,4 @@
-"""Volume files are read as nibabel and SimpleITK read them, and what is none is refused."""
+"""Volume files are read as by nibabel and SimpleITK, and other files are refused."""
 
 import gzip
 import tempfile
@@ -73,7 +73,7 @@ def test_a_file_of_simpleitk_is_read_as_simpleitk_reads_it(ending, seed, shape, 
         np.testing.assert_array_equal(scan.array, SimpleITK.GetArrayFromImage(twin))
         np.testing.assert_allclose(positions(scan), itk_positions(twin), atol=1e-3)
         np.testing.assert_allclose(scan.spacing, twin.GetSpacing()[::-1], rtol=1e-5)
-        assert not [said for said in scan.assumed if "unit" not in said]
+        assert not [remark for remark in scan.assumed if "unit" not in remark]
 
 
 @pytest.mark.parametrize("ending", [".nrrd", ".mha", ".mhd"])
@@ -91,7 +91,7 @@ def test_rgb_voxels_of_nifti_are_colour(tmp_path):
     np.testing.assert_array_equal(read_volume_file(tmp_path / "colour.nii.gz").array, colours)
 
 
-def test_the_three_formats_tell_the_same(tmp_path):
+def test_the_three_formats_give_the_same_scan(tmp_path):
     scans = [
         nrrd(tmp_path / "scan.nrrd"),
         meta(tmp_path / "scan.mha"),
@@ -116,14 +116,14 @@ def test_the_three_formats_tell_the_same(tmp_path):
         (b"NRRD0004\n", "has no end to its header"),
     ],
 )
-def test_what_is_no_volume_is_refused(tmp_path, data, sentence):
+def test_files_that_are_not_volumes_are_refused(tmp_path, data, sentence):
     path = tmp_path / "other"
     path.write_bytes(data)
     with pytest.raises(InputError, match=sentence):
         read_volume_file(path)
 
 
-def test_what_is_no_file_is_refused(tmp_path):
+def test_paths_that_are_not_files_are_refused(tmp_path):
     for path, sentence in (
         (tmp_path, "is not a file"),
         (tmp_path / "a.nii", "does not exist"),

@@ -1,4 +1,4 @@
-"""Volume files made on the spot, sound unless a test breaks them, and where their voxels lie."""
+"""Volume files for tests, valid unless a test changes them, and the positions of their voxels."""
 
 import gzip
 from pathlib import Path
@@ -35,20 +35,20 @@ def voxels(shape: tuple[int, ...], dtype: str = "int16", seed: int = 0) -> np.nd
 
 
 def rigid(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A rotation that may mirror, spacings and an origin."""
+    """Return an affine of a rotation that may mirror, spacings and an origin."""
     rng = np.random.default_rng(seed)
     rotation = Rotation.random(random_state=rng.integers(2**31)).as_matrix() * rng.choice([-1, 1])
     return rotation, rng.uniform(0.3, 5, 3), rng.uniform(-200, 200, 3)
 
 
 def positions(scan: Scan) -> np.ndarray:
-    """Where each voxel lies, by the scan's own affine, in the order of the array."""
+    """Return the position of each voxel by the scan's affine, in the order of the array."""
     indices = np.indices(scan.array.shape[:3]).reshape(3, -1)
     return (scan.affine[:3, :3] @ indices + scan.affine[:3, 3:]).T
 
 
 def file_positions(sides: tuple[int, ...], to_world) -> np.ndarray:
-    """Where a library puts each voxel of a file with sides (i, j, k), in the order of our array."""
+    """Return the position of each voxel of a file with sides (i, j, k) by a library, in the order of our array."""
     i, j, k = sides
     return np.array([to_world((c, r, s)) for s in range(k) for r in range(j) for c in range(i)])
 
@@ -58,7 +58,7 @@ def itk_positions(image: SimpleITK.Image) -> np.ndarray:
 
 
 def nifti(path: Path, array: np.ndarray | None = None, affine: np.ndarray | None = AFFINE, **fields: object) -> Path:
-    """A NIfTI-1 file whose header says what `fields` say, whatever nibabel thinks of it."""
+    """Write a NIfTI-1 file with these header fields, even if nibabel would not write them."""
     image = nibabel.Nifti1Image(voxels((4, 3, 2)) if array is None else array, affine)
     image.header.set_xyzt_units("mm")
     content = bytearray(image.to_bytes())

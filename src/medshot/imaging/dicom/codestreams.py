@@ -13,7 +13,7 @@ _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 
 
-def judge_codestream(stream: bytes, syntax: UID, rows: int, columns: int, samples: int) -> None:
+def check_codestream(stream: bytes, syntax: UID, rows: int, columns: int, samples: int) -> None:
     """Refuse a compressed frame that is truncated or whose size differs from the file's header.
 
     Raises:
@@ -27,7 +27,7 @@ def judge_codestream(stream: bytes, syntax: UID, rows: int, columns: int, sample
         return
     if found != (rows, columns, samples):
         raise Unsuitable(
-            f"says {rows} × {columns} × {samples} in its header and {' × '.join(map(str, found))} in its compressed "
+            f"has {rows} × {columns} × {samples} in its header and {' × '.join(map(str, found))} in its compressed "
             "pixels; replace the file"
         )
     # The end may be followed by padding, and some files have a marker of DICOM before it.

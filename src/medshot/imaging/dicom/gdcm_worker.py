@@ -1,7 +1,7 @@
-"""Decode lossless JPEG by GDCM: the script of a process of its own.
+"""Decode lossless JPEG by GDCM in a separate process, which runs this script.
 
-GDCM's libjpeg prints that data are corrupt and returns what is left of them as if nothing had happened. Only a process
-of its own can separate this from what a progress bar prints. It must not import `medshot.imaging`, which takes seconds.
+If data are corrupt, GDCM's libjpeg prints a line and returns the rest as if nothing had happened. Only in a separate
+process are such lines not mixed with others. The script must not import `medshot.imaging`, which takes seconds.
 """
 
 import sys

@@ -148,7 +148,7 @@ def stack(places: list[SliceGeometry], what: str, assumed: list[str]) -> Stack:
     return Stack(order, bottom.affine(step), (float(np.linalg.norm(step)), *first.spacing))
 
 
-def repeated(places: list[SliceGeometry]) -> list[list[int]]:
+def coincident(places: list[SliceGeometry]) -> list[list[int]]:
     """Return groups of two or more slices at the same position, in order of first appearance."""
     positions = np.array([place.position for place in places]) / _SAME_PLACE
     directions = np.array([(place.across, place.down) for place in places])
@@ -186,7 +186,7 @@ def _name_tilt(
     aside = float(np.linalg.norm(step - along * bottom.normal))
     if aside > 1e-3 * abs(along) + 1e-6:
         degrees = np.degrees(np.arctan2(aside, along))
-        assumed.append(f"The stack leans by {degrees:.1f}° (gantry tilt); the affine is sheared as it is.")
+        assumed.append(f"The stack leans by {degrees:.1f}° (gantry tilt); the affine is sheared accordingly.")
     on_line = bottom.position + np.arange(len(order))[:, None] * step
     off = np.array([places[index].position for index in order]) - on_line
     off -= np.outer(off @ bottom.normal, bottom.normal)

@@ -39,7 +39,7 @@ def open_dataset(file: BufferedReader | BytesIO) -> FileDataset:
     if size > BYTE_LIMIT:
         raise Unsuitable(f"has {size:,} bytes, more than the limit of {BYTE_LIMIT:,}; split it")
     if size * _DEFLATED_TO > BYTE_LIMIT:
-        _judge_deflated(file)
+        _check_deflated(file)
     file.seek(0)
     dataset = dcmread(file, force=True)
     if not any(keyword in dataset for keyword in _WHAT_MAKES_A_FILE_DICOM):
@@ -97,7 +97,7 @@ def first_item(dataset: Dataset, keyword: str) -> Dataset | None:
     return sequence[0] if sequence and isinstance(sequence[0], Dataset) else None
 
 
-def _judge_deflated(file: BufferedReader | BytesIO) -> None:
+def _check_deflated(file: BufferedReader | BytesIO) -> None:
     """Inflate the file up to the limit; pydicom would inflate all of it."""
     file.seek(0)
     if read_preamble(file, force=True) is None:

@@ -103,14 +103,14 @@ def _table() -> dict[int, Treatment]:
     }
 
 
-def goes_unread(tag: BaseTag) -> bool:
+def is_removed_unread(tag: BaseTag) -> bool:
     """Whether the element is private, a curve or an overlay: these are removed unread."""
     return tag.is_private or tag.group >> 8 in (0x50, 0x60)
 
 
 def treatment(tag: BaseTag, vr: str) -> Treatment:
     """Return the action for elements of this tag and value representation, at any depth of a file."""
-    if goes_unread(tag):
+    if is_removed_unread(tag):
         return Treatment.REMOVE
     keyword = keyword_for_tag(tag)
     named = _table().get(int(tag))
@@ -196,7 +196,7 @@ def words_of(dataset: FileDataset) -> frozenset[str]:
 def elements(dataset: Dataset) -> Iterator[tuple[BaseTag, Treatment, DataElement | None]]:
     """Yield each element with its action; removed elements are not decoded, since they may be damaged."""
     for tag in list(dataset.keys()):
-        if goes_unread(tag):
+        if is_removed_unread(tag):
             yield tag, Treatment.REMOVE, None
             continue
         try:

@@ -12,7 +12,7 @@ from pydicom.overlays.numpy_handler import get_overlay_array
 from pydicom.pixels.decoders.base import get_decoder
 
 from medshot.errors import InputError
-from medshot.imaging.dicom.geometry import SliceGeometry, pixel_spacing, repeated, slice_geometry, stack
+from medshot.imaging.dicom.geometry import SliceGeometry, coincident, pixel_spacing, slice_geometry, stack
 from medshot.imaging.dicom.header import (
     PIXELS,
     Unsuitable,
@@ -23,8 +23,8 @@ from medshot.imaging.dicom.header import (
     open_dataset,
     units,
 )
-from medshot.imaging.dicom.pixels import Claims, decode, judge_claims
-from medshot.imaging.dicom.values import frame_headers, painted, to_values, window_of
+from medshot.imaging.dicom.pixels import Claims, check_claims, decode
+from medshot.imaging.dicom.values import apply_palette, frame_headers, to_values, window_of
 from medshot.imaging.dicom.waveforms import waveform_of
 from medshot.imaging.reading import read_content
 from medshot.imaging.scan import Scan
@@ -99,7 +99,7 @@ def picture_of(dataset: FileDataset, modality: str, assumed: list[str]) -> Pictu
     Raises:
         Unsuitable: the file has no pixels, or pixels that cannot be used.
     """
-    claims = judge_claims(dataset)
+    claims = check_claims(dataset)
     stored = decode(dataset, claims, assumed)
     if "PixelPaddingValue" in dataset and claims.samples == 1:
         assumed.append(f"Pixels of value {dataset.PixelPaddingValue} before rescaling are padding, and were kept.")
@@ -109,7 +109,7 @@ def picture_of(dataset: FileDataset, modality: str, assumed: list[str]) -> Pictu
     spacing = pixel_spacing(headers[0], assumed)
     window, array, unit = None, stored, ""
     if claims.photometric == "PALETTE COLOR":
-        array = painted(stored, dataset)
+        array = apply_palette(stored, dataset)
     elif claims.samples == 1:
         array, window = _grey(stored, headers, modality, assumed)
         unit = units(dataset, headers[0], modality, assumed)
@@ -202,7 +202,7 @@ def modality_of(dataset: FileDataset) -> str:
     return str(dataset.get("Modality") or "").strip().upper()
 
 
-def described(dataset: FileDataset, identity: bool, assumed: list[str]) -> dict[str, Any]:
+def patient_and_subject(dataset: FileDataset, identity: bool, assumed: list[str]) -> dict[str, Any]:
     """Return the fields of a scan that describe its patient and subject."""
     return {
         "modality": modality_of(dataset),
@@ -214,7 +214,7 @@ def described(dataset: FileDataset, identity: bool, assumed: list[str]) -> dict[
 
 def _scan_of(dataset: FileDataset, identity: bool) -> Scan:
     assumed: list[str] = []
-    about = described(dataset, identity, assumed)
+    about = patient_and_subject(dataset, identity, assumed)
     if "WaveformSequence" in dataset and not any(keyword in dataset for keyword in PIXELS):
         values, leads, period, unit = waveform_of(dataset, assumed)
         about |= {"array": values, "kind": "waveform", "leads": leads, "units": unit, "spacing": (None, None, period)}
@@ -230,7 +230,7 @@ def _scan_of(dataset: FileDataset, identity: bool) -> Scan:
 
 
 def _volume(picture: Picture, places: list[SliceGeometry], assumed: list[str]) -> dict[str, Any]:
-    groups = repeated(places)
+    groups = coincident(places)
     if groups:
         raise Unsuitable(
             f"holds up to {max(map(len, groups))} frames at one position (stacks, moments or echoes); split it into "

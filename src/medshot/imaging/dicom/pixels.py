@@ -28,7 +28,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medshot.imaging.dicom.codestreams import judge_codestream, precision
+from medshot.imaging.dicom.codestreams import check_codestream, precision
 from medshot.imaging.dicom.header import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, transfer_syntax
 from medshot.imaging.dicom.values import span_of
 from medshot.imaging.reading import PIXEL_LIMIT
@@ -122,7 +122,7 @@ class Claims:
     photometric: str
 
 
-def judge_claims(dataset: FileDataset) -> Claims:
+def check_claims(dataset: FileDataset) -> Claims:
     """Read the header's description of the pixels and check it.
 
     Raises:
@@ -137,11 +137,11 @@ def judge_claims(dataset: FileDataset) -> Claims:
     stored = _integer(dataset, "BitsStored", bits)
     photometric = str(dataset.get("PhotometricInterpretation") or "")
     if rows < 1 or columns < 1 or frames < 1:
-        raise Unsuitable(f"says {frames} frames of {rows} × {columns} pixels; replace the file")
+        raise Unsuitable(f"claims {frames} frames of {rows} × {columns} pixels; replace the file")
     if rows * columns > PIXEL_LIMIT:
         raise Unsuitable(f"has {columns} × {rows} pixels, more than the limit of {PIXEL_LIMIT:,}; make it smaller")
     if bits not in (1, 8, 16, 32, 64) or not 1 <= stored <= bits:
-        raise Unsuitable(f"says {stored} bits stored in {bits} bits; replace the file")
+        raise Unsuitable(f"claims {stored} bits stored in {bits} bits; replace the file")
     if frames * rows * columns * samples * max(bits // 8, 1) > BYTE_LIMIT:
         raise Unsuitable(f"holds more than the limit of {BYTE_LIMIT:,} bytes of pixels; split it")
     if photometric not in (_GREY if samples == 1 else _COLOUR if samples == 3 else ()):
@@ -163,9 +163,9 @@ def decode(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Stored:
     plugin = ""
     if syntax.is_encapsulated:
         plugin = _plugin(syntax)
-        _judge_frames(dataset, claims, syntax)
+        _check_frames(dataset, claims, syntax)
     else:
-        _judge_length(dataset, claims, assumed)
+        _check_length(dataset, claims, assumed)
     if "PixelRepresentation" not in dataset and claims.keyword == "PixelData":
         dataset.PixelRepresentation = 0
         assumed.append("PixelRepresentation is missing; pixels were taken as unsigned.")
@@ -214,7 +214,7 @@ def _integer(dataset: FileDataset, keyword: str, default: int | None = None) -> 
     value = dataset.get(keyword)
     if value is None or value == "":
         if default is None:
-            raise Unsuitable(f"says nothing of {keyword}; replace the file")
+            raise Unsuitable(f"has no {keyword}; replace the file")
         return default
     return int(value)
 
@@ -229,7 +229,7 @@ def _plugin(syntax: UID) -> str:
     return plugin
 
 
-def _judge_length(dataset: FileDataset, claims: Claims, assumed: list[str]) -> None:
+def _check_length(dataset: FileDataset, claims: Claims, assumed: list[str]) -> None:
     bits = claims.frames * claims.rows * claims.columns * claims.samples * claims.bits
     if claims.photometric == "YBR_FULL_422":
         bits = bits // 3 * 2
@@ -250,10 +250,10 @@ def _frames(dataset: FileDataset, claims: Claims) -> Iterator[bytes]:
     yield from generate_frames(data, number_of_frames=claims.frames, extended_offsets=offsets)
 
 
-def _judge_frames(dataset: FileDataset, claims: Claims, syntax: UID) -> None:
+def _check_frames(dataset: FileDataset, claims: Claims, syntax: UID) -> None:
     found = 0
     for frame in _frames(dataset, claims):
-        judge_codestream(frame, syntax, claims.rows, claims.columns, claims.samples)
+        check_codestream(frame, syntax, claims.rows, claims.columns, claims.samples)
         found += 1
     if found < claims.frames:
         raise Unsuitable(f"holds {found} of the {claims.frames} frames that it names; copy it again")

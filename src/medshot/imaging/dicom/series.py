@@ -10,9 +10,17 @@ from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
 from medshot.errors import InputError
-from medshot.imaging.dicom.geometry import SliceGeometry, repeated, stack
+from medshot.imaging.dicom.geometry import SliceGeometry, coincident, stack
 from medshot.imaging.dicom.header import BYTE_LIMIT, PIXELS, Unsuitable, kind_of_object, open_dataset
-from medshot.imaging.dicom.image import Picture, damage, described, modality_of, picture_of, read_dicom, with_remarks
+from medshot.imaging.dicom.image import (
+    Picture,
+    damage,
+    modality_of,
+    patient_and_subject,
+    picture_of,
+    read_dicom,
+    with_remarks,
+)
 from medshot.imaging.scan import Scan
 from medshot.process import capture_warnings
 
@@ -67,9 +75,9 @@ def read_series(folder: Path, paths: list[Path], *, identity: bool = False) -> S
     with capture_warnings() as warned:
         for path in paths:
             try:
-                dataset = _opened(path)
+                dataset = _open(path)
                 if dataset is None:
-                    found.others["file that is no DICOM"] += 1
+                    found.others["file that is not DICOM"] += 1
                     continue
                 nothing_is_dicom = False
                 _take(found, path, dataset)
@@ -95,7 +103,7 @@ def _with(scan: Scan, assumed: list[str]) -> Scan:
     return replace(scan, assumed=tuple(dict.fromkeys((*scan.assumed, *assumed))))
 
 
-def _opened(path: Path) -> FileDataset | None:
+def _open(path: Path) -> FileDataset | None:
     """Parse a DICOM file; None if it has no DICOM prefix and does not begin like a file without one."""
     try:
         with path.open("rb") as file:
@@ -126,7 +134,7 @@ def _take(found: _Folder, path: Path, dataset: FileDataset) -> None:
     if len(found.patients) > 1 or sum(other.files > other.localizers for other in found.series.values()) > 1:
         return  # it will be refused; the rest is only counted
     if not series.about:
-        series.about = described(dataset, found.identity, found.assumed)
+        series.about = patient_and_subject(dataset, found.identity, found.assumed)
     picture = picture_of(dataset, modality_of(dataset), found.assumed)
     found.total += picture.array.nbytes
     if found.total > BYTE_LIMIT:
@@ -197,7 +205,7 @@ def _stacked(series: _Series, assumed: list[str]) -> Scan:
 
 def _without_copies(slices: list[_Slice], assumed: list[str]) -> list[_Slice]:
     """Drop identical copies of slices; refuse different slices at one position."""
-    groups = repeated([item.picture.places[0] for item in slices if item.picture.places[0] is not None])
+    groups = coincident([item.picture.places[0] for item in slices if item.picture.places[0] is not None])
     dropped: set[int] = set()
     for group in groups:
         kept = slices[group[0]]

@@ -74,7 +74,7 @@ def look_up(stored: Pixels, table: Dataset) -> Pixels:
     return values[np.clip(stored.astype(np.int64) - first, 0, len(values) - 1)]
 
 
-def painted(
+def apply_palette(
     stored: Num[np.ndarray, "frames rows columns"], dataset: Dataset
 ) -> Num[np.ndarray, "frames rows columns 3"]:
     """Return RGB by the palette of the file, in 8 bits if the palette has no more."""

@@ -27,7 +27,7 @@ def waveform_of(
     channels, samples = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
     frequency = number(group, "SamplingFrequency")
     if channels < 1 or samples < 1 or channels * samples * 8 > BYTE_LIMIT:
-        raise Unsuitable(f"says {channels} leads of {samples} samples; replace the file")
+        raise Unsuitable(f"claims {channels} leads of {samples} samples; replace the file")
     if frequency is None or frequency <= 0:
         raise Unsuitable(f"has SamplingFrequency {group.get('SamplingFrequency')}; replace the file")
     expected, found = channels * samples * int(group.WaveformBitsAllocated) // 8, len(group.WaveformData)

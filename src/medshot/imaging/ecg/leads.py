@@ -272,7 +272,7 @@ PAGE_PICTURES = (*PAGE_LEADS, "beats")
 
 
 def page_pictures(page: Image) -> list[UInt8[np.ndarray, "_ _"]]:
-    """Return the pictures of a page of three rows of four leads above one strip, in the order of `PAGE_PICTURES`.
+    """Return the pictures of a page with three rows of four leads and one strip, in the order of `PAGE_PICTURES`.
 
     All are white on black, without the grid. Those of leads show each beat as it was recorded; the last picture shows
     the median beat of each lead.

@@ -50,8 +50,8 @@ def ecg_page(scan: Scan) -> UInt8[np.ndarray, "height width"]:
         seconds = SECONDS / len(names)
         for column, name in enumerate(names):
             if name in leads:
-                shown = _section(leads[name], column * seconds, seconds, rate)
-                _draw(page, shown, rate, LEFT + column * seconds * SPEED, TOP + row * ROW)
+                part = _section(leads[name], column * seconds, seconds, rate)
+                _draw(page, part, rate, LEFT + column * seconds * SPEED, TOP + row * ROW)
     return page
 
 
@@ -85,7 +85,7 @@ def _millivolts(scan: Scan) -> tuple[dict[str, Trace], float]:
     return leads, 1000 / step
 
 
-def _section(lead: Trace, start: float, seconds: float, rate: float) -> Float[np.ndarray, " shown"]:
+def _section(lead: Trace, start: float, seconds: float, rate: float) -> Float[np.ndarray, " part"]:
     """Return the samples from `start` seconds on; the last `seconds` of a lead that ends earlier."""
     count = round(seconds * rate) + 1
     first = max(0, min(round(start * rate), lead.size - count))

@@ -61,23 +61,23 @@ def read_metaimage(path: Path) -> Scan:
         raise InputError(
             f"{path} holds a {fields['ObjectType'][:20]!r} and no image; give a MetaImage file of an image."
         )
-    if not _says(fields, "BinaryData", "True") or fields.get("HeaderSize", "0") != "0":
+    if not _is_true(fields, "BinaryData", "True") or fields.get("HeaderSize", "0") != "0":
         raise InputError(f"{path} has its voxels as text or behind a second header; save it as plain binary data.")
     kind = need(path, fields, "ElementType").removesuffix("_ARRAY")
     if kind not in DTYPES:
         raise InputError(f"{path} holds voxels of type {kind[:20]!r}; save it with whole or real numbers.")
-    swapped = _says(fields, "BinaryDataByteOrderMSB", "False")
+    swapped = _is_true(fields, "BinaryDataByteOrderMSB", "False")
     dtype = np.dtype(DTYPES[kind]).newbyteorder(">" if swapped else "<")
     sides = _sides(path, fields)
     channels = whole_numbers(path, "ElementNumberOfChannels", fields.get("ElementNumberOfChannels", "1"))
     colour = channels == [3] and dtype in (np.uint8, np.uint16)
     if channels != [1] and not colour:
-        shown = fields["ElementNumberOfChannels"][:20]
-        raise InputError(f"{path} holds {shown} values for each voxel; save the one to use as a file of its own.")
+        count = fields["ElementNumberOfChannels"][:20]
+        raise InputError(f"{path} holds {count} values for each voxel; save the one to use as a file of its own.")
     place = _geometry(path, fields, len(sides))
     name = fields["ElementDataFile"]
     where = path if name.upper() == "LOCAL" else beside(path, name)
-    compression: Compression = "zlib" if _says(fields, "CompressedData", "False") else "none"
+    compression: Compression = "zlib" if _is_true(fields, "CompressedData", "False") else "none"
     shape = tuple(reversed(sides))
     stored, odd = raw_voxels(where, offset if where is path else 0, compression, dtype, shape + (3,) * colour)
     return scan_of(path, stored.reshape((1,) * (3 - len(shape)) + stored.shape), place, odd)
@@ -99,7 +99,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     return fields, end.end()
 
 
-def _says(fields: dict[str, str], name: str, otherwise: str) -> bool:
+def _is_true(fields: dict[str, str], name: str, otherwise: str) -> bool:
     return fields.get(name, otherwise).lower() in ("true", "t", "1", "yes", "y")
 
 
@@ -117,11 +117,13 @@ def _geometry(path: Path, fields: dict[str, str], axes: int) -> VolumeGeometry:
     """Read the geometry as ITK does: the rows of the matrix are the directions of i, j and k, in LPS."""
     text = fields.get("ElementSpacing", fields.get("ElementSize"))
     if text is None:
-        return geometry_from_spacing(path, None, ("The header says neither spacing nor place; both are unknown.",))
+        return geometry_from_spacing(path, None, ("The header gives neither spacing nor position; both are unknown.",))
     spacing = _some(path, "ElementSpacing", text, axes)
     refuse_spacing(path, spacing)
     if axes != 3 or "TransformMatrix" not in fields or "Offset" not in fields:
-        return geometry_from_spacing(path, spacing, ("The header does not say where the voxels lie in the patient.",))
+        return geometry_from_spacing(
+            path, spacing, ("The header does not give the position of the voxels in the patient.",)
+        )
     matrix = np.reshape(_some(path, "TransformMatrix", fields["TransformMatrix"], 9), (3, 3))
     affine = np.eye(4)
     affine[:3, :3] = matrix.T * spacing

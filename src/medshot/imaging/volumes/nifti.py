@@ -70,7 +70,9 @@ def _header(path: Path) -> Header:
     magic = start[344:348] if size == 348 else start[4:12]
     kind = MAGIC.get(magic[:3])
     if kind is None or magic[3:4] != b"\0":
-        raise InputError(f"{path} is no NIfTI file (ANALYZE files do not tell left from right); convert it to NIfTI.")
+        raise InputError(
+            f"{path} is not a NIfTI file (ANALYZE files do not distinguish left from right); convert it to NIfTI."
+        )
     return kind.from_fileobj(BytesIO(start[:size]), check=False)
 
 
@@ -92,12 +94,12 @@ def _geometry(path: Path, header: Header, shape: tuple[int, int, int]) -> Volume
     scale = MILLIMETRES.get(unit, 1.0)
     assumed: tuple[str, ...] = ()
     if unit not in MILLIMETRES:
-        assumed += ("The file does not say the unit of length; millimetres were assumed.",)
+        assumed += ("The file does not give the unit of length; millimetres were assumed.",)
     pixdim = [float(step) * scale for step in header["pixdim"][1 : 1 + min(3, int(header["dim"][0]))]]
     refuse_spacing(path, pixdim)
     by_sform, by_qform = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
     if not by_sform and not by_qform:
-        assumed += ("Neither qform nor sform is set: the place in the patient is unknown, the spacing is pixdim.",)
+        assumed += ("Neither qform nor sform is set: the position in the patient is unknown, the spacing is pixdim.",)
         return geometry_from_spacing(path, pixdim, assumed)
     qform = _qform(header) if by_qform else None
     if by_sform:
@@ -154,7 +156,7 @@ def _data_file(path: Path, header: Header) -> tuple[Path, int]:
     offset = float(header["vox_offset"])
     least = header.single_vox_offset if header.is_single else 0
     if not least <= offset < FURTHEST or offset != int(offset):
-        raise InputError(f"{path} says that its voxels start at byte {offset:g}; mend or replace the file.")
+        raise InputError(f"{path} claims that its voxels start at byte {offset:g}; mend or replace the file.")
     if header.is_single:
         return path, int(offset)
     stem = path.name.removesuffix(".gz").removesuffix(".hdr")
@@ -168,7 +170,7 @@ def _data_file(path: Path, header: Header) -> tuple[Path, int]:
 def _scaling(path: Path, header: Header) -> tuple[float | None, float | None]:
     """Return slope and intercept from stored numbers to values; None if the numbers are the values."""
     try:
-        slope, inter = header.get_slope_inter()  # none for a slope of 0, as the standard says, and for NaN
+        slope, inter = header.get_slope_inter()  # none for a slope of 0, as in the standard, and for NaN
         infinite = np.isinf(header["scl_slope"])
     except HeaderDataError:
         infinite = True

@@ -89,7 +89,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     text = start[: end.start()] if end else start
     for line in text.decode("utf-8", "replace").splitlines()[1:]:
         name, colon, value = line.partition(":")
-        if line.startswith("#") or value.startswith("="):  # a comment, or a key of somebody's own
+        if line.startswith("#") or value.startswith("="):  # a comment or a custom key
             continue
         if not colon:
             raise InputError(f"{path} has the line {line[:40]!r} in its header, which is not a field; mend its header.")
@@ -102,7 +102,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
 def _ordered(path: Path, fields: dict[str, str], dtype: np.dtype) -> np.dtype:
     endian = fields.get("endian", "little" if dtype.itemsize == 1 else "")
     if endian not in ("little", "big"):
-        raise InputError(f"{path} does not say 'endian: little' or 'endian: big'; add it to its header.")
+        raise InputError(f"{path} has neither 'endian: little' nor 'endian: big'; add it to its header.")
     return dtype.newbyteorder("<" if endian == "little" else ">")
 
 
@@ -126,7 +126,7 @@ def _axes(path: Path, fields: dict[str, str], sides: list[int], dtype: np.dtype)
 def _geometry(path: Path, fields: dict[str, str], spatial: list[int], axes: int) -> VolumeGeometry:
     scale, assumed = _scale(path, fields)
     if "spacedirections" not in fields:
-        assumed += ("The header does not say where the voxels lie in the patient.",)
+        assumed += ("The header does not give the position of the voxels in the patient.",)
         words = fields.get("spacings", "").split()
         known = len(words) == axes and all(words[axis].lower() != "nan" for axis in spatial)
         steps = numbers(path, "spacings", " ".join(words[axis] for axis in spatial)) if known else None
@@ -156,7 +156,7 @@ def _scale(path: Path, fields: dict[str, str]) -> tuple[float, tuple[str, ...]]:
     """Return the millimetres per unit of the header."""
     units = set(re.findall(r'"([^"]*)"', fields.get("spaceunits", fields.get("units", "")))) - {""}
     if not units:
-        return 1.0, ("The file does not say the unit of length; millimetres were assumed.",)
+        return 1.0, ("The file does not give the unit of length; millimetres were assumed.",)
     if len(units) > 1 or not units <= set(MILLIMETRES):
         raise InputError(f"{path} measures space in {', '.join(sorted(units))[:40]}; save it in millimetres.")
     return MILLIMETRES[units.pop()], ()

@@ -1,4 +1,4 @@
-"""Parse text headers: lines of fields, each of which may occur once, and their numbers."""
+"""Parse text headers: lines of fields, each at most once, and their numbers."""
 
 from pathlib import Path
 

@@ -216,8 +216,8 @@ def geometry_from_spacing(path: Path, spacing: list[float] | None, assumed: tupl
 def refuse_spacing(path: Path, spacing: list[float]) -> None:
     """Raise InputError if a spacing is zero, negative or not finite."""
     if not all(0 < step < np.inf for step in spacing):
-        shown = " × ".join(f"{step:g}" for step in spacing)
-        raise InputError(f"{path} has a voxel spacing of {shown}; mend its header.")
+        steps = " × ".join(f"{step:g}" for step in spacing)
+        raise InputError(f"{path} has a voxel spacing of {steps}; mend its header.")
 
 
 def _three(along: Float[np.ndarray, " axes"] | list[float]) -> Spacing:

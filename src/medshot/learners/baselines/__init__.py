@@ -1,1 +1,1 @@
-"""What anyone would use instead: learners to compare with."""
+"""Baselines: the usual alternatives to few-shot learners, to compare them with."""

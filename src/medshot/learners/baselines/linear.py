@@ -1,4 +1,4 @@
-"""Linear baselines as scikit-learn has them: logistic regression and a support vector machine."""
+"""Linear baselines by scikit-learn: logistic regression and a support vector machine."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Networks trained on the support by Adam: from a start that was learned across tasks, or from scratch."""
+"""Networks trained on the support by Adam: from meta-trained initial parameters, or from scratch."""
 
 import math
 from dataclasses import replace
@@ -76,7 +76,7 @@ class Finetune(AdamLearner):
 
 
 class FinetuneLast(Finetune):
-    """As `Finetune`, but only the last block of the network and the head are fine-tuned.
+    """`Finetune`, but only the last block of the network and the head are fine-tuned.
 
     That is the last block of convolutions on pixels, and the bottleneck's last layer on features. Inductive; `adapt`
     costs `steps` passes over the support.
@@ -123,7 +123,7 @@ class Scratch(AdamLearner):
 
 
 def _initial(name: str, value: Tensor, generator: torch.Generator) -> Tensor:
-    """Sample He's uniform start (He et al., 2015); return the identity for normalisation, and zero if `value` is."""
+    """Sample initial values (He et al., 2015); normalisation starts as the identity, and zeros stay zero."""
     if value.ndim == 1:
         return torch.full(value.shape, float(name.endswith("weight")))
     bound = math.sqrt(6 / value[0].numel()) if value.any() else 0.0

@@ -15,11 +15,11 @@ NEAREST = 1e-4
 
 
 class Neighbours(VectorLearner):
-    """The nearest support images vote, each with one over its distance (Dudani, 1976), on features or shrunken pixels.
+    """Nearest neighbours that vote with weight 1 / distance (Dudani, 1976), on features or shrunken pixels.
 
-    As scikit-learn's `KNeighborsClassifier(weights="distance")`, with `neighbours` or all there are. The k shares of
-    the vote count beside one more vote that is shared by all classes, so that no class is impossible. Inductive;
-    nothing is meta-trained; `adapt` only keeps the support.
+    This is scikit-learn's `KNeighborsClassifier(weights="distance")` with `neighbours` neighbours, or with all images
+    if there are fewer. One more vote is shared by all classes, so that no class is impossible. Inductive; nothing is
+    meta-trained; `adapt` only keeps the support.
 
     Args:
         input_spec: what it takes of each image.

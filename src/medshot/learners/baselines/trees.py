@@ -1,4 +1,4 @@
-"""Random forests and boosted trees as scikit-learn has them."""
+"""Random forests and boosted trees by scikit-learn."""
 
 import numpy as np
 import torch
@@ -39,8 +39,8 @@ def samples_of(support: Support) -> Samples:
 class Forest(TreeLearner):
     """scikit-learn's `RandomForestClassifier`, on features as they are or shrunken pixels.
 
-    Its probabilities count beside one more tree that finds all classes equally probable, so that no class is
-    impossible. Inductive; nothing is meta-trained; `adapt` costs growing the trees.
+    One more tree finds all classes equally probable, so that no class is impossible. Inductive; nothing is
+    meta-trained; `adapt` costs growing the trees.
 
     Args:
         input_spec: what it takes of each image.
@@ -79,8 +79,8 @@ PRIOR = "prior"
 class Boosting(TreeLearner):
     """scikit-learn's `GradientBoostingClassifier` with trees of one split, on features as they are or shrunken pixels.
 
-    The logits are the logarithm of the classes' frequencies and, in each round, 0.05 times a tree for every class that
-    was fitted to what the rounds before left over. A split chooses from √d of the d features: with thousands of them
+    The logits are the logarithm of the classes' frequencies plus, in each round, 0.05 times a tree for every class that
+    was fitted to the residuals of the earlier rounds. A split chooses from √d of the d features: with thousands of them
     and tens of samples, a choice from all would find the same few again and again. Inductive; nothing is meta-trained;
     `adapt` costs growing `rounds` trees for every class.
 

@@ -16,10 +16,10 @@ from medshot.tasks import Support
 
 USUAL_SHOTS = 5.0
 SHOTS = (1.0, 10.0)
-"""Between so many images per class the settings depend on their number; outside they are those of the nearer end."""
+"""The settings depend on the number of images per class within this range; outside, those of the nearer end hold."""
 LARGEST = 512
 CONSTANT = 10.0
-"""The intercept's kernel: large beside that of features of norm 4, so that the intercept is hardly shrunk."""
+"""The intercept's kernel, large compared with that of features of norm 4: the intercept is hardly shrunk."""
 LEAST_SCATTER = 1e-3
 """The least scatter as a share of a block's mean square; below it images count as equal in this block."""
 WEIGHTS, PENALTY = "log_weights", "log_penalty"
@@ -28,8 +28,8 @@ WEIGHTS, PENALTY = "log_weights", "log_penalty"
 class DepthRidge(Learner):
     """Kernel ridge regression with k = Σ_b w_b k_b over the blocks b of the features, w and λ fitted to the support.
 
-    Which depth of an encoder serves is a property of the task (Raghu et al., Transfusion, NeurIPS 2019), and a support
-    bears on it: by its error when each patient is left out, which for ridge regression has a closed form
+    The depth of an encoder that serves best differs between tasks (Raghu et al., Transfusion, NeurIPS 2019). A support
+    gives evidence on it: the error when each patient is left out, which has a closed form for ridge regression
     (Allen's PRESS, Technometrics 1974; by blocks of patients as in Rasmussen & Williams, 2006, section 5.4.2). The
     inner loop takes gradient steps from a start of log w and log λ on the cross-entropy of those predictions and a
     Gaussian prior around the start; few labels leave the prior as it is, and with one patient per class nothing moves.
@@ -135,7 +135,7 @@ class DepthRidge(Learner):
         """Return the cross-entropy with patients left out and the prior, per sample that counts."""
         losses = functional.cross_entropy(scale * fit.left_out(values), support.labels, reduction="none")
         moved = sum((values[name] - start[name]).square().sum() for name in values)
-        counts = fit.judged(support)  # balanced, so that a frequent class does not dominate
+        counts = fit.scored_weights(support)  # balanced, so that a frequent class does not dominate
         precision = self.log_precision.exp()
         return (counts @ losses + precision * moved / 2) / (counts.sum() + precision)
 
@@ -183,7 +183,7 @@ class _Fit:
         residuals = torch.linalg.solve(inverse * self.same, inverse @ self.targets)
         return (self.targets - residuals) / self.roots.clamp(min=SMALLEST)
 
-    def judged(self, support: Support) -> Float[Tensor, " support"]:
+    def scored_weights(self, support: Support) -> Float[Tensor, " support"]:
         """Return the samples' balanced weights; 0 if no other patient has the sample's class."""
         others = (~self.same).to(self.members) @ self.members
         own = one_hot(support.labels, support.ways, self.members)
@@ -191,7 +191,7 @@ class _Fit:
 
 
 class EvenRidge(DepthRidge):
-    """`DepthRidge` without an inner loop and with γ = 1: every depth counts as if its scatter were the same.
+    """`DepthRidge` without an inner loop and with γ = 1: all depths count as if their scatter were the same.
 
     Learned across tasks: a; λ and the scale of the logits as functions of the shots. Inductive; `adapt` costs one
     linear system.
@@ -202,7 +202,7 @@ class EvenRidge(DepthRidge):
     """
 
     name = "even-ridge"
-    summary = "ridge regression to which every depth tells images apart equally"
+    summary = "ridge regression in which all depths count equally"
     paper = "after Hoerl & Kennard, Technometrics 1970"
     cost = "one linear system"
 

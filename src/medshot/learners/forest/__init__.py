@@ -1,1 +1,1 @@
-"""Meta-RF: random forests whose settings and calibration earlier tasks taught."""
+"""Meta-RF: random forests with settings and calibration learned across tasks."""

@@ -59,14 +59,14 @@ class MetaForest(VectorLearner):
     Args:
         input_spec: what it takes of each image.
         pixels: side of the shrunken image, if it takes pixels or voxels.
-        trees: of an adapted forest.
+        trees: number of trees of an adapted forest.
         trials: settings drawn for a task while meta-training.
-        trial_trees: trees grown with each of them.
+        trial_trees: number of trees grown with each of them.
     """
 
     name = "meta-forest"
     family = "Meta-RF"
-    summary = "a random forest whose settings and calibration earlier tasks taught"
+    summary = "a random forest with settings and calibration learned across tasks"
     paper = "Breiman, Machine Learning 2001; settings learned across tasks here"
     cost = "growing 240 trees"
     gradient = "exact"

@@ -104,11 +104,11 @@ AXES: Mapping[str, Mapping[Value, float]] = {
     "leaf": {1: 0.95, 3: 0.05},
     "depth": {None: 0.9, 2: 0.1},
 }
-"""The settings beside the features that a tree uses, and the share that each value starts with."""
+"""The settings other than the features that a tree uses, with the initial share of each value."""
 
 
 class SettingsSpace:
-    """All settings of a forest: one value on each of six axes, each axis with probabilities of its own.
+    """The space of a forest's settings: one value on each of six axes, each axis with its own probabilities.
 
     ==========  =====================================================================================================
     blocks      the features a tree uses: all, the first block, or a third of the other blocks
@@ -134,7 +134,7 @@ class SettingsSpace:
 
     @property
     def start(self) -> Float[Tensor, " values"]:
-        """Return the log-probability that each value starts with, axis after axis."""
+        """Return the initial log-probability of each value, axis by axis."""
         return torch.tensor([share for axis in self.axes.values() for share in axis.values()]).log()
 
     def log_probabilities(self, logits: Float[Tensor, " values"]) -> dict[str, Float[Tensor, " of_axis"]]:
@@ -143,7 +143,7 @@ class SettingsSpace:
         return {name: part.log_softmax(0) for name, part in zip(self.axes, parts, strict=True)}
 
     def trials(self, count: int, generator: torch.Generator) -> Int[Tensor, "count axes"]:
-        """Sample settings in which each value occurs as often as the share that it starts with, up to rounding."""
+        """Sample settings in which each value occurs in proportion to its initial share, up to rounding."""
         columns = []
         for axis in self.axes.values():
             offset = torch.rand((), generator=generator, dtype=torch.float64)

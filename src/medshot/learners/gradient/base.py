@@ -122,7 +122,7 @@ class GradientLearner(NetworkLearner):
         self.steps = steps
 
     def embed(self, images: Float[Tensor, "images *image"]) -> Float[Tensor, "images *embedded"]:
-        """Return the base network's features if only the head adapts."""
+        """Return the base network's features if only the head adapts, and the images otherwise."""
         return images if self.adapt_parameters == "all" else self.network(images)
 
     def predict_one(self, adapted: Adapted, images: Float[Tensor, "queries *image"]) -> Float[Tensor, "queries ways"]:

@@ -38,7 +38,7 @@ class MetalReference(Learner):
         learning_rate: of both optimizers.
         beta: β, which the publication does not give. After one step m of a raw gradient is nearly constant, 0.01 to
             0.1, and a gradient's coordinate is about 0.001: hence the small value.
-        folds: the number of folds, one of which is the validation fold.
+        folds: the number of folds; one of them is the validation fold.
     """
 
     name = "metal-reference"
@@ -83,9 +83,7 @@ class MetalReference(Learner):
     def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Run the published program; return the trained base network and meta-network."""
         if support.ways != 2:
-            raise InputError(
-                f"The reference preset tells two classes apart, and the task has {support.ways}; merge some."
-            )
+            raise InputError(f"The reference preset takes two classes, and the task has {support.ways}; merge some.")
         network, meta_network = copy.deepcopy(self.network), copy.deepcopy(self.meta_network)
         base = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
         meta = torch.optim.Adam(meta_network.parameters(), lr=self.learning_rate)

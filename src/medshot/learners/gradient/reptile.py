@@ -29,7 +29,7 @@ class Reptile(GradientLearner):
     """
 
     name = "reptile"
-    summary = "moves towards the parameters that gradient steps on each task end at"
+    summary = "moves the parameters towards those that gradient steps on each task reach"
     paper = "Nichol et al., 2018"
     cost = "5 gradient steps of network and head"
     gradient = "first-order"

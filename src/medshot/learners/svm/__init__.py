@@ -1,1 +1,1 @@
-"""Meta-SVM: support vector machines on what earlier tasks taught."""
+"""Meta-SVM: support vector machines with features or settings learned across tasks."""

@@ -60,7 +60,7 @@ STRENGTH, SCALE = 1.0, 4.0
 class MetaSVM(NetworkLearner):
     """MetaOptNet (Lee et al., 2019): the multi-class SVM of Crammer and Singer on a network's features.
 
-    Features are taken about the support's mean and divided by their root mean square distance to it, so that C means
+    Features are centred at the support's mean and divided by their root mean square distance to it, so that C means
     the same in every task; a constant 1 beside them gives an intercept. The logits of x are s Σ_i α_i k(x_i, x), with
     the α that `crammer_singer` finds, s the paper's learned scale and k the linear kernel. C is learned as well, and as
     the network is: by the gradient that α has at the optimum, not through the solver's steps. Inductive; `adapt` costs
@@ -110,7 +110,7 @@ class SVMPrior(VectorLearner):
 
     name = "svm-prior"
     family = "Meta-SVM"
-    summary = "a kernel SVM whose settings are predicted from the support by what earlier tasks taught"
+    summary = "a kernel SVM with settings predicted from the support, as learned across tasks"
     paper = "Crammer and Singer, JMLR 2001; Chapelle et al., Machine Learning 2002"
     cost = "one quadratic programme"
     gradient = "implicit"

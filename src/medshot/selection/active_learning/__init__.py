@@ -1,4 +1,4 @@
-"""Which images to label next, given a model and a pool of images without labels."""
+"""Active learning: choose the images to label next, given a model and a pool of images without labels."""
 
 from medshot.selection.active_learning.pool import Pool, standardised
 from medshot.selection.active_learning.strategies import DEFAULT, STRATEGIES, Coefficients, Strategy, shipped

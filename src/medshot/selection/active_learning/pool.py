@@ -124,7 +124,7 @@ class AcquisitionFeatures:
     unchosen     how rare the predicted class is among the predictions for the chosen; 0.5 while none is chosen
     ===========  ====================================================================================================
 
-    Ranks make data sets comparable whose probabilities and distances have other scales.
+    Ranks are comparable between data sets; the scales of probabilities and distances are not.
 
     Args:
         pool: the candidates.

@@ -12,7 +12,7 @@ from medshot.selection.active_learning.pool import FEATURES, AcquisitionFeatures
 from medshot.selection.active_learning.strategies import DEFAULT, STRATEGIES, shipped
 
 PLAIN = {
-    "clue": "represents {n} similar images of which the model is unsure: {first} or {second}",
+    "clue": "represents {n} similar images about which the model is unsure: {first} or {second}",
     "typical": "the most typical of {n} similar images; probably {first} ({p:.0%})",
     "coverage": "represents {n} images of the folder; probably {first} ({p:.0%})",
     "random": "drawn at random",
@@ -26,7 +26,7 @@ MORE = {
     "rarity": "probably {first}, which is rare in the folder",
     "coverage": "represents many images of the folder that none above it represents",
     "distance": "unlike every image above it",
-    "unchosen": "probably {first}, of which few are above it",
+    "unchosen": "probably {first}, and few of that class are above it",
 }
 LESS = {
     "uncertainty": "a clear case of {first} for the model",
@@ -62,7 +62,7 @@ def reasons(strategy: str, pool: Pool, classes: Sequence[str], chosen: Int[np.nd
 
 
 def _group_sizes(pool: Pool, chosen: Int[np.ndarray, " count"]) -> list[int]:
-    """Return for each chosen image the number of images that it is the most similar of the chosen ones to."""
+    """Return for each chosen image the number of images to which no other chosen image is more similar."""
     nearest = (pool.features @ pool.features[chosen].T).argmax(1)
     nearest[chosen] = np.arange(len(chosen))
     return np.bincount(nearest, minlength=len(chosen)).tolist()

@@ -1,4 +1,4 @@
-"""Training an encoder across tasks: what it is drawn, what it is asked, the loop, and the folder it becomes."""
+"""Train an encoder across tasks: batches, objectives, the loop, and the encoder's folder."""
 
 from medshot.training.pretraining.folder import averaged, train_encoder_into
 from medshot.training.pretraining.loop import train_encoder

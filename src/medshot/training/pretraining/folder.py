@@ -1,4 +1,4 @@
-"""Training an encoder into a folder: a checkpoint while it lasts, the encoder when it is done."""
+"""Train an encoder into a folder, which holds a checkpoint during training and the encoder afterwards."""
 
 import re
 from collections.abc import Sequence
@@ -24,15 +24,15 @@ from medshot.unfinished import check_unfinished, unfinished
 
 
 def averaged(start: Weights, trained: Weights, kept: float) -> dict[str, Tensor]:
-    """The weights on the line from those before training to those after it, as they are written: in float16.
+    """Return the weighted mean of the weights before and after training, in float16, as they are written.
 
-    A network that is trained further is better at what it is trained on and worse at the rest; one on the way between
-    keeps most of both (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022, equation 1).
+    A network that is trained further gets better on the tasks of its training and worse on others; the mean keeps most
+    of both (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022, equation 1).
 
     Args:
-        start: before training; may hold more.
-        trained: after it.
-        kept: how much of the start, 0 to 1.
+        start: the weights before training; further ones are ignored.
+        trained: the weights after training.
+        kept: the share of `start`, 0 to 1.
 
     Raises:
         MedshotError: a weight is too large for float16.
@@ -61,33 +61,33 @@ def train_encoder_into(
 ) -> None:
     """Train EfficientNet-Lite0 across tasks, from its ImageNet weights, and make `folder` an encoder's folder.
 
-    What is written is the mean of the weights before and after training, weighed by `settings.kept`.
+    The folder gets the mean of the weights before and after training, weighted by `settings.kept`.
 
-    Until `encoder.json` is there, the encoder is unfinished: the folder holds the last checkpoint, from which the same
-    call with `resume` goes on. Training that fails before its first checkpoint leaves no folder.
+    Until `encoder.json` exists, the encoder is unfinished: the folder holds the last checkpoint, from which the same
+    call with `resume` continues. Training that fails before its first checkpoint leaves no folder.
 
     Args:
-        folder: where it goes.
-        tasks: what it is trained on.
-        settings: how.
-        name: what it is called: small letters, digits and hyphens; made of the folder's name where it is left out.
-        resume: go on from the checkpoint in `folder`.
+        folder: the folder to write.
+        tasks: the tasks to train on.
+        settings: of the training.
+        name: of the encoder: small letters, digits and hyphens; if left out, it is made from the folder's name.
+        resume: continue from the checkpoint in `folder`.
         device: "cpu", "cuda", "mps" or "auto".
 
     Raises:
         InputError: the tasks cannot be used, the name has other characters, or this machine has no such device.
-        MedshotError: weights or the loss grew beyond all numbers.
+        MedshotError: a weight or the loss became too large.
         StorageError: `folder` exists (without `resume`), is finished, or cannot be written.
         Interrupted: Ctrl-C was pressed; the state is saved in `folder`.
     """
-    called = _name(folder.name) if name is None else name
-    if called != _name(called):
-        raise InputError(f"name is '{called}', but must be of small letters, digits and single hyphens.")
+    name = _name(folder.name) if name is None else name
+    if name != _name(name):
+        raise InputError(f"name is '{name}', but must consist of small letters, digits and single hyphens.")
     check_unfinished(folder, RECORD, resume=resume)
     where = resolve_device(device)
     for task in tasks:
         task.images.pixels(ImageInput(channels=3, size=settings.size))
-    seen = training_images(tasks, ARCHITECTURE.input_spec)
+    images = training_images(tasks, ARCHITECTURE.input_spec)
     start = imagenet_weights()
     network = Lite0(start)
     with torch.random.fork_rng(devices=[]):
@@ -98,7 +98,7 @@ def train_encoder_into(
         training = _training(tasks, settings, losses, where)
         fold(network)
         weights = averaged(start, network.network.cpu().state_dict(), settings.kept)
-        write_encoder(folder, called, "lite0", weights, seen, training)
+        write_encoder(folder, name, "lite0", weights, images, training)
 
 
 def _name(text: str) -> str:
@@ -108,7 +108,7 @@ def _name(text: str) -> str:
 def _training(
     tasks: Sequence[Task], settings: EncoderSettings, losses: list[float], device: torch.device
 ) -> dict[str, Any]:
-    """What is recorded of the training; its losses as means over equal stretches of the steps."""
+    """Return the record of the training, with the losses as means over equal stretches of the steps."""
     stretches = np.array_split(losses, min(STRETCHES, len(losses)))
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

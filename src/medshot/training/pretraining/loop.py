@@ -1,4 +1,4 @@
-"""The loop that trains an encoder's network, with checkpoints it resumes from."""
+"""The loop that trains an encoder's network, and resumes from checkpoints."""
 
 import hashlib
 import json
@@ -41,12 +41,12 @@ STRONG = Augmentation(
 
 
 def draw_episodes(tasks: Sequence[Task], settings: EncoderSettings, rng: np.random.Generator) -> list[Episode]:
-    """The episodes of one step: data sets alike often and within one its tasks, whatever their numbers.
+    """Draw the episodes of one step: first a data set, each with equal probability, then one of its tasks.
 
-    Tasks with too few patients for a draw are passed over.
+    Tasks with too few patients for a draw are skipped.
 
     Raises:
-        TooFewPatients: no task has patients enough.
+        TooFewPatients: no task has enough patients.
     """
     sources = sorted({task.source for task in tasks})
     episodes: list[Episode] = []
@@ -70,15 +70,15 @@ def draw_episodes(tasks: Sequence[Task], settings: EncoderSettings, rng: np.rand
 def draw_pictures(
     episodes: Sequence[Episode], size: int, views: int, seed: int
 ) -> Float[Tensor, "views images 3 size size"]:
-    """Augmented views of the images of the episodes in turn, of each its support and then its query, from 0 to 1."""
+    """Return augmented views, from 0 to 1, of each episode's support images and then its query images."""
     shape = ImageInput(channels=3, size=size)
     generator = torch.Generator().manual_seed(seed)
-    drawn = []
+    tensors = []
     for episode in episodes:
         pictures = episode.task.batch(np.concatenate([episode.support, episode.query]), shape)
         flip = episode.task.flip
-        drawn.append(torch.stack([augment(pictures, STRONG, flip=flip, generator=generator) for _ in range(views)]))
-    return torch.cat(drawn, dim=1)
+        tensors.append(torch.stack([augment(pictures, STRONG, flip=flip, generator=generator) for _ in range(views)]))
+    return torch.cat(tensors, dim=1)
 
 
 WHITE = 255.0
@@ -87,12 +87,12 @@ PREFIX = "encoding/"
 
 
 class Encoding(nn.Module):
-    """The network with what its objective learns beside it.
+    """The network, and the parameters of its objective.
 
     Args:
-        network: its last features are trained.
+        network: the network; its last features are trained.
         objective: a key of `OBJECTIVES`.
-        tasks: what it is trained on.
+        tasks: the tasks to train on.
     """
 
     def __init__(self, network: Lite0, objective: str, tasks: Sequence[Task]) -> None:
@@ -103,7 +103,7 @@ class Encoding(nn.Module):
     def forward(
         self, pictures: Float[Tensor, "views images 3 size size"], episodes: Sequence[Episode]
     ) -> Float[Tensor, ""]:
-        """The loss on pictures from 0 to 1."""
+        """Return the loss on pictures from 0 to 1."""
         features = self.network.last(WHITE * pictures.flatten(0, 1))
         return self.objective(features.unflatten(0, pictures.shape[:2]), episodes)
 
@@ -111,23 +111,23 @@ class Encoding(nn.Module):
 def train_encoder(
     network: Lite0, tasks: Sequence[Task], settings: EncoderSettings, *, folder: Path, device: torch.device
 ) -> list[float]:
-    """Train in place what of the network asks for gradients; returns the loss of every step.
+    """Train in place the parameters of the network that require gradients; return the loss of every step.
 
-    What is drawn in a step depends on the seed and its number alone. A checkpoint in `folder` that belongs to the same
-    tasks and settings is gone on from. On a GPU that has it, arithmetic is in bfloat16.
+    The draws of a step depend only on the seed and the number of the step. Training continues from a checkpoint in
+    `folder` if there is one. On a GPU that supports bfloat16, arithmetic is in bfloat16.
 
     Args:
-        network: the statistics of its batch norm stay.
-        tasks: what it is trained on.
-        settings: how.
-        folder: where checkpoints go.
-        device: where it is computed; the network stays there.
+        network: the network; the statistics of its batch norm do not change.
+        tasks: the tasks to train on.
+        settings: of the training.
+        folder: the folder for checkpoints.
+        device: the device to train on; the network stays there.
 
     Raises:
         Interrupted: Ctrl-C was pressed; the state is saved in `folder`.
         MedshotError: the loss is no longer a number.
         StorageError: the checkpoint is damaged, or belongs to other tasks or settings.
-        TooFewPatients: no task has patients enough.
+        TooFewPatients: no task has enough patients.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -168,7 +168,7 @@ def train_encoder(
             if stop.requested:
                 raise Interrupted(
                     f"Stopped after step {step + 1} of {settings.steps}: it is saved in {folder}; give the same "
-                    "command with --resume to go on."
+                    "command with --resume to continue."
                 )
     return losses
 
@@ -201,7 +201,7 @@ def _save(
 def _resume(
     folder: Path, fingerprint: str, encoding: Encoding, optimizer: AdamW, content: Mapping[str, Any]
 ) -> list[float]:
-    """Put encoding and optimizer back where the checkpoint left them, if there is one; returns the losses so far."""
+    """Restore encoding and optimizer from the checkpoint, if there is one; return the losses so far."""
     path = folder / CHECKPOINT
     if not path.exists():
         return []
@@ -213,7 +213,7 @@ def _resume(
         losses = arrays["losses"].tolist()
         encoding.load_state_dict({name: arrays[PREFIX + name] for name in encoding.state_dict()})
     except (KeyError, RuntimeError) as error:
-        raise StorageError(f"{path} is not a checkpoint of this version; start anew in another folder.") from error
+        raise StorageError(f"{path} is not a checkpoint of this version; start again in another folder.") from error
     restore_optimizer(optimizer, arrays)
     return losses
 

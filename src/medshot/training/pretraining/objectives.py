@@ -1,4 +1,4 @@
-"""What an encoder is asked while it is trained: each objective turns features into a loss."""
+"""Objectives for training an encoder; each turns features into a loss."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
@@ -14,7 +14,7 @@ SCALE, TEMPERATURE, PROJECTED = 10.0, 0.2, 128
 
 
 class Objective(Protocol):
-    """A module that is made for the width of the features and the tasks, and is called with features and episodes.
+    """A module made for the number of features and the tasks, and called with features and episodes.
 
     Attributes:
         views: how many augmented views of each image it compares.
@@ -23,11 +23,11 @@ class Objective(Protocol):
     views: ClassVar[int]
 
     def __call__(self, features: Float[Tensor, "views images features"], episodes: Sequence[Episode]) -> Tensor:
-        """The loss; images are those of the episodes in turn, of each its support and then its query."""
+        """Return the loss; images are each episode's support and then its query, episode after episode."""
 
 
 class Supervised(nn.Module):
-    """Multi-task classification: a linear head for each task, cross-entropy as a share of that of guessing."""
+    """Multi-task classification by a linear head for each task; cross-entropy relative to that of guessing."""
 
     views: ClassVar[int] = 1
 
@@ -37,7 +37,7 @@ class Supervised(nn.Module):
         self.heads = nn.ModuleList([nn.Linear(features, len(task.classes)) for task in tasks])
 
     def forward(self, features: Float[Tensor, "views images features"], episodes: Sequence[Episode]) -> Tensor:
-        """Mean over the tasks of the batch."""
+        """Return the mean loss over the tasks of the batch."""
         losses = []
         for of_task, episode in zip(features[0].split(_sizes(episodes)), episodes, strict=True):
             classes = torch.tensor(episode.classes, device=features.device)
@@ -58,7 +58,7 @@ class Episodic(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(SCALE).log())
 
     def forward(self, features: Float[Tensor, "views images features"], episodes: Sequence[Episode]) -> Tensor:
-        """Mean over the tasks of the batch."""
+        """Return the mean loss over the tasks of the batch."""
         losses = []
         for of_task, episode in zip(features[0].split(_sizes(episodes)), episodes, strict=True):
             labels = _labels(episode, features.device)
@@ -73,7 +73,7 @@ class Episodic(nn.Module):
 
 
 class SelfSupervised(nn.Module):
-    """Two views of one image are to be told from all other images (Chen et al., SimCLR, ICML 2020, equation 1)."""
+    """Contrastive learning: find the other view of an image among all views (Chen et al., SimCLR, 2020, equation 1)."""
 
     views: ClassVar[int] = 2
 
@@ -82,7 +82,7 @@ class SelfSupervised(nn.Module):
         self.projection = nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, PROJECTED))
 
     def forward(self, features: Float[Tensor, "views images features"], episodes: Sequence[Episode]) -> Tensor:
-        """Mean over both views of all images."""
+        """Return the mean loss over both views of all images."""
         images = features.shape[1]
         projected = functional.normalize(self.projection(features.flatten(0, 1)), dim=1)
         similar = projected @ projected.T / TEMPERATURE

@@ -1,4 +1,4 @@
-"""How an encoder is trained."""
+"""Settings of training an encoder: how long, on which batches, and which parameters."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -17,10 +17,10 @@ RANK = 8
 
 
 class LowRank(nn.Module):
-    """A weight with a change of low rank added, none at first (Hu et al., LoRA, ICLR 2022, equation 3).
+    """A weight plus a change of low rank that starts at zero (Hu et al., LoRA, ICLR 2022, equation 3).
 
     Args:
-        weight: of a convolution of 1 × 1, `(channels out, channels in, 1, 1)`.
+        weight: the weight of a convolution of 1 × 1, `(channels out, channels in, 1, 1)`.
     """
 
     def __init__(self, weight: Float[Tensor, "out channels 1 1"]) -> None:
@@ -29,12 +29,12 @@ class LowRank(nn.Module):
         self.up = nn.Parameter(torch.zeros(weight.shape[0], RANK))
 
     def forward(self, weight: Float[Tensor, "out channels 1 1"]) -> Float[Tensor, "out channels 1 1"]:
-        """The changed weight."""
+        """Return the changed weight."""
         return weight + (self.up @ self.down)[:, :, None, None]
 
 
 def train_modulation(network: Lite0, frozen: int) -> None:
-    """Scale and shift of every channel alone, as batch norm has them (FiLM; Perez et al., AAAI 2018, equation 1)."""
+    """Train only scale and shift of batch norm in every channel (FiLM; Perez et al., AAAI 2018, equation 1)."""
     network.unfreeze(frozen)
     for module in network.modules():
         if not isinstance(module, nn.BatchNorm2d):
@@ -43,7 +43,7 @@ def train_modulation(network: Lite0, frozen: int) -> None:
 
 
 def train_low_rank(network: Lite0, frozen: int) -> None:
-    """A change of low rank to every convolution of 1 × 1 behind the blocks that stay frozen; `fold` adds it up."""
+    """Train a change of low rank to every convolution of 1 × 1 after the frozen blocks; `fold` adds it."""
     network.unfreeze(frozen)
     changed = [module for module in network.modules() if isinstance(module, nn.Conv2d) and _is_pointwise(module)]
     network.requires_grad_(False)
@@ -52,7 +52,7 @@ def train_low_rank(network: Lite0, frozen: int) -> None:
 
 
 def fold(network: Lite0) -> None:
-    """Put what was learned beside weights into the weights."""
+    """Add the changes of low rank to the weights."""
     for module in list(network.modules()):
         if parametrize.is_parametrized(module, "weight"):
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
@@ -71,22 +71,22 @@ def _is_pointwise(module: nn.Conv2d) -> bool:
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """How an encoder is trained.
+    """The settings of training an encoder.
 
     Args:
         objective: a key of `OBJECTIVES`.
-        parameters: which are trained: a key of `PARAMETERS`.
+        parameters: the parameters that are trained, a key of `PARAMETERS`.
         steps: of AdamW (Loshchilov and Hutter, 2019).
         tasks: tasks in the batch of a step.
         shots: support patients per class of each of them.
         queries: query patients per class of each of them.
         ways: the most classes of each of them.
         size: side of the training pictures in pixels; the encoder serves larger ones afterwards.
-        frozen: how many of the network's first blocks stay as they were.
+        frozen: number of the network's first blocks that are not trained.
         learning_rate: of the encoder; rises over the first twentieth of the steps, then falls to zero along a cosine.
-        head_rate: of what the objective learns beside the encoder.
+        head_rate: learning rate of the objective's own parameters.
         weight_decay: of AdamW.
-        kept: how much of the weights before training is in those that are written: their weighted mean.
+        kept: share of the weights before training in the weighted mean that is written.
         checkpoint_every: steps between checkpoints.
         seed: decides every draw.
 
@@ -128,7 +128,7 @@ class EncoderSettings:
             raise InputError(f"kept is {self.kept}, but must be from 0 to below 1.")
 
     def share_of_rate(self, step: int) -> float:
-        """What the learning rates are multiplied by at a step."""
+        """Return the factor on the learning rates at a step."""
         rising = max(1, self.steps // 20)
         if step < rising:
             return (step + 1) / rising
