@@ -13,7 +13,7 @@ from medshot.encoders import ENCODERS, EncodedInput, encoders_of, reader_of
 from medshot.encoders import encoder as running
 from medshot.encoders.encoder import load_encoder
 from medshot.encoders.external import ExternalModel, Normalised, encoder_of
-from medshot.encoders.libraries import ADAPTERS
+from medshot.encoders.libraries import ADAPTERS, external_encoder
 from medshot.errors import InputError
 from medshot.imaging import ArrayImages
 from medshot.learners import create, load_learner
@@ -50,9 +50,9 @@ def held_to(name: str, expected: torch.Tensor, tmp_path: Path, monkeypatch: pyte
     np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
     assert "in torch" not in capfd.readouterr().err
     assert EncodedInput(f"lite0+{name}").blocks == ENCODERS["lite0"].blocks + encoder.blocks
-    assert adapted.__wrapped__(*name.split(":")).sha256 == encoder.sha256
+    assert external_encoder.__wrapped__(*name.split(":")).sha256 == encoder.sha256
     create("logistic", input_spec=EncodedInput(name)).save(tmp_path / "run")
-    assert load_learner(tmp_path / "run").shape.sha256 == encoder.sha256
+    assert load_learner(tmp_path / "run").input_spec.sha256 == encoder.sha256
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -24,7 +24,7 @@ from medshot.audit.sample import AuditedTask
 from medshot.audit.shortcuts import shortcut_findings
 from medshot.errors import InputError
 from medshot.imaging import ImageSource
-from medshot.storage import shown
+from medshot.storage import printable_path
 from medshot.tasks.columns import DataOptions
 from medshot.tasks.spelling import JOIN_ADVICE
 
@@ -73,7 +73,7 @@ def audit(
     if table is not None and len(places) > 1:
         raise InputError(f"--table labels the patients of one folder, but {len(places)} are given; give one.")
     options = DataOptions(label, keep or {}, image, patient, join_labels, None if table is None else Path(table))
-    named, store = ", ".join(map(shown, places)), FactStore()
+    named, store = ", ".join(map(printable_path, places)), FactStore()
     listed = _named_apart([one for path in places for one in listings(path, options, split=split)])
     tasks, findings, counts = list[AuditedTask](), list[Finding](), list[Counts]()
     for listing in listed:

@@ -13,7 +13,7 @@ from jaxtyping import Int32
 
 from medshot.audit.findings import Example, Finding
 from medshot.imaging.npz import StackedImages
-from medshot.storage import shown
+from medshot.storage import printable_path
 from medshot.tasks.columns import DEFAULT_OPTIONS, DataOptions, Roles, same_column
 from medshot.tasks.layouts import left_out_files
 from medshot.tasks.manifest import Manifest
@@ -150,7 +150,7 @@ def _from_manifest(location: TaskLocation, manifest: Manifest, split: str) -> Li
     cells = [(row, image) for row, of_row in enumerate(zip(*images, strict=True)) for image in of_row if image]
     columns = {name: values for name, values in manifest.columns.items() if name not in manifest.image_columns}
     encoded = {name: Categories.of([values[row] for row, _ in cells]) for name, values in columns.items()}
-    roles, where = manifest.roles, shown(manifest.path)
+    roles, where = manifest.roles, printable_path(manifest.path)
     split = same_column(columns, split) or split
     assert roles.label is not None
     return Listing(

@@ -16,7 +16,7 @@ from medshot.errors import InputError
 from medshot.imaging.cache import in_threads
 from medshot.imaging.decoding import content_hash
 from medshot.imaging.folders import patient_of
-from medshot.imaging.npz import parted
+from medshot.imaging.npz import split_member
 from medshot.imaging.reading import read_content
 from medshot.process import opencv_single_threaded
 from medshot.progress import progress
@@ -108,7 +108,7 @@ def _measure_batch(job: Sequence[tuple[int, str]]) -> Batch:
         try:
             identity, content = _content(path)
             rows[len(done)] = measure(
-                decode(path), path, identity, header_of(content), patient_of(parted(Path(path))[0])
+                decode(path), path, identity, header_of(content), patient_of(split_member(Path(path))[0])
             )
             done.append(index)
         except InputError as error:

@@ -10,7 +10,7 @@ from medshot.audit.facts import FactStore
 from medshot.audit.findings import Finding
 from medshot.audit.listing import Categories, Listing
 from medshot.audit.sample import AuditedTask
-from medshot.imaging.npz import parted
+from medshot.imaging.npz import split_member
 from medshot.tasks.columns import PATIENT
 from medshot.tasks.layouts import PICTURES, classes_are_patients, left_out_remark
 from medshot.tasks.likeness import patient_like_columns
@@ -37,7 +37,7 @@ def with_header_patients(listing: Listing, rows: np.ndarray, store: FactStore) -
         SampleFile(
             sample,
             digests[row].tobytes().hex() if row >= 0 else "",
-            str(parted(Path(path))[0]),
+            str(split_member(Path(path))[0]),
             patients[row].tobytes().hex() if row >= 0 and patients[row].any() else "",
         )
         for sample, path, row in zip(samples, listing.paths, rows.tolist(), strict=True)

@@ -18,7 +18,7 @@ from medshot.learners import FewShotClassifier, Learner, create
 from medshot.reporting import results_table, write_evaluation
 from medshot.reporting.wording import write_difference
 from medshot.simulated import simulate
-from medshot.storage import new_folder, shown
+from medshot.storage import new_folder, printable_path
 from medshot.tasks import Task, draw_episode
 from medshot.training import BatchSettings, OuterSettings, resolve_device
 
@@ -110,7 +110,7 @@ def _adapt_and_predict(folder: Path, out: Path, task: Task, seed: int) -> None:
         Image.fromarray(pixels[sample]).save(folder / "images" / name)
     rows = predict_rows(folder / "model", [folder / "images"])
     # the folder has its name only when everything in it is written
-    named = [row | {"image": shown(out / Path(str(row["image"])).relative_to(folder))} for row in rows]
+    named = [row | {"image": printable_path(out / Path(str(row["image"])).relative_to(folder))} for row in rows]
     write_rows(folder / "predictions.csv", named)
 
 

@@ -152,7 +152,7 @@ def evaluate(
     from medshot.evaluation.outcome_log import outcomes_of
     from medshot.reporting import classes_table, results_table, write_evaluation, write_table
     from medshot.selection.outcomes import record_outcomes
-    from medshot.storage import new_folder, shown
+    from medshot.storage import new_folder, printable_path
     from medshot.tasks.columns import DataOptions
     from medshot.training import resolve_device
 

@@ -29,7 +29,7 @@ from medshot.imaging.inspection import assumed_of, summarise
 from medshot.learners import Learner, create_for, load_learner
 from medshot.learners.creation import CHOICE
 from medshot.selection.auto import Auto
-from medshot.storage import shown
+from medshot.storage import printable_path
 from medshot.tasks import MANIFEST_SUFFIXES, Task, read_images, sample_images
 from medshot.tasks.columns import DataOptions
 from medshot.tasks.reading import tasks_at

@@ -11,7 +11,7 @@ from medshot.errors import InputError
 from medshot.imaging.cache import in_threads
 from medshot.imaging.formats import NPZ, PLAIN, TIFF, has_name_of
 from medshot.imaging.npy import NO_PLACE
-from medshot.imaging.npz import parted, read_volume
+from medshot.imaging.npz import read_volume, split_member
 from medshot.imaging.opening import read
 from medshot.imaging.pictures import NO_SIZE, animation_of
 from medshot.imaging.reading import read_content, read_image
@@ -38,7 +38,7 @@ class Inspection:
 
 def inspect(path: Path) -> Inspection:
     """Read an image and return what is wrong with it or what was assumed."""
-    file, _ = parted(path)
+    file, _ = split_member(path)
     try:
         if has_name_of(file, *_PLAIN):
             read_image(path)
@@ -60,7 +60,7 @@ def assumed_of(path: Path) -> tuple[str, ...]:
     Raises:
         InputError: it cannot be read.
     """
-    file, _ = parted(path)
+    file, _ = split_member(path)
     if has_name_of(file, *_PLAIN):
         moving = has_name_of(file, *(known for known in _PLAIN if known.animated))
         return animation_of(read_content(file)) if moving else ()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from medshot.errors import InputError
-from medshot.imaging import all_image_paths, parted
+from medshot.imaging import all_image_paths, split_member
 from medshot.imaging.folders import keys_of, unread_files
-from medshot.storage import shown
+from medshot.storage import printable_path
 from medshot.tasks import MANIFEST_SUFFIXES
 from medshot.tasks.columns import DataOptions
 from medshot.tasks.manifest import Manifest, read_manifest
@@ -74,8 +74,8 @@ def list_inputs(paths: Sequence[Path | str], by: By | None = None) -> BatchInput
     places = [Path(path) for path in paths]
     if by is not None and by not in get_args(By):
         raise InputError(f"by is '{by}', but must be one of {', '.join(get_args(By))}.")
-    if not any(parted(path)[0].exists() for path in places):
-        raise InputError(f"{', '.join(map(shown, places)) or 'no path'} does not exist; check the path.")
+    if not any(split_member(path)[0].exists() for path in places):
+        raise InputError(f"{', '.join(map(printable_path, places)) or 'no path'} does not exist; check the path.")
     inputs = BatchInputs()
     if len(places) == 1 and places[0].suffix.lower() in MANIFEST_SUFFIXES:
         _add_manifest(inputs, places[0], by)
@@ -85,7 +85,7 @@ def list_inputs(paths: Sequence[Path | str], by: By | None = None) -> BatchInput
     _drop_repeated(inputs)
     if not inputs.samples:
         left_out = " ".join(inputs.describe())
-        raise InputError(f"{', '.join(map(shown, places))} holds no image; check the path. {left_out}".strip())
+        raise InputError(f"{', '.join(map(printable_path, places))} holds no image; check the path. {left_out}".strip())
     if by is not None:
         inputs.samples = [sample if sample.group else _of_header(sample, by) for sample in inputs.samples]
     return inputs
@@ -100,7 +100,7 @@ def _add_path(inputs: BatchInputs, path: Path) -> None:
     for file in found:
         is_table = file.suffix.lower() in MANIFEST_SUFFIXES
         problem = f"{file} is a table; give one manifest by itself." if is_table else ""
-        inputs.samples.append(Sample(shown(file), (("", file),), problem=problem))
+        inputs.samples.append(Sample(printable_path(file), (("", file),), problem=problem))
 
 
 def _add_manifest(inputs: BatchInputs, path: Path, by: By | None) -> None:
@@ -110,12 +110,12 @@ def _add_manifest(inputs: BatchInputs, path: Path, by: By | None) -> None:
     rows: list[tuple[int, Sample]] = []
     for row, line in enumerate(manifest.lines):
         files = tuple((name, file) for name, of_name in images.items() if (file := of_name[row]))
-        rows.append((line, Sample(shown(files[0][1]), files, groups[row] if groups else "")))
+        rows.append((line, Sample(printable_path(files[0][1]), files, groups[row] if groups else "")))
     for problem in manifest.harmful:
         if _TWICE in problem.what:
             inputs.repeated += 1
         else:
-            where = f"{shown(path)} line {problem.line}"
+            where = f"{printable_path(path)} line {problem.line}"
             rows.append((problem.line, Sample(where, problem=f"{where} {problem.what}.")))
     inputs.samples = [sample for _, sample in sorted(rows, key=lambda pair: pair[0])]
 
@@ -144,5 +144,5 @@ def _resolved(file: Path) -> str:
 
 
 def _of_header(sample: Sample, by: By) -> Sample:
-    found = (keys_of(parted(file)[0])[by] for _, file in sample.files)
+    found = (keys_of(split_member(file)[0])[by] for _, file in sample.files)
     return replace(sample, group=next(filter(None, found), ""))

@@ -171,7 +171,7 @@ class Auto(Learner):
         support, seed = _chosen(support, support.weights > 0), int(randomness["seed"])
         folds = left_out_folds(support)
         outcomes = known_outcomes() if self.outcomes is None else self.outcomes
-        belief = prior(outcomes, self.keys, traits_of(self.candidates[0].view.support(support)))
+        belief = prior(outcomes, self.keys, support_features(self.candidates[0].view.support(support)))
         before, found, of_classes = belief.weights(), [0.0, 0.0, 1.0], torch.zeros(2, support.ways)
         if folds.max() >= 1:
             scored = folds >= 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medshot.errors import InputError
 from medshot.imaging import all_image_paths, patient_of
-from medshot.storage import shown
+from medshot.storage import printable_path
 from medshot.tasks.columns import DataOptions, Roles, patient_columns, roles_of
 from medshot.tasks.layouts import named_like_patients
 from medshot.tasks.manifest import Manifest, header_of, read_manifest
@@ -59,7 +59,9 @@ def joined_manifest(folder: Path, table: Path, options: DataOptions) -> Manifest
         *rows.remarks,
     ]
     if left_out:
-        without = [shown(image.relative_to(folder)) for image, row in zip(images, found, strict=True) if row < 0]
+        without = [
+            printable_path(image.relative_to(folder)) for image, row in zip(images, found, strict=True) if row < 0
+        ]
         remarks.append(f"{left_out} images have no row in {table.name} and were left out: {_some(without)}.")
     if unused := [patient for patient, row in row_of.items() if row not in {*found}]:
         remarks.append(f"{len(unused)} patients of {table.name} have no image: {_some(unused)}.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medshot.imaging import image_paths
 from medshot.imaging.formats import CSV, FORMATS, has_name_of
-from medshot.storage import shown
+from medshot.storage import printable_path
 
 _PERSON = re.compile("p|pat|patient|patienten|pt|s|sub|subj|subject|case|id|mrn|tcga|person")
 """Words before the number in the names of patients' folders."""
@@ -103,7 +103,8 @@ def left_out_files(folder: Path, images: Iterable[Path]) -> dict[str, int]:
             if child.name.startswith(".") or child in used:
                 continue
             if child in unused:
-                counts[f"images in '{shown(place.name)}'" if place != folder else "images outside the classes"] += 1
+                inside = f"images in '{printable_path(place.name)}'"
+                counts[inside if place != folder else "images outside the classes"] += 1
             elif child.is_dir():
                 visit(child)
             elif not has_name_of(child, CSV) and child.suffix.lower() not in PARTS and child.name not in _SYSTEM:

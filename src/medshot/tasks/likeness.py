@@ -66,7 +66,7 @@ def looks_like_patients(name: str, values: Sequence[str], labels: Sequence[str])
 
 
 def _words(name: str) -> set[str]:
-    """Return the words of a name, parted at capitals, `_` and blanks."""
+    """Return the words of a name, split_member at capitals, `_` and blanks."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name))
     return {word.casefold() for word in re.findall(r"[^\W\d_]+", text)}
 

@@ -99,7 +99,7 @@ def files_of(images: ImageSource) -> list[SampleFile]:
     match images:
         case FileImages(paths=paths):
             return [
-                SampleFile(number, digest, str(parted(path)[0]), patient_of(path))
+                SampleFile(number, digest, str(split_member(path)[0]), patient_of(path))
                 for number, (path, digest) in enumerate(zip(paths, images.hashes(), strict=True))
             ]
         case SeveralImages():

@@ -9,7 +9,7 @@ import numpy as np
 from medshot.errors import InputError
 from medshot.imaging import MISSING, ArrayImages, FileImages, ImageSource, SeveralImages
 from medshot.imaging.npz import StackedImages, read_medmnist_splits
-from medshot.storage import shown
+from medshot.storage import printable_path
 from medshot.tasks.columns import LABEL, PATIENT, DataOptions
 from medshot.tasks.joining import joined_manifest
 from medshot.tasks.layouts import classes_are_patients, left_out_files, left_out_remark
@@ -73,7 +73,7 @@ def class_folder_labels(class_folders: Mapping[str, list[Path]], options: DataOp
         class_folders: for each class folder, its images.
         options: whether such names are one label.
     """
-    labels = [shown(name) for name, images in class_folders.items() for _ in images]
+    labels = [printable_path(name) for name, images in class_folders.items() for _ in images]
     if options.join_labels:
         return joined(labels), []
     remarks = label_remarks(labels)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from sys import intern
 
-from medshot.imaging import parted
-from medshot.storage import shown
+from medshot.imaging import split_member
+from medshot.storage import printable_path
 from medshot.tasks.columns import DataOptions, Roles, same_column
 from medshot.tasks.spelling import is_missing
 
@@ -84,7 +84,8 @@ class Rows:
         for column, image in images.items():
             if image in self._first_line[column]:
                 first = self._first_line[column][image]
-                return f"names {shown(row[column])} a second time (first on line {first}); remove one of the two rows"
+                name = printable_path(row[column])
+                return f"names {name} a second time (first on line {first}); remove one of the two rows"
         for column, image in images.items():
             self._first_line[column][image] = line
         if self.roles.patient is not None and not row[self.roles.patient]:
@@ -102,7 +103,7 @@ def _is_empty(value: str) -> bool:
 
 def _posix(cell: str, folder: Path) -> str:
     """Return a path of Windows with slashes; one on a drive, or that is the name of a file here, as it is."""
-    if "\\" not in cell or _DRIVE.match(cell) or os.path.exists(parted(folder / cell)[0]):  # noqa: PTH110
+    if "\\" not in cell or _DRIVE.match(cell) or os.path.exists(split_member(folder / cell)[0]):  # noqa: PTH110
         return cell
     return cell.replace("\\", "/")
 

@@ -9,7 +9,7 @@ from medshot.imaging import all_image_paths, image_paths
 from medshot.imaging.folders import is_series
 from medshot.imaging.formats import CSV, NPZ, has_name_of
 from medshot.imaging.npz import is_medmnist
-from medshot.storage import shown
+from medshot.storage import printable_path
 from medshot.tasks.columns import DEFAULT_OPTIONS, IMAGE, DataOptions
 from medshot.tasks.joining import find_table, patients_column_of
 from medshot.tasks.layouts import are_patients, hold_classes
@@ -41,15 +41,15 @@ class TaskLocation:
         """The name of the task."""
         path = self.path.resolve()
         if self.class_folders is not None or self.table is not None:
-            return shown(path.name)
-        return shown(path.parent.name if self.path.name == FOLDER_MANIFEST else self.path.stem)
+            return printable_path(path.name)
+        return printable_path(path.parent.name if self.path.name == FOLDER_MANIFEST else self.path.stem)
 
     @property
     def remarks(self) -> list[str]:
         """Sentences on what its folders were taken for."""
         remarks = []
         if self.class_folders is not None and self.levels:
-            some = ", ".join(f"'{shown(name)}'" for name in [*self.class_folders][:3])
+            some = ", ".join(f"'{printable_path(name)}'" for name in [*self.class_folders][:3])
             remarks.append(
                 f"This folder is a task of its own, and its {len(self.class_folders)} folders ({some}) classes."
             )
@@ -130,8 +130,8 @@ def refuse_table_of_patients(folder: Path, class_folders: Collection[str]) -> No
             others = [name for name in header_of(table) if name != column]
             choice = others[0] if len(others) == 1 else f"COLUMN (one of {', '.join(others)})"
             raise InputError(
-                f"{shown(folder)} holds {len(class_folders)} folders that {table.name} lists in its column '{column}', "
-                f"so they are patients and no classes; give --table {shown(table)} --label {choice}."
+                f"{printable_path(folder)} holds {len(class_folders)} folders that {table.name} lists in its column "
+                f"'{column}', so they are patients, not classes; give --table {printable_path(table)} --label {choice}."
             )
 
 
