@@ -1,4 +1,4 @@
-"""What reading the images had to assume, as one finding."""
+"""The finding that names what reading the images had to assume."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -20,7 +20,7 @@ class FileFormat:
         magics: the bytes that its files start with, each with its offset.
         detached: suffixes of headers whose voxels are in a second file.
         data: suffixes of such second files, which are no image by themselves.
-        animated: whether a file may have several frames, of which the first is read.
+        animated: whether a file may have several frames; the first is read.
     """
 
     name: str

@@ -25,7 +25,7 @@ _KINDS = 6
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is known of an image once it was read.
+    """The facts that reading an image gives.
 
     Args:
         problem: why it cannot be read, one sentence; "" if it can.
@@ -73,7 +73,7 @@ def notable(assumed: Sequence[str]) -> tuple[str, ...]:
 
 
 def kind_of(sentence: str) -> str:
-    """Return a sentence without its numbers: what two images have in common of which only the numbers differ."""
+    """Return a sentence without its numbers, so that sentences which differ only in numbers count together."""
     return _NUMBER.sub("#", sentence)
 
 

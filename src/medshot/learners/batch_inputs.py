@@ -1,4 +1,4 @@
-"""What a batch of predictions is made of: one sample per image or row, and the files that were left out."""
+"""The inputs of a batch of predictions: one sample per image or row, and the files that were left out."""
 
 from collections import Counter
 from collections.abc import Sequence

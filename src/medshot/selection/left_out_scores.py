@@ -1,4 +1,4 @@
-"""How well the patients that were left out in cross-validation were classified, in words."""
+"""Words for the scores of patients that were left out in cross-validation."""
 
 from collections.abc import Sequence
 

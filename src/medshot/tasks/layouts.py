@@ -1,4 +1,4 @@
-"""What the folders in a folder are: classes or patients; and which of its files are left out."""
+"""The layout of a folder: whether its folders are classes or patients, and which files are left out."""
 
 import re
 from collections import Counter

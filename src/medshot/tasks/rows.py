@@ -17,7 +17,7 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")  # as in C:\images or \\server\image
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one row of a manifest.
+    """A problem of one row of a manifest.
 
     Args:
         line: its line in the file; of a row over several lines, the last.
