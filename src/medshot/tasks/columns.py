@@ -24,7 +24,8 @@ class DataOptions:
         keep: for a column, the values whose rows are kept.
         image: the column of images; `image`, or all `image:NAME`, if left out.
         patient: the column of patients; one with a usual name if left out.
-        join_labels: whether labels that differ only in how they are written are one, and `nan` or `None` counts as no label.
+        join_labels: whether labels that differ only in how they are written are one, and `nan` or `None` counts as no
+            label.
         table: a table of patients with their labels, for a folder that holds their images.
     """
 

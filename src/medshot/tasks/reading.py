@@ -44,7 +44,8 @@ def load_tasks(
         keep: for a manifest column, the values whose rows are kept.
         image: the manifest column to take images from; `image`, or all `image:NAME`, if left out.
         patient: the manifest column to take patients from; one with a usual name, such as `patient_id`, if left out.
-        join_labels: whether labels that differ only in how they are written are one, and `nan` or `None` counts as no label.
+        join_labels: whether labels that differ only in how they are written are one, and `nan` or `None` counts as no
+            label.
         table: a CSV with a row for each patient, if `path` is a folder of these patients' images.
 
     Raises:
