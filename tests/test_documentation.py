@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from command import medshot, write_ward
+from learning import registrations_undone
 
 from medshot.learners import LEARNERS
 from medshot.learners.registry import BUILT_IN, GROUP
@@ -35,13 +36,13 @@ def commands(program: str) -> list[list[str]]:
 
 @pytest.fixture
 def own_learner(tmp_path, monkeypatch):
-    """The learner of the page, saved as the page says; its registration is forgotten after the test."""
+    """The learner of the page, saved as the page says; its registration is undone after the test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(LEARNERS, "_known", dict(LEARNERS))
     (text,) = blocks("python")
     path = tmp_path / "my_learner.py"
     path.write_text(text, encoding="utf-8")
-    return path
+    with registrations_undone():
+        yield path
 
 
 def test_the_page_of_learners_is_up_to_date():
