@@ -11,8 +11,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from command import medshot, write_ward
-from learning import registrations_undone
+from command_line import medshot, write_ward
+from small_learners import registrations_undone
 
 from medshot.learners import LEARNERS
 from medshot.learners.registry import BUILT_IN, GROUP

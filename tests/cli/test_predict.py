@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import PIXELS, TRAIN, medshot, write_ward
-from making import textured
+from command_line import PIXELS, TRAIN, medshot, write_ward
+from small_tasks import textured
 from PIL import Image
 
 import medshot as library

@@ -9,8 +9,8 @@ import higher
 import pytest
 import torch
 import torchopt
-from learning import episodes, one_task, tiny
-from making import SHAPE
+from small_learners import episodes, one_task, tiny
+from small_tasks import SHAPE
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy

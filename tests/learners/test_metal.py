@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from learning import episodes, one_task, tiny
-from making import labelled, textured
+from small_learners import episodes, one_task, tiny
+from small_tasks import labelled, textured
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from learning import registrations_undone
+from small_learners import registrations_undone
 
 import medshot
 from medshot.errors import InputError, StorageError

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from test_choosing import outcome
+from test_auto_belief import outcome
 
 from medshot.encoders import ENCODERS, EncodedInput, reader_of, write_encoder
 from medshot.encoders.lite0 import imagenet_weights

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from command import medshot, write_ward
+from command_line import medshot, write_ward
 from hypothesis import given
 from hypothesis import strategies as st
-from making import labelled, textured
+from small_tasks import labelled, textured
 
 from medshot.encoders import EncodedInput
 from medshot.errors import TooFewPatients

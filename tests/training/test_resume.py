@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from learning import SMALL, tiny
-from making import SHAPE, textured, write_images
+from small_learners import SMALL, tiny
+from small_tasks import SHAPE, textured, write_images
 
 from medshot.errors import Interrupted, MedshotError, StorageError
 from medshot.imaging import ImageInput

@@ -1,7 +1,7 @@
 """Models and pools of images without labels, for tests of what to label next."""
 
 import numpy as np
-from making import SHAPE, textured
+from small_tasks import SHAPE, textured
 
 from medshot.imaging import ArrayImages
 from medshot.learners import FewShotClassifier, create

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from featuring import BLOCKS, support_of, vectors
-from learning import SMALL
+from feature_learners import BLOCKS, support_of, vectors
+from small_learners import SMALL
 
 from medshot.imaging import ArrayImages, FeatureInput
 from medshot.learners import FewShotClassifier, create

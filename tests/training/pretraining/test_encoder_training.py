@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command import medshot, write_ward
+from command_line import medshot, write_ward
 from hypothesis import given
 from hypothesis import strategies as some
-from making import labelled, textured
+from small_tasks import labelled, textured
 
 from medshot.encoders import EncodedInput, encoders_of, reader_of
 from medshot.encoders.folder import WEIGHTS, read_record

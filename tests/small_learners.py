@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from making import SHAPE, VOLUME, in_doubles, textured
+from small_tasks import SHAPE, VOLUME, in_doubles, textured
 
 from medshot.imaging import ImageInput, VolumeInput
 from medshot.learners import LEARNERS, Learner, create
