@@ -150,6 +150,7 @@ def build(paths: list[Path], expected: np.ndarray, barrier: Any) -> None:
     np.testing.assert_array_equal(FileImages(paths).pixels(ImageInput(1, 64)), expected)
 
 
+@pytest.mark.slow
 def test_two_processes_build_the_same_cache_at_once(tmp_path: Path, empty_cache: Path) -> None:
     paths, images = write_images(tmp_path, 300)
     expected = np.stack([fit(image, ImageInput(1, 64)) for image in images])

@@ -8,6 +8,7 @@ from small_learners import SMALL
 
 from medshot.imaging import ArrayImages, FeatureInput
 from medshot.learners import FewShotClassifier, create
+from medshot.tasks import Support
 
 WAYS, PER_CLASS = 2, 40
 
@@ -28,9 +29,10 @@ def recalls(counts: tuple[int, int]) -> tuple[float, float]:
         support, clouds = problem(seed)
         queries = torch.cat([cloud[:count] for cloud, count in zip(clouds, counts, strict=True)])
         truth = torch.arange(WAYS).repeat_interleave(torch.tensor(counts))
-        classifier = learner.adapt(support)
-        alone = torch.cat([classifier(query[None, None])[0] for query in queries])
-        for said in (alone, classifier(queries[None])[0]):
+        sides = (support.images, support.labels, support.weights)
+        copies = Support(*(side.expand(len(queries), *side.shape[1:]) for side in sides), support.ways)
+        alone = learner.adapt(copies)(queries[:, None])[:, 0]
+        for said in (alone, learner.adapt(support)(queries[None])[0]):
             found.append(np.mean([(said.argmax(1)[truth == c] == c).double().mean() for c in range(WAYS)]))
     return float(np.mean(found[::2])), float(np.mean(found[1::2]))
 

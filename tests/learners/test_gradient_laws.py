@@ -182,6 +182,7 @@ def smooth() -> Learner:
     return learner
 
 
+@pytest.mark.slow
 def test_the_implicit_meta_gradient_equals_finite_differences_where_the_inner_loop_has_converged():
     learner, batch, step = smooth(), episodes(1), 1e-5
     learner.engine = Engine("vmap")

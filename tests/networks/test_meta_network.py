@@ -62,9 +62,13 @@ def test_starts_at_zero_everywhere_yet_can_learn(count: int):
 def test_acts_on_each_coordinate_of_any_shape(network: MetaNetwork, shape: tuple[int, ...]):
     inputs = random(*shape)
     with torch.no_grad():
-        expected = plain(network, inputs.flatten()).reshape(shape)
-        torch.testing.assert_close(network(inputs), expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(network.propose(inputs), expected, rtol=0, atol=1e-12)
+        found, proposed = network(inputs), network.propose(inputs)
+    assert found.shape == proposed.shape == shape
+    some = torch.arange(inputs.numel())[:: -(-inputs.numel() // 10_000) or 1]
+    expected = plain(network, inputs.flatten()[some])
+    for values in (found, proposed):
+        torch.testing.assert_close(values.flatten()[some], expected, rtol=0, atol=1e-12)
+        torch.testing.assert_close(values.flatten()[-1:], plain(network, inputs.flatten()[-1:]), rtol=0, atol=1e-12)
 
 
 def test_takes_transposed_tensors(network: MetaNetwork):
