@@ -1,5 +1,4 @@
 import hashlib
-import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -165,7 +164,7 @@ def test_progress_is_shown_only_when_it_takes_long(
     FileImages(paths).pixels(SHAPE)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
-    monkeypatch.setattr("medshot.imaging.cache.time.monotonic", itertools.count(0.0, 10.0).__next__)
+    monkeypatch.setattr("medshot.progress.PATIENCE", 0.0)
     monkeypatch.setenv("FORCE_COLOR", "1")
     FileImages(paths).pixels(ImageInput(3, 16))
     captured = capsys.readouterr()
