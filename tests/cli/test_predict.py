@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import PIXELS, TRAIN, medshot, write_ward
-from small_tasks import textured
 from PIL import Image
+from small_tasks import textured
 
 import medshot as library
 from medshot.cli import demonstration
