@@ -24,5 +24,5 @@ def shared_data() -> Path:
     """Return the folder of real medical images beside the checkout."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip(f"no real images at {folder}")
+        pytest.skip(f"no real images: the folder {folder} is absent")
     return folder

@@ -11,7 +11,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from command import medshot, write_ward
+from command_line import medshot, write_ward
+from small_learners import registrations_undone
 
 from medshot.learners import LEARNERS
 from medshot.learners.registry import BUILT_IN, GROUP
@@ -37,11 +38,11 @@ def commands(program: str) -> list[list[str]]:
 def own_learner(tmp_path, monkeypatch):
     """Save the learner of the page under the page's name; undo its registration after the test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(LEARNERS, "_known", dict(LEARNERS))
     (text,) = blocks("python")
     path = tmp_path / "my_learner.py"
     path.write_text(text, encoding="utf-8")
-    return path
+    with registrations_undone():
+        yield path
 
 
 def test_the_page_of_learners_is_up_to_date():

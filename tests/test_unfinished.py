@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from command import PIXELS, TRAIN, medshot, write_ward
-from making import textured
+from command_line import PIXELS, TRAIN, medshot, write_ward
+from small_tasks import textured
 
 from medshot.errors import StorageError
 from medshot.storage import read_arrays, read_metadata, write_arrays

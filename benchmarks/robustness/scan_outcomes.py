@@ -50,7 +50,7 @@ def files_to_read(made: Path, sample: Path) -> list[tuple[str, Path]]:
 def make(folder: Path) -> list[Path]:
     """Write files like those of hospitals, each with one difficulty for readers, and return their paths."""
     sys.path.insert(0, str(ROOT / "tests" / "imaging" / "dicom"))
-    from dicom_making import dataset, film, magnetic, write
+    from dicom_files import dataset, film, magnetic, write
 
     ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
     twelve = {"BitsStored": 12, "HighBit": 11}

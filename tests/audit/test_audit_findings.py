@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from auditing import found, harms, named, smooth, two, write_data
+from audit_data import found, harms, named, smooth, two, write_data
 from PIL import Image
 
 from medshot.audit import audit

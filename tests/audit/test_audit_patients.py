@@ -1,7 +1,7 @@
 """What the check finds on whose images they are, and on labels that differ only in how they are written."""
 
 import pytest
-from auditing import found, harms, named, smooth, two, write_data
+from audit_data import found, harms, named, smooth, two, write_data
 from PIL import Image
 
 from medshot.audit import audit

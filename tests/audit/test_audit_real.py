@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from auditing import found, harms
-from making import write_manifest
+from audit_data import found, harms
+from small_tasks import write_manifest
 
 from medshot.audit import audit
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from making import textured, write_images
+from small_tasks import textured, write_images
 
 from medshot.audit.listing import listings
 from medshot.deidentify import deidentify

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from command import PIXELS, medshot, write_ward
-from making import textured
+from command_line import PIXELS, medshot, write_ward
+from small_tasks import textured
 
 
 @pytest.fixture

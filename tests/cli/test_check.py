@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from auditing import named, smooth, two, write_data
-from command import PIXELS, medshot
+from audit_data import named, smooth, two, write_data
+from command_line import PIXELS, medshot
 from PIL import Image
 
 

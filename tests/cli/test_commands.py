@@ -12,9 +12,9 @@ import sys
 
 import pytest
 import typer
-from command import PIXELS, TRAIN, medshot, write_ward
-from making import write_images
+from command_line import PIXELS, TRAIN, medshot, write_ward
 from PIL import Image
+from small_tasks import write_images
 
 from medshot.cli import app
 from medshot.encoders import EncodedInput

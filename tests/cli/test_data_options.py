@@ -4,8 +4,8 @@ import inspect
 from pathlib import Path
 
 import pytest
-from command import PIXELS, TRAIN, medshot
-from making import textured, write_images, write_manifest
+from command_line import PIXELS, TRAIN, medshot
+from small_tasks import textured, write_images, write_manifest
 
 from medshot.cli.main import COMMANDS
 from medshot.tasks import load_tasks

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from command import PIXELS, TRAIN, medshot, write_ward
-from making import textured, write_manifest
+from command_line import PIXELS, TRAIN, medshot, write_ward
+from small_tasks import textured, write_manifest
 
 from medshot.errors import StorageError
 from medshot.learners import create

@@ -5,7 +5,7 @@ import io
 import json
 
 import pytest
-from command import PIXELS, medshot, write_ward
+from command_line import PIXELS, medshot, write_ward
 
 from medshot.simulated import simulate
 

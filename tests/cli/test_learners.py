@@ -4,8 +4,8 @@ import json
 import os
 
 import pytest
-from command import PIXELS, medshot, write_ward
-from making import textured
+from command_line import PIXELS, medshot, write_ward
+from small_tasks import textured
 
 from medshot.learners import LEARNERS, FeatureInput, ImageInput, create_for
 

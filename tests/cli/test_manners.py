@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from command import PIXELS, TRAIN, medshot, write_ward
-from making import textured
+from command_line import PIXELS, TRAIN, medshot, write_ward
+from small_tasks import textured
 
 import medshot as package
 from medshot.cli import checking as names

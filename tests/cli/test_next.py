@@ -5,8 +5,8 @@ import io
 import json
 
 import pytest
-from command import PIXELS, medshot, write_ward
-from making import textured, write_manifest
+from command_line import PIXELS, medshot, write_ward
+from small_tasks import textured, write_manifest
 
 from medshot.selection.active_learning import DEFAULT
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command import PIXELS, medshot
+from command_line import PIXELS, medshot
 
 from medshot.cli.loading import make_and_load
 from medshot.evaluation import Cell, EpisodePredictions, Protocol, draw_episodes, evaluate

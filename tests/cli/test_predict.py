@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import PIXELS, TRAIN, medshot, write_ward
-from making import textured
+from command_line import PIXELS, TRAIN, medshot, write_ward
 from PIL import Image
+from small_tasks import textured
 
 import medshot as library
 from medshot.cli import demonstration

@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from command import medshot
-from making import write_manifest
+from command_line import medshot
+from small_tasks import write_manifest
 
 import medshot as library
 

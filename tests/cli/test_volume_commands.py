@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import medshot
-from making import textured, write_manifest, write_volumes
+from command_line import medshot
+from small_tasks import textured, write_manifest, write_volumes
 
 from medshot import FewShotClassifier, VolumeInput, load
 

@@ -7,8 +7,8 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from identifying_files import FEW, PYDICOM, made_dicom, read, saved, secrets
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from secret_making import FEW, PYDICOM, made_dicom, read, saved, secrets
 
 from medshot.deidentify.dicom import clean_dicom
 from medshot.imaging.dicom.identity import identifying_elements

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from identifying_files import FEW, MADE, made_dicom, made_png, saved, secrets
 from PIL import Image
-from secret_making import FEW, MADE, made_dicom, made_png, saved, secrets
 
 from medshot.deidentify import deidentify, identifying, identifying_name
 from medshot.deidentify.formats import format_of

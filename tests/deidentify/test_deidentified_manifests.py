@@ -1,7 +1,7 @@
 """Manifests of a clean copy name the images of the source's manifests, and nothing else."""
 
 import numpy as np
-from secret_making import made_dicom, made_png, saved
+from identifying_files import made_dicom, made_png, saved
 
 from medshot.deidentify import deidentify
 from medshot.imaging.folders import is_series

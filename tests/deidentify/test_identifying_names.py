@@ -35,6 +35,7 @@ FORMS = {
 }
 
 
+@pytest.mark.slow
 def test_names_in_real_data(shared_data: Path) -> None:
     """Check that every name found has the form that it is found for, and that names of few digits are not found."""
     telling: dict[str, list[bool]] = {}

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from learning import tiny
-from making import SHAPE, textured
 from PIL import Image
+from small_learners import tiny
+from small_tasks import SHAPE, textured
 
 from medshot.errors import InputError, TooFewPatients
 from medshot.evaluation import Protocol, evaluate, leave_out_training_images

@@ -61,11 +61,19 @@ def test_pairs_are_those_within_the_hamming_distance(first: int, second: int, th
     np.testing.assert_array_equal(near_duplicates(a, b, threshold), np.argwhere(distances <= threshold))
 
 
-def test_blocks_do_not_change_the_pairs(monkeypatch: object) -> None:
-    prints = fingerprints(pictures(9))
-    expected = near_duplicates(prints, prints, 110)
-    monkeypatch.setattr("medshot.imaging.fingerprint._BLOCK_BYTES", 1)
-    np.testing.assert_array_equal(near_duplicates(prints, prints, 110), expected)
+def test_pairs_are_found_among_so_many_that_they_are_compared_in_blocks() -> None:
+    random = np.random.default_rng(0)
+    prints = random.integers(0, 256, (3000, 32), dtype=np.uint8)
+    rows = np.sort(random.choice(len(prints), 300, replace=False))
+    close = prints[rows] ^ np.uint8(1)  # 32 bits differ; about 128 differ between the others
+    pairs = np.stack([rows, np.arange(300)], axis=1)
+    np.testing.assert_array_equal(near_duplicates(prints, close, 32), pairs)
+    both = np.concatenate([prints, close])
+    found = near_duplicates(both, both, 32)
+    here, there = pairs[:, 0], 3000 + pairs[:, 1]
+    twice = np.concatenate([np.stack([here, there], 1), np.stack([there, here], 1)])
+    expected = np.concatenate([twice, np.repeat(np.arange(len(both)), 2).reshape(-1, 2)])
+    np.testing.assert_array_equal(found, expected[np.lexsort(expected.T[::-1])])
     assert len(near_duplicates(prints[:0], prints)) == len(near_duplicates(prints, prints[:0])) == 0
 
 

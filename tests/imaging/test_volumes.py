@@ -1,5 +1,6 @@
 """Volumes: files to cubes, through memory, cache and fingerprints."""
 
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -183,11 +184,15 @@ def test_damaged_archives_are_refused_or_read(tmp_path_factory: pytest.TempPathF
         assert read_volume(path).ndim == 3
 
 
-def test_too_many_voxels_are_refused_from_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medshot.imaging.npz.VOXEL_LIMIT", VOLUME.size - 1)
-    monkeypatch.setattr("medshot.imaging.npz.read_array", None)
-    with pytest.raises(InputError, match="more than 119 in all"):
-        read_volume(written(tmp_path, a=VOLUME))
+def test_too_many_voxels_are_refused_from_the_header(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "scan.npz", "w") as archive, archive.open("a.npy", "w") as member:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (1000, 1000, 401)}
+        np.lib.format.write_array_header_1_0(member, header)
+    with zipfile.ZipFile(tmp_path / "scan.npz", "a") as archive:  # no voxels follow: reading them is another refusal
+        archive.writestr("b.npy", b"")
+        archive.getinfo("a.npy").file_size += 401_000_000
+    with pytest.raises(InputError, match="more than 400,000,000 in all"):
+        read_volume(tmp_path / "scan.npz#a")
 
 
 def test_fingerprints_find_a_volume_at_another_size_brightness_and_depth() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from featuring import vectors
-from learning import NAMES, SMALL, VARIANTS
+from feature_learners import vectors
+from small_learners import NAMES, SMALL, VARIANTS
 
 from medshot.learners import create
 from medshot.networks import BagInput

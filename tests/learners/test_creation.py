@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command import medshot, write_ward
-from learning import LARGE
-from making import textured
+from command_line import medshot, write_ward
+from small_learners import LARGE
+from small_tasks import textured
 
 import medshot as package
 from medshot.encoders import ENCODERS, EncodedBagInput, EncodedInput

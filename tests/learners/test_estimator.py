@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from hypothesis.extra.numpy import arrays
-from learning import LARGE, SMALL, tiny
-from making import SHAPE, textured, write_images
 from sklearn.model_selection import GroupKFold, cross_val_score
+from small_learners import LARGE, SMALL, tiny
+from small_tasks import SHAPE, textured, write_images
 
 from medshot.encoders.reading import GridReader
 from medshot.errors import InputError, StorageError

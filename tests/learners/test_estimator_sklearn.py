@@ -17,6 +17,7 @@ def test_logistic(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_learner_that_trains_a_network():
     expected = TYPES | SINGLE

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from learning import SMALL
+from small_learners import SMALL
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 

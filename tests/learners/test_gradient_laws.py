@@ -9,8 +9,8 @@ import higher
 import pytest
 import torch
 import torchopt
-from learning import episodes, one_task, tiny
-from making import SHAPE
+from small_learners import episodes, one_task, tiny
+from small_tasks import SHAPE
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
@@ -182,6 +182,7 @@ def smooth() -> Learner:
     return learner
 
 
+@pytest.mark.slow
 def test_the_implicit_meta_gradient_equals_finite_differences_where_the_inner_loop_has_converged():
     learner, batch, step = smooth(), episodes(1), 1e-5
     learner.engine = Engine("vmap")

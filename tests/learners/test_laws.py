@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learning import LARGE, NAMES, episodes, one_task, tiny
-from making import SHAPE, VOLUME, textured
+from small_learners import LARGE, NAMES, episodes, one_task, tiny
+from small_tasks import SHAPE, VOLUME, textured
 
 from medshot.errors import InputError
 from medshot.evaluation import Protocol, evaluate

@@ -3,10 +3,11 @@
 import sys
 
 import pytest
+from small_learners import registrations_undone
 
 import medshot
 from medshot.errors import InputError, StorageError
-from medshot.learners import LEARNERS, Learner, create, load_learner, register
+from medshot.learners import LEARNERS, Learner, create, creation, load_learner, register
 from medshot.learners.baselines.linear import Logistic
 from medshot.learners.registry import BUILT_IN, FACTS, Registry
 
@@ -24,9 +25,10 @@ def renamed(name: str, qualname: str = "Renamed", **attributes) -> type[Learner]
 
 
 @pytest.fixture
-def registered(monkeypatch):
-    """Remove after a test what was registered during it."""
-    monkeypatch.setattr(LEARNERS, "_known", dict(LEARNERS))
+def registered():
+    """Remove what a test registered."""
+    with registrations_undone():
+        yield
 
 
 OWN = {"auto"}
@@ -144,15 +146,16 @@ def test_a_module_as_entry_point_registers_its_learners_itself(package):
 
 def test_the_error_for_an_unknown_name_lists_packages_that_were_left_out(package, monkeypatch):
     package({"bad": "raise OSError('no\\nlibrary')"}, {"bad": "bad:Bad"})
-    monkeypatch.setattr(LEARNERS, "_complete", False)
-    monkeypatch.setattr(LEARNERS, "_broken", [])
+    registry = Registry()
+    for learner in BUILT_IN:
+        registry.add(learner)
+    monkeypatch.setattr(creation, "LEARNERS", registry)
     with pytest.raises(InputError, match=r"There is no learner 'bad'; choose one of metal, .*\(OSError: no library\)"):
         create("bad")
 
 
-def test_the_error_for_a_run_of_an_unregistered_learner_explains_registration(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(LEARNERS, "_known", dict(LEARNERS))
+def test_a_run_of_a_learner_that_is_not_known_says_how_to_make_it_known(tmp_path):
+    with registrations_undone():
         register(renamed("mine"))
         create("mine").save(tmp_path / "run")
     with pytest.raises(StorageError, match="holds a 'mine' learner, which is not registered here; import the file"):

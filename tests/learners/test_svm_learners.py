@@ -5,9 +5,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from learning import episodes, tiny
-from making import textured
 from sklearn.svm import LinearSVC
+from small_learners import episodes, tiny
+from small_tasks import textured
 
 from medshot.imaging import FeatureInput
 from medshot.learners import FewShotClassifier, Learner, create

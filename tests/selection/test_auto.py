@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from test_choosing import outcome
+from test_auto_belief import outcome
 
 from medshot.encoders import ENCODERS, EncodedInput, reader_of, write_encoder
 from medshot.encoders.lite0 import imagenet_weights
@@ -58,10 +58,10 @@ def test_it_is_never_worse_than_its_worst_candidate(signal: float, shots: int):
 def test_on_noise_it_reports_that_it_found_nothing():
     auto = Auto(FeatureInput(BLOCKS)).double().eval()
     sentences = []
-    for seed in range(20):
+    for seed in range(10):
         images, labels = sample(np.random.default_rng(seed), 5, 2, 0.0)
         sentences.append(auto.explain(adapted(auto, images, labels, 2).adapted))
-    assert sum(sentence.startswith("Found nothing to learn") for sentence in sentences) >= 16
+    assert sum(sentence.startswith("Found nothing to learn") for sentence in sentences) >= 8
     images, labels = sample(np.random.default_rng(0), 5, 2, 3.0)
     sentence = auto.explain(adapted(auto, images, labels, 2).adapted, ["left", "right"])
     assert "balanced accuracy of 100% (95 % interval 73% to 100%: left 5 of 5, right 5 of 5)" in sentence

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from test_choosing import KEYS, outcome
+from test_auto_belief import KEYS, outcome
 
 from medshot.errors import StorageError
 from medshot.selection.outcomes import known_outcomes, record_outcomes, users_file, users_outcomes

@@ -47,7 +47,7 @@ def test_the_encoder_is_small_and_has_its_licence_and_its_card():
     assert ENCODERS["lite0"].training_images is None
 
 
-@pytest.mark.parametrize("cut", ["whole", "leads"])
+@pytest.mark.parametrize("cut", ["whole", pytest.param("leads", marks=pytest.mark.slow)])
 def test_nor_is_a_smaller_copy_of_it(cut: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     learned_from = simulate("ecg", seed=1, patients=2, size=256)
     monkeypatch.setattr(
@@ -64,7 +64,7 @@ def test_nor_is_a_smaller_copy_of_it(cut: str, tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("name", ["auto", *LEARNED])
-@pytest.mark.parametrize("cut", ["whole", "leads"])
+@pytest.mark.parametrize("cut", ["whole", pytest.param("leads", marks=pytest.mark.slow)])
 def test_what_the_start_was_learned_from_is_no_test_of_it(name: str, cut: str, monkeypatch: pytest.MonkeyPatch):
     learned_from = simulate("brain", seed=1, patients=3, size=40)
     monkeypatch.setattr(

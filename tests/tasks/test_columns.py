@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from making import textured, write_images, write_manifest
+from small_tasks import textured, write_images, write_manifest
 
 from medshot.errors import InputError
 from medshot.tasks import Task, load_tasks, read_images

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from making import textured, write_images, write_manifest
 from PIL import Image
+from small_tasks import textured, write_images, write_manifest
 
 from medshot.errors import InputError
 from medshot.tasks import load_tasks

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import SHAPE, VOLUME, textured, write_images, write_manifest, write_volumes
+from small_tasks import SHAPE, VOLUME, textured, write_images, write_manifest, write_volumes
 
 from medshot.errors import InputError
 from medshot.tasks import Task, load_tasks

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import textured, write_images, write_manifest
+from small_tasks import textured, write_images, write_manifest
 
 from medshot.errors import InputError
 from medshot.imaging import MISSING, FileImages, SeveralImages

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from making import VOLUME
+from small_tasks import VOLUME
 
 from medshot.evaluation import Protocol, evaluate
 from medshot.imaging import VolumeInput, fingerprints, near_duplicates

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import labelled
+from small_tasks import labelled
 
 from medshot.errors import InputError, TooFewPatients
 from medshot.imaging import ArrayImages, SeveralImages

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import textured, write_images, write_manifest, write_volumes
+from small_tasks import textured, write_images, write_manifest, write_volumes
 
 from medshot.errors import InputError
 from medshot.tasks import load_tasks

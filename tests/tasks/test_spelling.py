@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from making import textured, write_images, write_manifest
+from small_tasks import textured, write_images, write_manifest
 
 from medshot.tasks import load_tasks
 from medshot.tasks.spelling import alike, joined, label_remarks

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import labelled
+from small_tasks import labelled
 
 from medshot.errors import InputError
 from medshot.tasks import keep_classes, merge_classes, random_variant

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from making import SHAPE, VOLUME, textured
+from small_tasks import SHAPE, VOLUME, textured
 
 from medshot.errors import TooFewPatients
 from medshot.imaging import Augmentation

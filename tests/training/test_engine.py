@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from learning import NAMES, episodes, tiny
+from small_learners import NAMES, episodes, tiny
 
 from medshot.errors import InputError
 from medshot.training import Engine, fastest_engine, parse_engine

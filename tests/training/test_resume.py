@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from learning import SMALL, tiny
-from making import SHAPE, textured, write_images
+from small_learners import SMALL, tiny
+from small_tasks import SHAPE, textured, write_images
 
 from medshot.errors import Interrupted, MedshotError, StorageError
 from medshot.imaging import ImageInput
@@ -33,7 +33,7 @@ SETTINGS = OuterSettings(
 
 
 def train(
-    folder: Path | None, *, settings=SETTINGS, stop_at: int | None = None, fail_at: str = "", resume=False
+    folder: Path | None, *, tasks=TASKS, settings=SETTINGS, stop_at: int | None = None, fail_at="", resume=False
 ) -> tuple:
     """Meta-train, with Ctrl-C pressed during step `stop_at` or an error; return the learner and the events."""
     events = []
@@ -46,7 +46,7 @@ def train(
             signal.raise_signal(signal.SIGINT)
 
     learner = tiny("metal", doubles=False, stir=False, steps=1)
-    learner.meta_fit(TASKS, settings=settings, folder=folder, resume=resume, engine="vmap", report=report)
+    learner.meta_fit(tasks, settings=settings, folder=folder, resume=resume, engine="vmap", report=report)
     return learner, events
 
 
@@ -131,21 +131,20 @@ def test_a_checkpoint_of_another_learner_is_refused_though_its_parameters_fit(tm
         learner.meta_fit(TASKS, settings=SETTINGS, folder=tmp_path / "run", resume=True, report=lambda event: None)
 
 
-def test_a_checkpoint_of_other_patients_is_refused(tmp_path, monkeypatch):
+def test_a_checkpoint_of_other_patients_is_refused(tmp_path):
     with pytest.raises(Interrupted):
         train(tmp_path / "run", stop_at=2)
     others = [replace(task, patients=task.patients // 2) for task in TASKS]
-    monkeypatch.setattr(sys.modules[__name__], "TASKS", others)
     with pytest.raises(StorageError, match="other tasks or settings"):
-        train(tmp_path / "run", resume=True)
+        train(tmp_path / "run", tasks=others, resume=True)
 
 
-def test_a_checkpoint_of_other_tasks_is_refused(tmp_path, monkeypatch):
+def test_a_checkpoint_of_other_tasks_is_refused(tmp_path):
     with pytest.raises(Interrupted):
         train(tmp_path / "run", stop_at=2)
-    monkeypatch.setattr(sys.modules[__name__], "TASKS", [*TASKS[1:], textured(9, patients=4)])
+    others = [*TASKS[1:], textured(9, patients=4)]
     with pytest.raises(StorageError, match="other tasks or settings"):
-        train(tmp_path / "run", resume=True)
+        train(tmp_path / "run", tasks=others, resume=True)
 
 
 def test_a_damaged_checkpoint_is_one_sentence(tmp_path):

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from learning import tiny
-from making import textured
+from small_learners import tiny
+from small_tasks import textured
 
 from medshot.errors import InputError
 from medshot.training import OuterSettings, resolve_device

@@ -1,8 +1,8 @@
 """Decode files of pictures; headers are checked before pixels are decoded, and damaged files refused.
 
-Pillow reads all formats but TIFF: it refuses a truncated file, while OpenCV 4 silently returns a part of it. On films of
-224 pixels it takes 0.44 ms for a colour JPEG (OpenCV 0.28 ms, equal pixels) and 1.0 ms for a PNG (0.8 ms). Pillow has no
-16-bit colour, so OpenCV decodes that and all TIFF files, because it supports more of their sample layouts.
+Pillow reads all formats but TIFF: it refuses a truncated file, while OpenCV 4 silently returns a part of it. On
+224-pixel films it takes 0.44 ms for a colour JPEG (OpenCV 0.28 ms, equal pixels) and 1.0 ms for a PNG (0.8 ms). Pillow
+has no 16-bit colour, so OpenCV decodes that and all TIFF files, because it supports more of their sample layouts.
 """
 
 from io import BytesIO

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from auditing import found
-from command import medshot
-from dicom_making import film, magnetic, write
-from making import write_manifest
+from audit_data import found
+from command_line import medshot
+from dicom_files import film, magnetic, write
+from small_tasks import write_manifest
 
 from medshot.imaging.folders import all_image_paths, is_series
 

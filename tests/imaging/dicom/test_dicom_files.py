@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dicom_making import FILES, dataset, film, more_files, write
+from dicom_files import FILES, dataset, film, more_files, write
 from numpy.testing import assert_allclose, assert_array_equal
 from pydicom import dcmread
 from pydicom.dataset import Dataset

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from dicom_making import FILES, dataset, film, more_files, write
+from dicom_files import FILES, dataset, film, more_files, write
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_making import FILES, dataset, magnetic, more_files, write
+from dicom_files import FILES, dataset, magnetic, more_files, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal

@@ -6,8 +6,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from command import medshot
-from dicom_making import film, magnetic, write
+from command_line import medshot
+from dicom_files import film, magnetic, write
 
 from medshot.audit import audit
 from medshot.errors import InputError

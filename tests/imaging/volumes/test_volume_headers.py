@@ -5,7 +5,7 @@ import zlib
 import nibabel
 import numpy as np
 import pytest
-from volume_making import AFFINE, DATA, meta, nrrd, voxels
+from volume_files import AFFINE, DATA, meta, nrrd, voxels
 
 from medshot.errors import InputError
 from medshot.imaging.volumes import read_volume_file

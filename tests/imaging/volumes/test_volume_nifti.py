@@ -6,7 +6,7 @@ import tracemalloc
 import nibabel
 import numpy as np
 import pytest
-from volume_making import AFFINE, nifti, voxels
+from volume_files import AFFINE, nifti, voxels
 
 from medshot.errors import InputError
 from medshot.imaging.volumes import read_volume_file

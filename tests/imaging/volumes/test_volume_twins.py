@@ -10,7 +10,7 @@ import pytest
 import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from volume_making import (
+from volume_files import (
     AFFINE,
     DATA,
     DTYPES,

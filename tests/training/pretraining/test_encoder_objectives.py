@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as some
-from making import labelled
+from small_tasks import labelled
 
 from medshot.tasks import Episode, draw_episode
 from medshot.training.pretraining import OBJECTIVES

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from featuring import NEURAL, of_features, support_of, vectors
+from feature_learners import NEURAL, of_features, support_of, vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from featuring import of_features, support_of, vectors
+from feature_learners import of_features, support_of, vectors
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -4,8 +4,8 @@ import csv
 import io
 
 import pytest
-from command import medshot
-from making import write_manifest
+from command_line import medshot
+from small_tasks import write_manifest
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from making import write_images
+from small_tasks import write_images
 
 from medshot.cli import main
 from medshot.tasks import Task

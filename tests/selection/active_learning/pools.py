@@ -1,7 +1,7 @@
 """Models and pools of images without labels, for tests of active learning."""
 
 import numpy as np
-from making import SHAPE, textured
+from small_tasks import SHAPE, textured
 
 from medshot.imaging import ArrayImages
 from medshot.learners import FewShotClassifier, create

@@ -1,7 +1,7 @@
 """Learners of feature vectors, and labelled vectors for them."""
 
 import torch
-from learning import SMALL
+from small_learners import SMALL
 
 from medshot.imaging import FeatureInput
 from medshot.learners import Learner, create

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from making import write_manifest
 from PIL import Image
+from small_tasks import write_manifest
 
 from medshot.audit import Finding, audit
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command import medshot, write_ward
+from command_line import medshot, write_ward
 from hypothesis import given
 from hypothesis import strategies as some
-from making import labelled, textured
+from small_tasks import labelled, textured
 
 from medshot.encoders import EncodedInput, encoders_of, reader_of
 from medshot.encoders.folder import WEIGHTS, read_record
@@ -59,16 +59,31 @@ def kill() -> None:
     raise Killed
 
 
+class Encoders(dict[str, Path]):
+    """For each way to train, an encoder whose training nothing interrupted, made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __missing__(self, name: str) -> Path:
+        train_encoder_into(self.folder / name, TASKS, WAYS[name])
+        self[name] = self.folder / name
+        return self[name]
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Train an encoder in each way without interruption."""
-    folder = tmp_path_factory.mktemp("encoders")
-    for name, settings in WAYS.items():
-        train_encoder_into(folder / name, TASKS, settings)
-    return {name: folder / name for name in WAYS}
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Encoders:
+    return Encoders(tmp_path_factory.mktemp("encoders"))
 
 
-@pytest.mark.parametrize("name", WAYS)
+def one_is_fast(names) -> list:
+    """Return parameters of which all but the first are slow."""
+    first, *others = names
+    return [first, *(pytest.param(name, marks=pytest.mark.slow) for name in others)]
+
+
+@pytest.mark.parametrize("name", one_is_fast(WAYS))
 @pytest.mark.parametrize("ctrl_c", [False, True])
 def test_stopped_and_resumed_it_ends_with_the_same_bits(tmp_path, monkeypatch, whole, name, ctrl_c):
     folder, settings = tmp_path / name, WAYS[name]
@@ -96,7 +111,7 @@ def test_what_was_trained_to_the_end_but_not_written_is_written(tmp_path, monkey
     assert read_record(folder).arrays == read_record(whole["supervised"]).arrays
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", one_is_fast(OBJECTIVES))
 def test_frozen_blocks_and_the_statistics_of_batch_norm_stay_and_all_else_is_trained(tmp_path, name):
     network, before = Lite0(imagenet_weights()), Lite0(imagenet_weights()).state_dict()
     network.unfreeze(SMALL.frozen)
@@ -120,6 +135,7 @@ def test_the_last_features_are_those_that_come_first_of_all():
     assert torch.equal(network.last(pixels), network(pixels)[:, : ARCHITECTURE.blocks[0]])
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_on_what_is_easy(tmp_path):
     task = textured(1, patients=12, size=32, signal=2)
     settings = replace(SMALL, steps=12, tasks=2, shots=3, queries=3, learning_rate=0.001)
@@ -303,15 +319,13 @@ def test_settings_out_of_range_are_refused_by_name(wrong):
         EncoderSettings(**wrong)
 
 
-def test_importing_it_warns_of_nothing_and_brings_no_torchvision():
-    code = "import sys, medshot.training.pretraining; print('torchvision' in sys.modules)"
+def test_importing_it_warns_of_nothing_and_brings_no_torchvision_and_nothing_else_imports_lightning():
+    code = (
+        "import sys, medshot.cli.demonstration, medshot.training; print('lightning_fabric' in sys.modules)\n"
+        "import medshot.training.pretraining; print('lightning_fabric' in sys.modules, 'torchvision' in sys.modules)"
+    )
     ran = subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True)
-    assert (ran.stdout.strip(), ran.stderr) == ("False", "")
-
-
-def test_nothing_else_imports_lightning():
-    code = "import sys, medshot.cli.demonstration, medshot.training; print('lightning_fabric' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
+    assert (ran.stdout.split(), ran.stderr) == (["False", "True", "False"], "")
 
 
 def test_what_is_written_lies_between_the_weights_before_training_and_after(tmp_path, whole):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from learning import episodes, one_task, tiny
 from sklearn.linear_model import LogisticRegression
+from small_learners import episodes, one_task, tiny
 
 
 def features(images: torch.Tensor) -> np.ndarray:

@@ -1,8 +1,12 @@
 """Small learners of every kind, and batches of episodes for them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
 import torch
-from making import SHAPE, VOLUME, in_doubles, textured
+from small_tasks import SHAPE, VOLUME, in_doubles, textured
 
 from medshot.imaging import ImageInput, VolumeInput
 from medshot.learners import LEARNERS, Learner, create
@@ -92,6 +96,14 @@ def episodes(
     ]
     batch = collate(drawn, shape)
     return in_doubles(batch) if doubles else batch
+
+
+@contextmanager
+def registrations_undone() -> Iterator[None]:
+    """Remove the learners that are registered meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LEARNERS, "_known", dict(LEARNERS))
+        yield
 
 
 def one_task(side: Support, task: int) -> Support:

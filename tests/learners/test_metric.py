@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from featuring import of_features, support_of, vectors
+from feature_learners import of_features, support_of, vectors
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestCentroid

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from featuring import BLOCKS, support_of, vectors
-from learning import SMALL
+from feature_learners import BLOCKS, support_of, vectors
+from small_learners import SMALL
 
 from medshot.imaging import ArrayImages, FeatureInput
 from medshot.learners import FewShotClassifier, create
+from medshot.tasks import Support
 
 WAYS, PER_CLASS = 2, 40
 
@@ -28,10 +29,11 @@ def recalls(counts: tuple[int, int]) -> tuple[float, float]:
         support, clouds = problem(seed)
         queries = torch.cat([cloud[:count] for cloud, count in zip(clouds, counts, strict=True)])
         truth = torch.arange(WAYS).repeat_interleave(torch.tensor(counts))
-        classifier = learner.adapt(support)
-        alone = torch.cat([classifier(query[None, None])[0] for query in queries])
-        for predictions in (alone, classifier(queries[None])[0]):
-            found.append(np.mean([(predictions.argmax(1)[truth == c] == c).double().mean() for c in range(WAYS)]))
+        sides = (support.images, support.labels, support.weights)
+        copies = Support(*(side.expand(len(queries), *side.shape[1:]) for side in sides), support.ways)
+        alone = learner.adapt(copies)(queries[:, None])[:, 0]
+        for said in (alone, learner.adapt(support)(queries[None])[0]):
+            found.append(np.mean([(said.argmax(1)[truth == c] == c).double().mean() for c in range(WAYS)]))
     return float(np.mean(found[::2])), float(np.mean(found[1::2]))
 
 
