@@ -18,14 +18,14 @@ def scan(array: np.ndarray, **about: object) -> Scan:
 
 
 def test_ct_goes_through_the_window_of_its_body_part():
-    def printable_path(part: str) -> list[int]:
+    def shown(part: str) -> list[int]:
         return display(scan(VALUES, modality="CT", units="HU", body_part=part))[0, 0].tolist()
 
-    assert printable_path("CHEST") == [0, 128, 230, 236, 243, 255, 255]  # -1350 to 150
-    assert printable_path("HEAD") == [0, 0, 0, 128, 255, 255, 255]
-    assert printable_path("ABDOMEN") == printable_path("") == [0, 0, 96, 121, 147, 255, 255]
-    assert printable_path("KNEE") == [0, 0, 71, 76, 82, 113, 255]
-    assert printable_path("CSPINE") != printable_path("HEADNECK") != printable_path("HEAD")
+    assert shown("CHEST") == [0, 128, 230, 236, 243, 255, 255]  # -1350 to 150
+    assert shown("HEAD") == [0, 0, 0, 128, 255, 255, 255]
+    assert shown("ABDOMEN") == shown("") == [0, 0, 96, 121, 147, 255, 255]
+    assert shown("KNEE") == [0, 0, 71, 76, 82, 113, 255]
+    assert shown("CSPINE") != shown("HEADNECK") != shown("HEAD")
 
 
 def test_mr_slices_stay_comparable():

@@ -116,7 +116,7 @@ def hospital(tmp_path: Path) -> Path:
 
 def test_folders_of_patients_are_no_classes_if_a_table_lists_them(hospital):
     sentence = refusal(hospital)
-    assert "6 folders that labels.csv lists in its column 'PatientID', so they are patients and no classes" in sentence
+    assert "6 folders that labels.csv lists in its column 'PatientID', so they are patients, not classes" in sentence
     assert f"give --table {hospital / 'labels.csv'} --label COLUMN (one of diagnosis, age)" in sentence
 
 

@@ -44,11 +44,11 @@ class CleanTable:
 
 
 def read_table(content: bytes, path: Path = Path("manifest.csv")) -> Manifest:
-    """Read a manifest from its bytes; CannotClean if it is none, or has rows that other commands refuse too.
+    """Read a manifest from its bytes; CannotClean if it is not one, or has rows that cannot be used.
 
     Args:
         content: the bytes of the file.
-        path: its path, beside which its images are.
+        path: its path; its images are in the same folder.
     """
     try:
         manifest = read_manifest(path, DataOptions(label=None), content=content)
@@ -120,7 +120,7 @@ def clean_table(manifest: Manifest, new_path: Callable[[str], str | None], pseud
 def _column(
     name: str, of_images: bool, values: list[str], new_path: Callable[[str], str | None], pseudonyms: Pseudonyms
 ) -> tuple[str, list[str] | None]:
-    """Return what is done with a column, "" for nothing, and its new values, None if it goes."""
+    """Return what is done with a column, "" for nothing, and its new values, None if it is removed."""
     plain = (image_name(name) if of_images else name) or name
     if identifying_text(plain) or not re.fullmatch(r"[\w .()%/-]{1,60}", plain):
         return "removed: its name may identify", None

@@ -42,7 +42,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         learner_: the learner that was adapted.
         adapted_: what its adaptation returned, as named tensors.
         intensity_: the range of each measure of the images in the support.
-        standardisation_: of columns of features; None for images.
+        standardisation_: the standardizer of the columns of features; None for images.
         support_: content hashes of the images in the support; none for columns of features.
         explanation_: a sentence on why it predicts as it does; empty if the learner has none.
         n_features_in_: number of columns, for features.
