@@ -1,9 +1,11 @@
 """Learners: what is meta-trained, and how it adapts to a new task. One file per idea; `base` is the contract."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from medshot.imaging import FeatureInput, ImageInput, InputSpec, VolumeInput
 from medshot.learners.base import Adapted, Classifier, Learner
 from medshot.learners.creation import create, create_for, input_for, load_learner
-from medshot.learners.estimator import FewShotClassifier
 from medshot.learners.features import (
     apply_head,
     class_means,
@@ -21,7 +23,11 @@ from medshot.learners.seeding import Randomness
 from medshot.networks import base_network
 from medshot.tasks import Support
 
-load = FewShotClassifier.load
+if TYPE_CHECKING:
+    from medshot.learners.estimator import FewShotClassifier, load
+
+# Imported at first use, because scikit-learn is slow to import and many commands do without it.
+_HOMES = {"FewShotClassifier": "medshot.learners.estimator", "load": "medshot.learners.estimator"}
 
 __all__ = [
     "LEARNERS",
@@ -54,3 +60,9 @@ __all__ = [
     "weighted_cross_entropy",
     "weighted_mean",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'medshot.learners' has no attribute '{name}'")
