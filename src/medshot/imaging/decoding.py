@@ -5,10 +5,7 @@ from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
-from pydicom import dcmread
-
 from medshot.errors import InputError
-from medshot.imaging.dicom.header import keys
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
 from medshot.imaging.formats import DETACHED_HEADERS, DICOM, NPZ, TIFF, formats_holding, has_name_of, starts_as
@@ -126,6 +123,10 @@ def patient_of(path: Path, *, identity: bool = False) -> str:
 
 def _header_keys(path: Path, *, identity: bool = False) -> dict[str, str]:
     """Return keys of patient, study and series, hashed or as in the file; empty if the header cannot be read."""
+    from pydicom import dcmread  # slow to import
+
+    from medshot.imaging.dicom.header import keys
+
     try:
         with capture_warnings():
             return keys(dcmread(path, stop_before_pixels=True), identity=identity, assumed=[])
