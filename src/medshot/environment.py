@@ -37,12 +37,13 @@ def set_defaults() -> None:
         runtime.disable_telemetry_events()
 
 
-def keep_matplotlib_in_cache() -> None:
-    """Make matplotlib keep its list of fonts in the cache folder, not in the home folder.
+def keep_caches_together() -> None:
+    """Make matplotlib and torch keep their files in the cache folder, not in the home and temporary folders.
 
     This is for commands. A user's own program may have settings of matplotlib in the home folder.
     """
     os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torch"))
 
 
 set_defaults()

@@ -39,3 +39,13 @@ def test_where_nothing_can_be_written_it_says_so(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("MEDSHOT_OUTCOMES", str(tmp_path / "file" / "mine.jsonl"))
     with pytest.raises(StorageError, match="MEDSHOT_OUTCOMES"):
         record_outcomes([outcome(KEYS[0], 0.5)])
+
+
+def test_outcomes_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MEDSHOT_OUTCOMES", "off")
+    monkeypatch.chdir(tmp_path)
+    before = known_outcomes()
+    record_outcomes(before[:1])
+    assert users_outcomes() == ()
+    assert known_outcomes() == before
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,7 @@
 """scikit-learn's fitted trees as tensors: they predict the same, and are saved without pickle."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor
 from medshot.imaging import InputSpec
 
 # A `BaseDecisionTree`, and a `RandomForestClassifier` or `ExtraTreesClassifier`, which are slow to import.
-FittedTree = FittedForest = Any
+FittedTree: TypeAlias = Any
+FittedForest: TypeAlias = Any
 CHILDREN, FEATURES, THRESHOLDS, VALUES = "trees.children", "trees.features", "trees.thresholds", "trees.values"
 
 
