@@ -56,9 +56,8 @@ def run(*arguments: str) -> tuple[float, float]:
 def make_task(folder: Path) -> str:
     """Write a simulated task of two classes as class folders."""
     task = simulate("brain", seed=0, patients=20, size=64)
-    for number, (pixels, label) in enumerate(
-        zip(task.images.pixels(ImageInput(channels=1, size=64)), task.labels, strict=True)
-    ):
+    every = task.images.pixels(ImageInput(channels=1, size=64))
+    for number, (pixels, label) in enumerate(zip(every, task.labels, strict=True)):
         place = folder / "task" / task.classes[label] / f"{number}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(place), pixels[0])
