@@ -22,10 +22,11 @@ FLOORS = [
     {"tasks"},
     {"encoders"},
     {"networks"},
+    {"threads"},
     {"imaging"},
     {"append_store", "unfinished"},
     {"storage", "process", "progress"},
-    {"errors"},
+    {"environment", "errors"},
 ]
 SHORTEST, LONGEST = 30, 300  # lines of a module
 HEIGHT = {name: len(FLOORS) - number for number, floor in enumerate(FLOORS) for name in floor}

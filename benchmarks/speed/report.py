@@ -20,6 +20,8 @@ PARTS = (
     "resampling",
     "check",
     "check_million",
+    "startup",
+    "load",
 )
 
 

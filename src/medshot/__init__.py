@@ -12,6 +12,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from medshot import environment  # noqa: F401 - before any library that reads the environment
+
 if TYPE_CHECKING:
     from medshot.encoders import (
         EncodedInput,

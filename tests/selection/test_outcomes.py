@@ -39,3 +39,13 @@ def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("MEDSHOT_OUTCOMES", str(tmp_path / "file" / "mine.jsonl"))
     with pytest.raises(StorageError, match="MEDSHOT_OUTCOMES"):
         record_outcomes([outcome(KEYS[0], 0.5)])
+
+
+def test_outcomes_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MEDSHOT_OUTCOMES", "off")
+    monkeypatch.chdir(tmp_path)
+    before = known_outcomes()
+    record_outcomes(before[:1])
+    assert users_outcomes() == ()
+    assert known_outcomes() == before
+    assert list(tmp_path.iterdir()) == []

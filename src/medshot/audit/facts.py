@@ -12,8 +12,8 @@ from jaxtyping import Float32, Int64, UInt8, UInt64
 
 from medshot.append_store import AppendStore
 from medshot.audit.decoding import NO_HEADER, Decoded, Header
+from medshot.environment import cache_folder
 from medshot.imaging import ImageInput, fingerprints, fit, percentile_window
-from medshot.imaging.cache import cache_folder
 from medshot.imaging.npz import split_member
 from medshot.imaging.scan import Image
 

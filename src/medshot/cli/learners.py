@@ -39,13 +39,9 @@ def learner_facts(names: Iterable[str]) -> list[Facts]:
 
 
 def _facts_of(name: str) -> Facts:
-    import torch
-
     from medshot.learners import create
 
-    # How the gradient is computed depends on settings, so a learner is made; on the meta device that costs nothing.
-    with torch.device("meta"):
-        learner = create(name)
+    learner = create(name)  # how the gradient is computed depends on settings
     return {
         "name": learner.name,
         "family": learner.family,

@@ -25,6 +25,7 @@ from medshot.cli.options import SCHEMA
 from medshot.cli.predict import predict
 from medshot.cli.quickstart import quickstart
 from medshot.cli.train_encoder import train_encoder
+from medshot.environment import keep_caches_together
 from medshot.errors import InputError, Interrupted, MedshotError
 
 # The base of all errors in a command line; Typer exports only one of its subclasses.
@@ -115,6 +116,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    keep_caches_together()
     try:
         code = app(sys.argv[1:] or ["--help"], prog_name="medshot", standalone_mode=False)
         if code == STOPPED:  # while Typer itself or an imported file ran

@@ -1,7 +1,7 @@
 """Files to arrays: reading, resizing, caching, fingerprints and augmentation of images."""
 
+from medshot.environment import cache_folder
 from medshot.imaging.augmentation import Augmentation, augment
-from medshot.imaging.cache import cache_folder
 from medshot.imaging.cuts import CUTS, Cut, CutImages, usual_cut
 from medshot.imaging.display import display
 from medshot.imaging.fingerprint import fingerprints, near_duplicates

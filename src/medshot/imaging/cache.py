@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 import numpy as np
-import platformdirs
 
 from medshot.append_store import writing_into_cache
+from medshot.environment import cache_folder
 from medshot.imaging.decoding import decoded
 from medshot.imaging.inputs import GridInput
 from medshot.imaging.resizing import prepare
@@ -29,12 +29,6 @@ Result = TypeVar("Result")
 
 class _SixteenBits(Exception):
     """An image of 16 bits among images of 8."""
-
-
-def cache_folder() -> Path:
-    """Return the cache folder: $MEDSHOT_CACHE, or the user's cache folder of this operating system."""
-    chosen = os.environ.get("MEDSHOT_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("medshot", appauthor=False)
 
 
 def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: GridInput) -> Pixels:

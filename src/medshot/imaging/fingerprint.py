@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
-from scipy.fft import dctn
 
 from medshot.imaging.scan import Pixels
 
@@ -34,10 +33,16 @@ def fingerprints(pixels: Pixels) -> UInt8[np.ndarray, "images 32"]:
     return _of_volumes(pixels) if pixels.ndim == 5 else _of_pictures(pixels)
 
 
+def _cosine_transform(thumbnails: np.ndarray, axes: tuple[int, int]) -> np.ndarray:
+    from scipy.fft import dctn  # slow to import
+
+    return dctn(thumbnails, axes=axes, norm="ortho")
+
+
 def _of_pictures(pixels: Pixels) -> UInt8[np.ndarray, "images 32"]:
     thumbnails = np.stack([_thumbnail(_without_bars(_grey(image))) for image in pixels])
     thumbnails -= thumbnails.mean((1, 2), keepdims=True)
-    spectrum = dctn(thumbnails, axes=(1, 2), norm="ortho")[:, :_FREQUENCIES, :_FREQUENCIES]
+    spectrum = _cosine_transform(thumbnails, (1, 2))[:, :_FREQUENCIES, :_FREQUENCIES]
     coefficients = spectrum.reshape(len(pixels), -1)
     bits = coefficients > np.median(coefficients[:, 1:], axis=1, keepdims=True)
     bits[:, 0] = False
@@ -47,7 +52,7 @@ def _of_pictures(pixels: Pixels) -> UInt8[np.ndarray, "images 32"]:
 def _of_volumes(pixels: Pixels) -> UInt8[np.ndarray, "images 32"]:
     thumbnails = np.stack([[_thumbnail(volume[0].mean(axis)) for axis in range(3)] for volume in pixels])
     thumbnails -= thumbnails.mean((2, 3), keepdims=True)
-    spectrum = dctn(thumbnails, axes=(2, 3), norm="ortho")
+    spectrum = _cosine_transform(thumbnails, (2, 3))
     down, across = np.indices(spectrum.shape[2:]).reshape(2, -1)
     chosen = np.argsort(down**2 + across**2, kind="stable")[_OF_PROJECTION]
     coefficients = spectrum.reshape(len(pixels), 3, -1)[..., chosen]

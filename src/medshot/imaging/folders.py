@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
-from pydicom import dcmread
 
-from medshot.imaging.dicom.header import keys
 from medshot.imaging.formats import DETACHED_HEADERS, DICOM, NPZ, NUMPY, formats_holding, has_name_of, starts_as
 from medshot.process import capture_warnings
 
@@ -103,6 +101,10 @@ def _dicom_files(path: Path) -> Iterator[Path]:
 
 def _header_keys(path: Path, *, identity: bool) -> Keys:
     """Return keys of patient, study and series, hashed or as in the file; empty if the header cannot be read."""
+    from pydicom import dcmread  # slow to import
+
+    from medshot.imaging.dicom.header import keys
+
     try:
         with capture_warnings():
             found = keys(dcmread(path, stop_before_pixels=True), identity=identity, assumed=[])
@@ -113,6 +115,8 @@ def _header_keys(path: Path, *, identity: bool) -> Keys:
 
 def _series_of(path: Path) -> tuple[str, bool]:
     """Return the series of a DICOM file, and whether it may be a slice: of a scanner, or with a position."""
+    from pydicom import dcmread  # slow to import
+
     wanted = ["SeriesInstanceUID", "Modality", "ImagePositionPatient"]
     try:
         with capture_warnings():

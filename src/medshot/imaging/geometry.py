@@ -5,14 +5,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Num
-from nibabel.orientations import (
-    apply_orientation,
-    axcodes2ornt,
-    inv_ornt_aff,
-    io_orientation,
-    ornt2axcodes,
-    ornt_transform,
-)
 
 from medshot.errors import InputError
 from medshot.imaging.scan import Scan
@@ -138,6 +130,8 @@ def orientation(scan: Scan) -> str:
     Raises:
         InputError: the scan has no affine.
     """
+    from nibabel.orientations import io_orientation, ornt2axcodes  # slow to import
+
     return "".join(ornt2axcodes(io_orientation(affine_of(scan))))
 
 
@@ -151,14 +145,16 @@ def reorient(scan: Scan, target: str) -> Scan:
     Raises:
         InputError: the scan has no affine, or the target is not an orientation.
     """
+    from nibabel import orientations  # slow to import
+
     affine = affine_of(scan)
     if len(target) != 3 or not all(len(set(target) & set(pair)) == 1 for pair in OPPOSITE):
         raise InputError(f"{target!r} is not an orientation; give three letters, one of each of R/L, A/P and S/I.")
-    turn = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(target)))
+    turn = orientations.ornt_transform(orientations.io_orientation(affine), orientations.axcodes2ornt(tuple(target)))
     order = np.argsort(turn[:, 0]).astype(int)
 
     def turned(array: Any) -> np.ndarray:
-        return np.ascontiguousarray(apply_orientation(array, turn))
+        return np.ascontiguousarray(orientations.apply_orientation(array, turn))
 
     array = turned(scan.array)
     slices, rows, columns = (scan.spacing[axis] for axis in order)
@@ -166,7 +162,7 @@ def reorient(scan: Scan, target: str) -> Scan:
         scan,
         array=array,
         kind="volume" if len(array) > 1 else "picture",
-        affine=affine @ inv_ornt_aff(turn, scan.array.shape[:3]),
+        affine=affine @ orientations.inv_ornt_aff(turn, scan.array.shape[:3]),
         spacing=(slices, rows, columns),
         overlays=None if scan.overlays is None else turned(scan.overlays),
     )

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from medshot.errors import InputError
-from medshot.imaging.dicom import read_dicom, read_series
 from medshot.imaging.formats import (
     DETACHED_HEADERS,
     DICOM,
@@ -24,7 +23,6 @@ from medshot.imaging.formats import (
 from medshot.imaging.npy import read_npy
 from medshot.imaging.pictures import read_picture
 from medshot.imaging.scan import Scan
-from medshot.imaging.volumes import read_volume_file
 
 SIZE_LIMIT = 4_000_000_000  # bytes of all files, unpacked
 FILE_LIMIT = 20_000
@@ -144,6 +142,9 @@ def read(path: Path | str, *, identity: bool = False) -> Scan:
 
 
 def _read_file(path: Path, start: bytes, identity: bool) -> Scan:
+    from medshot.imaging.dicom import read_dicom  # pydicom and nibabel are slow to import
+    from medshot.imaging.volumes import read_volume_file
+
     if starts_as(start, DICOM):
         return read_dicom(path, identity=identity)
     if starts_as(start, *formats_holding("picture")):
@@ -165,6 +166,8 @@ def _is_volume(path: Path, start: bytes) -> bool:
 
 
 def _read_folder(folder: Path, identity: bool) -> Scan:
+    from medshot.imaging.dicom import read_series  # pydicom is slow to import
+
     files = _files(folder)
     scan = read_series(folder, files, identity=identity)
     if scan is not None:

@@ -1,10 +1,9 @@
 """Resample scans to another grid of voxels by SimpleITK."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import SimpleITK as sitk
 from jaxtyping import Float, Float32, Shaped, UInt8
 
 from medshot.errors import InputError
@@ -15,7 +14,7 @@ from medshot.imaging.volumes.volume import VOLUME_LIMIT
 Matrix = Float[np.ndarray, "4 4"]
 Shape = tuple[int, int, int]
 
-METHODS = {"nearest": sitk.sitkNearestNeighbor, "linear": sitk.sitkLinear, "cubic": sitk.sitkBSpline3}
+METHODS = {"nearest": "sitkNearestNeighbor", "linear": "sitkLinear", "cubic": "sitkBSpline3"}
 HALF_WIDTHS = 2 * np.sqrt(2 * np.log(2))  # full width at half maximum of a Gaussian of deviation 1
 EXACT = 1e-9  # voxels; nearer to a whole number than this is rounding
 
@@ -99,6 +98,8 @@ def _on_grid(
     interpolation: str,
 ) -> Shaped[np.ndarray, "new_slices new_rows new_columns *colours"]:
     """Return the array on new indices, which `to_old` maps to its own."""
+    import SimpleITK as sitk  # slow to import
+
     if array.ndim == 4:
         colours = [_on_grid(array[..., colour], to_old, shape, interpolation) for colour in range(array.shape[3])]
         return np.stack(colours, axis=-1)
@@ -115,12 +116,15 @@ def _on_grid(
     map_back.SetTranslation(to_old[2::-1, 3].tolist())
     origin, steps, axes = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), tuple(np.eye(3).ravel().tolist())
     outside = float(array.min())
-    resampled = sitk.Resample(image, shape[::-1], map_back, METHODS[interpolation], origin, steps, axes, outside, kind)
+    method = getattr(sitk, METHODS[interpolation])
+    resampled = sitk.Resample(image, shape[::-1], map_back, method, origin, steps, axes, outside, kind)
     return sitk.GetArrayFromImage(resampled)
 
 
-def _without_detail(image: sitk.Image, kind: int, widening: Float[np.ndarray, "3"]) -> sitk.Image:
-    """Blur detail that voxels `widening` times as wide, by (slice, row, column), cannot show."""
+def _without_detail(image: Any, kind: int, widening: Float[np.ndarray, "3"]) -> Any:
+    """Blur what voxels `widening` times as wide, by (slice, row, column), cannot show of an image of SimpleITK."""
+    import SimpleITK as sitk  # slow to import
+
     variance = np.maximum(widening**2 - 1, 0) / HALF_WIDTHS**2
     if variance.max() < EXACT:
         return image

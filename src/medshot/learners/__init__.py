@@ -1,10 +1,12 @@
 """Learners, which are meta-trained and adapt to new tasks. Each file holds one idea; `base` is their contract."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from medshot.imaging import FeatureInput, ImageInput, InputSpec, VolumeInput
 from medshot.learners.base import Adapted, Classifier, Learner
 from medshot.learners.batch import Predictions, predict_files
 from medshot.learners.creation import create, create_for, input_for, load_learner
-from medshot.learners.estimator import FewShotClassifier
 from medshot.learners.features import (
     apply_head,
     class_means,
@@ -22,7 +24,11 @@ from medshot.learners.seeding import Randomness
 from medshot.networks import base_network
 from medshot.tasks import Support
 
-load = FewShotClassifier.load
+if TYPE_CHECKING:
+    from medshot.learners.estimator import FewShotClassifier, load
+
+# Imported at first use, because scikit-learn is slow to import and many commands do without it.
+_HOMES = {"FewShotClassifier": "medshot.learners.estimator", "load": "medshot.learners.estimator"}
 
 __all__ = [
     "LEARNERS",
@@ -57,3 +63,9 @@ __all__ = [
     "weighted_cross_entropy",
     "weighted_mean",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'medshot.learners' has no attribute '{name}'")

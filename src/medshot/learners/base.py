@@ -17,6 +17,7 @@ from medshot.learners.features import weighted_cross_entropy, weighted_mean
 from medshot.learners.run import Trainable
 from medshot.learners.seeding import Randomness, order_by_digest, sample_by_support
 from medshot.tasks import Episodes, Support
+from medshot.threads import threads_for, work_of
 
 Adapted = dict[str, Tensor]
 
@@ -112,8 +113,9 @@ class Learner(Trainable, ABC):
 
     def adapt(self, support: Support) -> "Classifier":
         """Adapt to every task of a support with a leading task axis; differentiable as `gradient` states."""
-        support = self._ordered(replace(support, images=self.embed_tasks(support.images)))
-        return Classifier(self, self.engine.map(self.adapt_one, support, self._randomness(support)))
+        with threads_for(work_of(self, self.input_spec, support.weights.numel())):
+            support = self._ordered(replace(support, images=self.embed_tasks(support.images)))
+            return Classifier(self, self.engine.map(self.adapt_one, support, self._randomness(support)))
 
     def scores(self, episodes: Episodes) -> tuple[Float[Tensor, " tasks"], Float[Tensor, " tasks"]]:
         """Return the query loss and accuracy of each task, adapting and predicting in one pass of the engine."""
@@ -150,8 +152,9 @@ class Classifier:
         """Return the logits of each task's queries; weight 0 marks padding."""
         if weights is None:
             weights = images.new_ones(images.shape[:2])
-        embedded = self.learner.embed_tasks(images)
-        return self.learner.engine.map(self.learner.predict_jointly, self.adapted, embedded, weights)
+        with threads_for(work_of(self.learner, self.learner.input_spec, weights.numel())):
+            embedded = self.learner.embed_tasks(images)
+            return self.learner.engine.map(self.learner.predict_jointly, self.adapted, embedded, weights)
 
     def probabilities(
         self, images: Float[Tensor, "tasks queries *image"], weights: Float[Tensor, "tasks queries"] | None = None

@@ -220,6 +220,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
         return shares / shares.sum()
 
 
+load = FewShotClassifier.load
+
+
 def _encoded(y: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " samples"]]:
     """Return the classes, and each label as an index into them."""
     if y.dtype.kind == "f" and np.any(y % 1):

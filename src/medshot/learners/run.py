@@ -32,6 +32,7 @@ from medshot.learners.serialization import (
 )
 from medshot.storage import new_folder
 from medshot.tasks import Episodes, Task, digest_of, draw_folds, task_records, training_images
+from medshot.threads import threads_for, work_of
 from medshot.training import (
     Batches,
     Engine,
@@ -164,7 +165,8 @@ def meta_train(
     split = split_tasks(tasks, settings.seed)
     learner.to(place)
     batches = Batches(settings.batch, learner.input_spec, settings.seed, place, cross_validated=learner.cross_validated)
-    with unfinished(folder, resume=resume) if folder else nullcontext():
+    work = work_of(learner, learner.input_spec, settings.batch.most_samples)
+    with unfinished(folder, resume=resume) if folder else nullcontext(), threads_for(work):
         identity = _fingerprint(learner, split, settings), _content(learner, tasks, settings)
         loop = OuterLoop(learner, learner.scores, batches, split, settings, *identity)
         if resume and folder:
@@ -215,14 +217,16 @@ def update_on(learner: Trainable, task: Task, *, shots: int, steps: int, learnin
     """
     optimizer = torch.optim.Adam(learner.parameters(), lr=learning_rate)
     learner.train()
+    work = work_of(learner, learner.input_spec, 2 * shots * len(task.classes))
     try:
         for step in range(steps):
             rng = np.random.default_rng([seed, step])
             folds = draw_folds(task, shots=shots, queries=shots, rng=rng)
             batch = to_tensors(folds, learner.input_spec, next(learner.parameters()).device)
-            optimizer.zero_grad()
-            learner.scores(batch)[0].mean().backward()
-            optimizer.step()
+            with threads_for(work):
+                optimizer.zero_grad()
+                learner.scores(batch)[0].mean().backward()
+                optimizer.step()
     finally:
         learner.eval()
     record_training_images(learner, [task])

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.special import bdtrc
 from torch import Tensor, nn
 
 from medshot.encoders import ENCODERS
@@ -209,6 +208,8 @@ class Auto(Learner):
 
     def explain(self, adapted: Adapted, classes: Sequence[str] = ()) -> str:
         """Return a sentence on what was chosen and why, for the first task."""
+        from scipy.special import bdtrc  # slow to import
+
         weights, before = (adapted[name][0].cpu().numpy() for name in ("weights", "before"))
         right, judged = map(int, adapted["left_out"][0][:2])
         share = float(adapted["left_out"][0][2])

@@ -18,6 +18,7 @@ MANY = 10**6
 LARGEST = 64 * 2**20
 """Most bytes of an outcome file: a quarter of a million rows."""
 SHIPPED = Path(__file__).with_name("outcomes.jsonl")
+OFF = "off"
 
 
 class Outcome(BaseModel):
@@ -81,16 +82,18 @@ def users_outcomes() -> tuple[Outcome, ...]:
         StorageError: the file is damaged.
     """
     path = users_file()
-    return _read(path, path.stat().st_mtime_ns) if path.is_file() else ()
+    return _read(path, path.stat().st_mtime_ns) if path is not None and path.is_file() else ()
 
 
 def record_outcomes(outcomes: Sequence[Outcome]) -> None:
-    """Append outcomes to the user's file.
+    """Append outcomes to the user's file, if there is to be one.
 
     Raises:
         StorageError: the file is damaged or cannot be written.
     """
     path = users_file()
+    if path is None:
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
@@ -104,9 +107,11 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> None:
         ) from error
 
 
-def users_file() -> Path:
-    """Return $MEDSHOT_OUTCOMES, or a file in the user's data folder of this operating system."""
+def users_file() -> Path | None:
+    """Return $MEDSHOT_OUTCOMES, or a file in the user's data folder of this operating system; None if it is "off"."""
     chosen = os.environ.get("MEDSHOT_OUTCOMES")
+    if chosen == OFF:
+        return None
     return Path(chosen) if chosen else platformdirs.user_data_path("medshot", appauthor=False) / "outcomes.jsonl"
 
 

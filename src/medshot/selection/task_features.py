@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from sklearn.metrics import balanced_accuracy_score
 
 from medshot.errors import TooFewPatients
 from medshot.learners import Learner
@@ -92,6 +91,8 @@ def pooled_predictions(
 
 
 def _balanced_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    from sklearn.metrics import balanced_accuracy_score  # slow to import
+
     with warnings.catch_warnings():  # a class may have no query if patients have several classes
         warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
         return float(balanced_accuracy_score(labels, probabilities.argmax(1)))

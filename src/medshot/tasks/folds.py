@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Int, Int64
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 FOLDS = 5
 
@@ -52,6 +51,8 @@ def serve(pools: Sequence[np.ndarray], needs: Sequence[int], rng: np.random.Gene
         needs: how many patients each class needs in each part.
         rng: the source of randomness.
     """
+    from scipy.optimize import Bounds, LinearConstraint, milp  # slow to import
+
     patients = np.unique(np.concatenate(pools))
     member = np.stack([np.isin(patients, pool) for pool in pools])
     kinds, kind = np.unique(member, axis=1, return_inverse=True)

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from medshot.imaging import MISSING, FileImages, ImageSource, SeveralImages, patient_of, split_member
 from medshot.tasks.task import Task
@@ -86,6 +84,9 @@ def patients_remark(samples: int, from_headers: int, missing: str) -> str:
 
 def _connected(signs: Sequence[Sequence[object]]) -> Int[np.ndarray, " samples"]:
     """Number the groups of samples that are connected by common signs, in the order of their first samples."""
+    from scipy.sparse import coo_array  # slow to import
+    from scipy.sparse.csgraph import connected_components
+
     codes: dict[object, int] = {}
     ends = [(sample, codes.setdefault(sign, len(codes))) for sample, of_one in enumerate(signs) for sign in of_one]
     samples, found = np.array(ends).T

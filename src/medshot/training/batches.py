@@ -42,6 +42,11 @@ class BatchSettings:
         if not self.shots or min(self.shots) < 1:
             raise InputError(f"shots is {self.shots}, but must be one or more numbers of 1 or more.")
 
+    @property
+    def most_samples(self) -> int:
+        """Return the most samples of a batch, if each patient has one."""
+        return self.tasks * self.ways * (max(self.shots) + self.queries)
+
 
 def draw_batch(
     tasks: Sequence[Task],

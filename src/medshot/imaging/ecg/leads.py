@@ -7,7 +7,6 @@ from itertools import pairwise
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
-from scipy.ndimage import median_filter
 
 from medshot.imaging.ecg.page import LAYOUT, SECONDS, Ink, read_ink, read_light, without_bars
 from medshot.imaging.scan import Image
@@ -141,6 +140,8 @@ def follow_traces(ink: Ink, layout: Layout) -> Float[np.ndarray, "traces width"]
         ink: the ink of the page, without vertical bars.
         layout: the positions of its rows.
     """
+    from scipy.ndimage import median_filter  # slow to import
+
     bands = np.stack([cut(ink, layout, row, 0, 1, TRACE_REACH) for row in range(ROWS)])
     height, width = bands.shape[1:]
     path = _path(bands)

@@ -6,7 +6,6 @@ from medshot.errors import InputError
 from medshot.imaging.scan import Scan
 from medshot.imaging.volumes import nrrd
 from medshot.imaging.volumes.metaimage import is_metaimage, read_metaimage
-from medshot.imaging.volumes.nifti import is_nifti, read_nifti
 from medshot.imaging.volumes.volume import is_gzip, take
 
 
@@ -25,6 +24,8 @@ def read_volume_file(path: Path) -> Scan:
             several volumes or numbers that are complex, NaN or infinite; its affine is singular; or it names a data
             file that is not beside it.
     """
+    from medshot.imaging.volumes.nifti import is_nifti, read_nifti  # nibabel is slow to import
+
     path = _header_of(path)
     try:
         start = bytes(take(path, 0, 256, "gzip" if is_gzip(path) else "none"))

@@ -3,8 +3,6 @@
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import LinearSVC
 from torch import Tensor
 
 from medshot.imaging import InputSpec
@@ -57,6 +55,8 @@ class Logistic(VectorLearner):
 
     def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Return coefficients and intercepts, one row per class."""
+        from sklearn.linear_model import LogisticRegression  # slow to import
+
         views = views_of(support, randomness)
         real = (support.weights > 0).cpu().repeat(len(views))
         images = torch.cat([view.images for view in views])
@@ -115,6 +115,8 @@ class LinearSVM(VectorLearner):
 
     def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Return coefficients and intercepts, one row per class; of two classes, one row is the other's negative."""
+        from sklearn.svm import LinearSVC  # slow to import
+
         real = support.weights > 0
         labels, old = canonical_labels(support.labels[real])
         vectors, weights = (values[real].detach().cpu().double() for values in (support.images, support.weights))

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from torch import Tensor
 
 from medshot.imaging import InputSpec
@@ -59,6 +58,8 @@ class Forest(TreeLearner):
 
     def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Return the trees, with the class probabilities at their leaves."""
+        from sklearn.ensemble import RandomForestClassifier  # slow to import
+
         vectors, labels, classes = samples_of(support)
         forest = RandomForestClassifier(self.trees, random_state=int(randomness["seed"])).fit(vectors, labels)
         columns = [np.arange(vectors.shape[1])] * self.trees
@@ -101,6 +102,8 @@ class Boosting(TreeLearner):
 
     def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:
         """Return the trees, with the logits they add at their leaves, and the logits before the first of them."""
+        from sklearn.ensemble import GradientBoostingClassifier  # slow to import
+
         vectors, labels, classes = samples_of(support)
         model = GradientBoostingClassifier(
             n_estimators=self.rounds,

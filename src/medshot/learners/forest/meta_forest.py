@@ -5,12 +5,11 @@ import math
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from sklearn.tree import BaseDecisionTree
 from torch import Tensor, nn
 
 from medshot.imaging import InputSpec
 from medshot.learners.base import Adapted
-from medshot.learners.forest.trees import SettingsSpace, class_values, joint, leaf_values, tree_tensors
+from medshot.learners.forest.trees import FittedTree, SettingsSpace, class_values, joint, leaf_values, tree_tensors
 from medshot.learners.kinds import VectorLearner
 from medshot.learners.meta_features import META_FEATURES, meta_features
 from medshot.learners.seeding import Randomness, canonical_labels
@@ -131,11 +130,11 @@ class MetaForest(VectorLearner):
         vectors: Float[Tensor, "support features"],
         labels: Int[Tensor, " support"],
         seed: int,
-    ) -> tuple[list[BaseDecisionTree], list[Int[np.ndarray, " used"]]]:
+    ) -> tuple[list[FittedTree], list[Int[np.ndarray, " used"]]]:
         """Grow every tree; return it with the columns it uses. Trees of the same settings in a row are one forest."""
         rows, classes = vectors.cpu().float().numpy(), labels.cpu().numpy()
         forests = zip(*torch.unique_consecutive(of_tree, dim=0, return_counts=True), strict=True)
-        trees: list[BaseDecisionTree] = []
+        trees: list[FittedTree] = []
         columns: list[Int[np.ndarray, " used"]] = []
         for number, (settings, count) in enumerate(forests):
             forest, used = self.space.grow(settings.tolist(), rows, classes, trees=int(count), seed=seed + number)

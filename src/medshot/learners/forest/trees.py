@@ -1,22 +1,23 @@
 """scikit-learn's fitted trees as tensors: they predict the same, and are saved without pickle."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from sklearn.tree import BaseDecisionTree
 from torch import Tensor
 
 from medshot.imaging import InputSpec
 
+# A `BaseDecisionTree`, and a `RandomForestClassifier` or `ExtraTreesClassifier`, which are slow to import.
+FittedTree: TypeAlias = Any
+FittedForest: TypeAlias = Any
 CHILDREN, FEATURES, THRESHOLDS, VALUES = "trees.children", "trees.features", "trees.thresholds", "trees.values"
 
 
 def tree_tensors(
-    trees: Sequence[BaseDecisionTree],
+    trees: Sequence[FittedTree],
     values: Sequence[Float[np.ndarray, "_ outputs"]],
     *,
     columns: Sequence[Int[np.ndarray, " _"]],
@@ -56,7 +57,7 @@ def tree_tensors(
 
 
 def class_values(
-    trees: Sequence[BaseDecisionTree], classes: Int[Tensor, " present"], ways: int
+    trees: Sequence[FittedTree], classes: Int[Tensor, " present"], ways: int
 ) -> list[Float[np.ndarray, "_ ways"]]:
     """Return the class probabilities at every node of classification trees.
 
@@ -95,7 +96,6 @@ def _rounded_down(thresholds: Float[np.ndarray, " nodes"]) -> Float[np.ndarray, 
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
-Forest: TypeAlias = RandomForestClassifier | ExtraTreesClassifier
 Value = str | int | float | None
 AXES: Mapping[str, Mapping[Value, float]] = {
     "splits": {"best": 0.5, "random": 0.5},
@@ -165,11 +165,13 @@ class SettingsSpace:
         *,
         trees: int,
         seed: int,
-    ) -> tuple[Forest, Int[np.ndarray, " used"]]:
+    ) -> tuple[FittedForest, Int[np.ndarray, " used"]]:
         """Grow a forest with these settings; return it with the columns of the vectors that it uses."""
+        from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier  # slow to import
+
         chosen = {name: list(axis)[value] for (name, axis), value in zip(self.axes.items(), settings, strict=True)}
         columns = np.arange(vectors.shape[1])[self.blocks[str(chosen["blocks"])]]
-        kind: type[Forest] = RandomForestClassifier if chosen["splits"] == "best" else ExtraTreesClassifier
+        kind = RandomForestClassifier if chosen["splits"] == "best" else ExtraTreesClassifier
         forest = kind(
             trees,
             bootstrap=chosen["sampling"] != "all",
