@@ -14,8 +14,8 @@ def quickstart(
 ) -> None:
     """Meta-train, adapt, predict and evaluate on built-in simulated tasks, in under a minute.
 
-    Writes a run folder, a model folder with predictions, two reports to open in a browser, and labelled images in `hospital`
-    to try the other commands on.
+    Writes a run folder, a model folder with predictions, two reports to open in a browser, and a folder `hospital` of
+    labelled images to try the other commands on.
 
     Example: medshot quickstart --out quickstart
     """
