@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from making import textured
+from small_tasks import textured
 
 from medshot.imaging import FeatureInput, ImageInput
 from medshot.learners import create

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from making import write_images
+from small_tasks import write_images
 from test_commands import COMMANDS, SHORTER, example
 
 from medshot.simulated import simulate

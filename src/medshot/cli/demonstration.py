@@ -1,5 +1,6 @@
 """The demonstration that `medshot quickstart` runs, from simulated tasks to scores."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ SHOTS = 5
 TRAINING_TASKS, TRAINING_PATIENTS = 12, 10
 TEST_TASKS, TEST_PATIENTS, EPISODES = 8, 14, 7
 UNTRAINED_TASKS, UNTRAINED_EPISODES = 5, 7
+HOSPITAL_FAMILY, HOSPITAL_SIZE, LABELLED_PATIENTS, NEW_PATIENTS = "brain", 128, 12, 5
+"""The data to continue with, in images that are large enough for an encoder."""
 SETTINGS = OuterSettings(
     steps=160,
     learning_rate=0.01,
@@ -74,6 +77,7 @@ def demonstrate(out: Path, *, seed: int, device: str) -> tuple[Scores, Scores]:
         note(f"4/4 scoring {UNTRAINED_TASKS * UNTRAINED_EPISODES} episodes of {UNTRAINED}, which is not in training")
         others = _hospitals((UNTRAINED,), UNTRAINED_TASKS, TEST_PATIENTS, first=1000 * seed + 500)
         untrained = _score(folder / "unseen_family", learners, others, seed, UNTRAINED_EPISODES, place)
+        _write_hospital(folder / "hospital", seed=1000 * seed + 999)
     return trained, untrained
 
 
@@ -112,6 +116,28 @@ def _adapt_and_predict(folder: Path, out: Path, task: Task, seed: int) -> None:
     # the folder has its name only when everything in it is written
     named = [row | {"image": printable_path(out / Path(str(row["image"])).relative_to(folder))} for row in rows]
     write_rows(folder / "predictions.csv", named)
+
+
+def _write_hospital(folder: Path, *, seed: int) -> None:
+    """Write a hospital for the user to continue with: labelled images with a manifest, and images of new patients."""
+    patients = LABELLED_PATIENTS + NEW_PATIENTS
+    task = simulate(HOSPITAL_FAMILY, seed=seed, patients=patients, size=HOSPITAL_SIZE, difficulty=DIFFICULTY)
+    pixels = task.images.pixels(ImageInput(channels=1, size=HOSPITAL_SIZE))[:, 0]
+    for name in ("images", "new"):
+        (folder / name).mkdir(parents=True)
+    rows, counts = [], Counter[str]()
+    # the names of the labelled files must not give the class away
+    for sample in np.random.default_rng(seed).permutation(len(task)):
+        kind = task.classes[task.labels[sample]]
+        counts[kind] += 1
+        if counts[kind] <= LABELLED_PATIENTS:
+            patient = f"P{len(rows) + 1:03d}"
+            file = f"images/{patient}.png"
+            rows.append({"image": file, "label": kind, "patient": patient})
+        else:
+            file = f"new/{kind}-{counts[kind] - LABELLED_PATIENTS}.png"
+        Image.fromarray(pixels[sample]).save(folder / file)
+    write_rows(folder / "task.csv", rows)
 
 
 def _score(

@@ -14,7 +14,8 @@ def quickstart(
 ) -> None:
     """Meta-train, adapt, predict and evaluate on built-in simulated tasks, in under a minute.
 
-    Writes a run folder, a model folder with predictions, and two reports to open in a browser.
+    Writes a run folder, a model folder with predictions, two reports to open in a browser, and a folder `hospital` of
+    labelled images to try the other commands on.
 
     Example: medshot quickstart --out quickstart
     """
@@ -33,4 +34,4 @@ def quickstart(
         print_results(f"New hospitals of {', '.join(TRAINED)}", trained)
         print_results(f"New hospitals of {UNTRAINED}, not used in training", untrained)
     note(f"Done in {time.perf_counter() - began:.0f} s. Open {out / 'trained_families' / 'report.html'} in a browser.")
-    note(f"Try: medshot info {out / 'run'}; medshot predict {out / 'model'} {out / 'images'}")
+    note(f"Try: medshot info {out / 'run'}; medshot adapt {out / 'hospital'} --out model")
