@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 from PIL import Image
 from rich.console import Console
 
-from medshot.cli.options import note, write_rows
+from medshot.cli.options import Row, note, write_rows
 from medshot.cli.predict import predict_rows
 from medshot.evaluation import Protocol, Results, compare, evaluate
 from medshot.imaging import ImageInput
@@ -125,7 +125,8 @@ def _write_hospital(folder: Path, *, seed: int) -> None:
     pixels = task.images.pixels(ImageInput(channels=1, size=HOSPITAL_SIZE))[:, 0]
     for name in ("images", "new"):
         (folder / name).mkdir(parents=True)
-    rows, counts = [], Counter[str]()
+    rows: list[Row] = []
+    counts = Counter[str]()
     # the names of the labelled files must not give the class away
     for sample in np.random.default_rng(seed).permutation(len(task)):
         kind = task.classes[task.labels[sample]]

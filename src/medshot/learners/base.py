@@ -21,9 +21,6 @@ from medshot.threads import threads_for, work_of
 
 Adapted = dict[str, Tensor]
 
-NOTHING_FOUND = "Found nothing to learn"
-"""How `explain` starts if the support shows no difference between the classes."""
-
 
 class Learner(Trainable, ABC):
     """An algorithm that adapts to a task; its parameters are what meta-training learns.
@@ -89,11 +86,7 @@ class Learner(Trainable, ABC):
         return self.predict_one(adapted, images)
 
     def sample_randomness(self, support: Support, generator: torch.Generator) -> Randomness:
-        """Sample what is random in `adapt_one`, only from `generator`, for one task without padding.
-
-        Returns:
-            Named tensors, each with one row per sample or of the same length for every support.
-        """
+        """Sample what `adapt_one` needs, only from `generator`: tensors of one row per sample, or of equal length."""
         return {}
 
     def embed(self, images: Float[Tensor, "images *image"]) -> Float[Tensor, "images *embedded"]:
@@ -101,14 +94,7 @@ class Learner(Trainable, ABC):
         return images
 
     def explain(self, adapted: Adapted, classes: Sequence[str] = ()) -> str:
-        """Return a sentence for the user on why it predicts as it does on the first task; empty if it has none.
-
-        It starts with `NOTHING_FOUND` if the support shows no difference between the classes.
-
-        Args:
-            adapted: what `adapt` returned.
-            classes: the names of the classes; they are numbered if left out.
-        """
+        """Return a sentence on why it predicts as it does on the first task; empty if it has none."""
         return ""
 
     def adapt(self, support: Support) -> "Classifier":

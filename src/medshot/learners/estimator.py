@@ -17,11 +17,19 @@ from medshot.encoders import reader_of
 from medshot.errors import InputError, StorageError, closest
 from medshot.imaging import ImageSource, hashes_of_each
 from medshot.imaging.fingerprint import MEASURES
-from medshot.learners.base import NOTHING_FOUND, Classifier, Learner
+from medshot.learners.base import Classifier, Learner
 from medshot.learners.creation import create_for, load_learner, rebuild
 from medshot.learners.preprocessing import Standardizer, as_source, check_input
 from medshot.learners.registry import LEARNERS
-from medshot.learners.serialization import LEARNER, ModelRecord, parameters_of, read_checked, read_folder, write_folder
+from medshot.learners.serialization import (
+    LEARNER,
+    NOTHING_FOUND,
+    ModelRecord,
+    parameters_of,
+    read_checked,
+    read_folder,
+    write_folder,
+)
 from medshot.storage import new_folder
 from medshot.tasks import Support
 

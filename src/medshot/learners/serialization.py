@@ -20,6 +20,8 @@ from medshot.tasks import TaskRecord
 from medshot.unfinished import why_not
 
 FORMAT = 2
+NOTHING_FOUND = "Found nothing to learn"
+"""The start of a model's explanation if its support shows no difference between the classes."""
 LEARNER = "learner.safetensors"
 IMAGES = "training_images.safetensors"
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from medshot.encoders import ENCODERS
 from medshot.imaging import InputSpec
 from medshot.learners import Adapted, Learner, register
-from medshot.learners.base import NOTHING_FOUND
 from medshot.learners.seeding import Randomness
+from medshot.learners.serialization import NOTHING_FOUND
 from medshot.selection.candidates import SENTENCES, Candidate, candidates_of
 from medshot.selection.left_out_scores import describe_left_out
 from medshot.selection.outcomes import Outcome, known_outcomes
