@@ -7,11 +7,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 from filelock import FileLock
 from jaxtyping import Int64, Shaped, UInt8
 
 from medshot.errors import StorageError
-from medshot.storage import read_bytes, write_bytes
+from medshot.storage import write_bytes
 
 LOCK = "lock"
 _GENERATION = "generation"
@@ -123,8 +124,8 @@ class AppendStore:
     def _read_generation(self) -> tuple[bytes, int]:
         """Return what differs after the store was emptied: its generation, and the file number of the keys."""
         number = b""
-        with suppress(StorageError):  # stores of earlier versions have no generation
-            number = read_bytes(self.folder / _GENERATION)
+        with suppress(OSError):  # stores of earlier versions have no generation
+            number = (self.folder / _GENERATION).read_bytes()
         try:
             return number, (self.folder / self._keys).stat().st_ino
         except OSError:
@@ -154,6 +155,12 @@ class AppendStore:
 
 def _prefixes(keys: UInt8[np.ndarray, "rows bytes"]) -> Shaped[np.ndarray, " rows"]:
     return np.ascontiguousarray(keys[:, :8]).view(np.uint64)[:, 0]
+
+
+def cache_folder() -> Path:
+    """Return the cache folder: $MEDSHOT_CACHE, or the user's cache folder of this operating system."""
+    chosen = os.environ.get("MEDSHOT_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("medshot", appauthor=False)
 
 
 @contextmanager

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from medshot import process
 from medshot.encoders import ENCODERS, EncodedInput, embedding, reader_of
 from medshot.encoders.embedding import Embeddings, EmbeddingStore, normalised
 from medshot.encoders.encoder import Encoder
 from medshot.errors import InputError, StorageError
-from medshot.imaging import ArrayImages, FileImages, ImageInput, Vectors, cache
+from medshot.imaging import ArrayImages, FileImages, ImageInput, Vectors
 
 PIXELS = ImageInput(channels=3, size=16)
 
@@ -251,11 +252,11 @@ def test_processes_that_write_at_once_give_one_whole_store(folder: Path) -> None
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(2)
     processes = [context.Process(target=write_rows, args=(folder, seed, barrier)) for seed in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=60)
-        assert process.exitcode == 0
+    for child in processes:
+        child.start()
+    for child in processes:
+        child.join(timeout=60)
+        assert child.exitcode == 0
     store = EmbeddingStore(folder, features=64, measures=3)
     hashes, wanted = rows_of(range(200))
     rows, there = store.find(hashes), store.read()
@@ -363,10 +364,10 @@ def test_threads_keep_the_order_and_stay_a_few_items_ahead(count: int, threads: 
             begun.append(item)
             yield item
 
-    results = cache.in_threads(lambda item: item * item, items(), threads)
+    results = process.in_threads(lambda item: item * item, items(), threads)
     first = [next(results) for _ in range(min(taken, count))]
     assert first == [item * item for item in range(len(first))]
-    assert len(begun) <= len(first) + cache._AHEAD * threads
+    assert len(begun) <= len(first) + process._AHEAD * threads
     assert list(results) == [item * item for item in range(len(first), count)]
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medshot import process
 from medshot.errors import InputError, StorageError
 from medshot.imaging import ArrayImages, FileImages, ImageInput, ImageSource, cache, cache_folder, fit
-from medshot.imaging.intensity import percentile_window
+from medshot.imaging.preparing import percentile_window
 
 SHAPE = ImageInput(1, 16)
 
@@ -155,12 +156,12 @@ def test_two_processes_build_the_same_cache_at_once(tmp_path: Path, empty_cache:
     context = multiprocessing.get_context("spawn")
     results, barrier = context.Queue(), context.Barrier(2)
     processes = [context.Process(target=build, args=(paths, barrier, results)) for _ in range(2)]
-    for process in processes:
-        process.start()
+    for child in processes:
+        child.start()
     outcomes = {results.get(timeout=60) for _ in processes}
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
+    for child in processes:
+        child.join()
+        assert child.exitcode == 0
     expected = np.stack([fit(image, ImageInput(1, 64)) for image in images])
     assert outcomes == {(hashlib.sha256(expected.tobytes()).hexdigest(), 300)}
     assert [path.suffix for path in empty_cache.iterdir()] == [".npy"]
@@ -173,7 +174,7 @@ def test_progress_is_shown_only_when_it_takes_long(
     FileImages(paths).pixels(SHAPE)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
-    monkeypatch.setattr(cache, "_PATIENCE", 0.0)
+    monkeypatch.setattr(process, "_PATIENCE", 0.0)
     monkeypatch.setenv("FORCE_COLOR", "1")
     FileImages(paths).pixels(ImageInput(3, 16))
     captured = capsys.readouterr()

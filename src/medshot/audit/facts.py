@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8, UInt64
 
-from medshot.append_store import AppendStore
+from medshot.append_store import AppendStore, cache_folder
 from medshot.audit.decoding import NO_HEADER, Decoded, Header
 from medshot.imaging import ImageInput, fingerprints, fit, percentile_window
-from medshot.imaging.cache import cache_folder
-from medshot.imaging.npz import split_member
+from medshot.imaging.formats import split_member
 from medshot.imaging.scan import Image
 
 _COLOURED = 48  # grey levels between the channels of a pixel

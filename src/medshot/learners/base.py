@@ -17,6 +17,7 @@ from medshot.learners.features import weighted_cross_entropy, weighted_mean
 from medshot.learners.run import Trainable
 from medshot.learners.seeding import Randomness, order_by_digest, sample_by_support
 from medshot.tasks import Episodes, Support
+from medshot.training import Engine
 
 Adapted = dict[str, Tensor]
 
@@ -66,6 +67,15 @@ class Learner(Trainable, ABC):
     randomised: ClassVar[bool] = False
     relabels: ClassVar[bool] = True
     encoders: ClassVar[str] = "lite0"
+
+    @property
+    def engine(self) -> Engine:
+        """Return how tasks are run: in a loop if the learner is not batchable."""
+        return self._engine if self.batchable else Engine("loop")
+
+    @engine.setter
+    def engine(self, engine: Engine) -> None:
+        self._engine = engine
 
     @abstractmethod
     def adapt_one(self, support: Support, randomness: Randomness) -> Adapted:

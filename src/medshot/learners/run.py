@@ -65,6 +65,7 @@ class Trainable(nn.Module):
     gradient: Gradient = None
     batchable: ClassVar[bool] = True
     cross_validated: ClassVar[bool] = False
+    engine: Engine
 
     def __init__(self, input_spec: InputSpec) -> None:
         super().__init__()
@@ -76,15 +77,6 @@ class Trainable(nn.Module):
     @abstractmethod
     def scores(self, episodes: Episodes) -> tuple[Tensor, Tensor]:
         """Return the query loss and accuracy of each task of a batch."""
-
-    @property
-    def engine(self) -> Engine:
-        """Return how tasks are run: in a loop if the learner is not batchable."""
-        return self._engine if self.batchable else Engine("loop")
-
-    @engine.setter
-    def engine(self, engine: Engine) -> None:
-        self._engine = engine
 
     def settings(self) -> dict[str, Any]:
         """Return the keyword arguments that build this learner again: its attributes named as its constructor's."""
@@ -138,7 +130,7 @@ def meta_train(
 
     Args:
         learner: what to train.
-        tasks: split into training, new and validation tasks by `medshot.training.split_tasks`.
+        tasks: split into training, new and validation tasks by `medshot.training.batches_tasks`.
         settings: of the outer loop.
         folder: becomes the run folder. Until it holds `run.json` the run is unfinished: it holds the history
             (`events.jsonl`) and the last checkpoint. A run that fails before its first checkpoint leaves no folder.

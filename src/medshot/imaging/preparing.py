@@ -1,11 +1,59 @@
-"""Resize an image to the square or cubic, channel-first pixels that a network takes."""
+"""From an image of any size and depth to the square or cubic, channel-first pixels that a network asks for.
+
+Two steps: an intensity window stretches a range of grey levels over the whole range of the integer type, and the
+image is resized and centred on black.
+"""
 
 import cv2
 import numpy as np
 
+from medshot.errors import InputError
 from medshot.imaging.inputs import GridInput
-from medshot.imaging.intensity import percentile_window
 from medshot.imaging.scan import FittedImage, Image, Volume
+
+
+def window(image: Image | Volume, low: float, high: float) -> Image | Volume:
+    """Stretch the values from `low` to `high` over the full range of the image's integer type.
+
+    Values below `low` become 0, values above `high` the type's maximum. With `low == high` the window is the
+    threshold that it tends to: values above it become the maximum, all others 0.
+
+    Args:
+        image: grey, RGB or a volume, uint8 or uint16.
+        low: grey level that becomes black.
+        high: grey level that becomes white.
+
+    Raises:
+        InputError: `low` is above `high`, or one of them is not a finite number.
+    """
+    if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+        raise InputError(f"the intensity window {low} to {high} is empty; give two finite numbers, the lower first.")
+    top = np.iinfo(image.dtype).max
+    levels = np.arange(top + 1, dtype=np.float64)
+    width = max(high - low, 1e-300)
+    stretched = np.clip((levels - low) / width, 0, 1) * top
+    return np.rint(stretched).astype(image.dtype)[image]
+
+
+def percentile_window(image: Image | Volume, low: float = 0.5, high: float = 99.5) -> Image | Volume:
+    """Stretch an image between two percentiles of its own values, over all channels together.
+
+    A 16-bit container does not define the range in use (a detector may fill 10, 12 or 14 of the bits), so
+    16-bit images pass through this window before they are resized; 8-bit images are left unchanged. A
+    constant image becomes 0 everywhere.
+
+    Args:
+        image: grey, RGB or a volume, uint8 or uint16.
+        low: percentile that becomes black, 0 to 100.
+        high: percentile that becomes white, 0 to 100.
+
+    Raises:
+        InputError: the percentiles are not in order between 0 and 100.
+    """
+    if not 0 <= low <= high <= 100:
+        raise InputError(f"the percentiles {low} and {high} are not in order between 0 and 100; correct them.")
+    darkest, brightest = np.percentile(image, (low, high))
+    return window(image, float(darkest), float(brightest))
 
 
 def fit(image: Image, spec: GridInput) -> FittedImage:
