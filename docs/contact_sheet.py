@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from medshot.simulated.families import FAMILIES
+from medshot.simulated import FAMILIES
 from medshot.simulated.rendered import Rendered
 
 SHEET = Path(__file__).parent / "images" / "simulated.png"

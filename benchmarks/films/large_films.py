@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from medshot.imaging import GridInput
-from medshot.imaging.resizing import prepare
+from medshot.imaging.preparing import prepare
 from medshot.simulated import chest, thorax
 from medshot.simulated.texture import draw_population, draw_pose, generators, posed_grid, posed_points, to_uint8
 from medshot.tasks import Task

@@ -12,8 +12,8 @@ from medshot.encoders import WHOLE, EncodedInput
 from medshot.imaging import ImageInput, InputSpec, usual_cut
 from medshot.learners import Learner, create, load_learner
 from medshot.learners.closed_form.depth_ridge import DepthRidge
+from medshot.learners.creation import give_weights
 from medshot.learners.run import meta_train
-from medshot.learners.shipped import give_weights
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import LAST, Candidate, candidates_of
 from medshot.selection.outcomes import Outcome

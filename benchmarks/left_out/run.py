@@ -44,7 +44,7 @@ from medshot.errors import TooFewPatients
 from medshot.evaluation import EpisodePredictions, Protocol, draw_episodes, refuse_overlap, run_episodes
 from medshot.evaluation.metrics import balanced_accuracy
 from medshot.evaluation.outcome_log import SUPPORTS, mean_loss, spread_of
-from medshot.learners.shipped import weights_file
+from medshot.learners.creation import weights_file
 from medshot.selection.outcomes import Outcome
 from medshot.storage import write_arrays, write_bytes
 from medshot.tasks import marks_of

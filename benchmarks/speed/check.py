@@ -24,8 +24,8 @@ from benchmarks.speed.report import finish
 from medshot.audit.facts import FactStore
 from medshot.audit.listing import listings
 from medshot.audit.measuring import measure_all
-from medshot.imaging.cache import in_threads
 from medshot.imaging.reading import read_image
+from medshot.process import in_threads
 
 SETS = ("cxr_pneumonia_kermany", "cxr_jsrt_nodule_lungmask", "ecg_12lead_images", "brain_mri_4class")
 DISTINCT = 5_000

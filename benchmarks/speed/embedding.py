@@ -21,7 +21,7 @@ from benchmarks.speed.report import finish
 from medshot.encoders import ENCODERS, EncodedInput, reader_of
 from medshot.encoders.encoder import load_encoder
 from medshot.imaging import FileImages
-from medshot.imaging.cache import in_threads
+from medshot.process import in_threads
 
 SETS = ("brain_mri_4class", "ecg_12lead_images")
 ENCODER = ENCODERS["lite0"]

@@ -11,7 +11,7 @@ from filelock import FileLock
 from jaxtyping import Int64, Shaped, UInt8
 
 from medshot.errors import StorageError
-from medshot.storage import read_bytes, write_bytes
+from medshot.storage import write_bytes
 
 LOCK = "lock"
 _GENERATION = "generation"
@@ -123,8 +123,8 @@ class AppendStore:
     def _read_generation(self) -> tuple[bytes, int]:
         """Return what differs after the store was emptied: its generation, and the file number of the keys."""
         number = b""
-        with suppress(StorageError):  # stores of earlier versions have no generation
-            number = read_bytes(self.folder / _GENERATION)
+        with suppress(OSError):  # stores of earlier versions have no generation
+            number = (self.folder / _GENERATION).read_bytes()
         try:
             return number, (self.folder / self._keys).stat().st_ino
         except OSError:

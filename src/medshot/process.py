@@ -1,4 +1,4 @@
-"""The one place that changes the state of the process: warnings, loggers, stderr, OpenCV's log and its threads.
+"""Threads and child processes, and the one place that changes the state of the process: warnings, loggers, stderr.
 
 Files are read in many threads at once, so a change of this state must not reach another thread, or must be undone
 only after the last thread that needs it has ended.
@@ -13,12 +13,19 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 import cv2
+
+_AHEAD = 4  # items in work for each thread
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _lock = threading.RLock()
 
@@ -244,3 +251,19 @@ class _Shared:
 _log = cv2.utils.logging
 opencv_silent = _Shared(_log.getLogLevel, _log.setLogLevel, _log.LOG_LEVEL_SILENT).changed
 opencv_single_threaded = _Shared(cv2.getNumThreads, cv2.setNumThreads, 1).changed
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Yield `work` of each item in order; threads run only a few items ahead, which bounds memory."""
+    pending: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) == _AHEAD * threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

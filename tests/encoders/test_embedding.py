@@ -17,6 +17,7 @@ from jaxtyping import Float
 from processes import run_at_once
 from torch import Tensor, nn
 
+from medshot import process
 from medshot.encoders import ENCODERS, EncodedInput, embedding, reader_of
 from medshot.encoders.embedding import Embeddings, EmbeddingStore, normalised
 from medshot.encoders.encoder import Encoder, load_encoder
@@ -354,10 +355,10 @@ def test_threads_keep_the_order_and_stay_a_few_items_ahead(count: int, threads: 
             begun.append(item)
             yield item
 
-    results = cache.in_threads(lambda item: item * item, items(), threads)
+    results = process.in_threads(lambda item: item * item, items(), threads)
     first = [next(results) for _ in range(min(taken, count))]
     assert first == [item * item for item in range(len(first))]
-    assert len(begun) <= len(first) + cache._AHEAD * threads
+    assert len(begun) <= len(first) + process._AHEAD * threads
     assert list(results) == [item * item for item in range(len(first), count)]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from medshot.imaging import CUTS, ArrayImages, Cut, CutImages, FilmInput, ImageInput, VolumeInput
 from medshot.imaging.cuts import PARTS, PATCHES, PLANES, SLICES, patch_regions, patches, slices
-from medshot.imaging.resizing import prepare
+from medshot.imaging.preparing import prepare
 
 SMALL = ImageInput(1, 16)
 

@@ -13,7 +13,7 @@ from medshot.imaging import ImageInput, Scan, display, percentile_window, read
 from medshot.imaging.cache import decoded_files
 
 sys.path.insert(0, str(Path(__file__).parent / "dicom"))
-from dicom_making import film, write
+from dicom_files import film, write
 
 rng = np.random.default_rng(0)
 

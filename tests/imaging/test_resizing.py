@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as arrays
 
 from medshot.errors import InputError
 from medshot.imaging import ImageInput, fit, percentile_window, window
-from medshot.imaging.resizing import prepare
+from medshot.imaging.preparing import prepare
 
 DTYPES = st.sampled_from([np.uint8, np.uint16])
 SHAPES = st.builds(ImageInput, channels=st.sampled_from([1, 3]), size=st.integers(8, 48))

@@ -12,7 +12,7 @@ from processes import run_at_once
 
 from medshot.errors import InputError, StorageError
 from medshot.imaging import ArrayImages, FileImages, ImageInput, ImageSource, cache, cache_folder, fit
-from medshot.imaging.intensity import percentile_window
+from medshot.imaging.preparing import percentile_window
 
 SHAPE = ImageInput(1, 16)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from medshot.selection.auto import UNKNOWN, Belief, evidence, prior
 from medshot.selection.outcomes import Outcome
-from medshot.selection.support_features import SupportFeatures
+from medshot.selection.task_features import SupportFeatures
 
 KEYS = [("ridge", "a"), ("logistic", "a"), ("logistic", "b")]
 HERE = SupportFeatures(ways=2, shots=5.0, spread=0.5)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medshot.selection.support_features import left_out_folds
+from medshot.selection.task_features import left_out_folds
 from medshot.tasks import Support
 from medshot.tasks.folds import FOLDS
 

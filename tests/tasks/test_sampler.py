@@ -161,22 +161,60 @@ def test_folds_of_arrays_leave_every_class_for_training(grouping, seed):
         assert sorted(np.concatenate([test for _, test in folds])) == list(range(len(labels)))
 
 
+@st.composite
+def shades(draw: st.DrawFn) -> tuple[list[int], list[int] | None]:
+    """Draw the grey level of each sample's image, some of them equal, and of its second image if it has one."""
+    first = draw(st.lists(st.integers(0, 30), min_size=12, max_size=24))
+    return first, draw(st.none() | st.permutations(first) | st.just([100 + number for number in range(len(first))]))
+
+
+def with_copies(first: list[int], second: list[int] | None, name: str = "task") -> Task:
+    """Return a task of one or two images a sample, some of them identical though their patients' names differ."""
+    rows = np.arange(len(first))
+    images = ArrayImages(np.array(first, np.uint8)[:, None, None])
+    if second is not None:
+        other = ArrayImages(np.array(second, np.uint8)[:, None, None])
+        images = SeveralImages({"flair": images, "post": other}, {"flair": rows, "post": rows})
+    return Task(name, images, rows % 2, ("a", "b"), np.array([f"{name} {row}" for row in rows]))
+
+
+def digests_of(task: Task, samples: np.ndarray) -> set[str]:
+    """Return the hashes of all images of some samples."""
+    of_each = task.hashes_of_each()
+    return {digest for sample in samples for digest in of_each[sample]}
+
+
+@given(grey=shades(), shots=st.integers(1, 3), queries=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
+@pytest.mark.parametrize("draw", [draw_episode, draw_folds])
+def test_identical_images_are_of_one_person_in_every_episode(draw, grey, shots, queries, seed):
+    task = with_copies(*grey)
+    try:
+        found = draw(task, shots=shots, queries=queries, rng=np.random.default_rng(seed))
+    except TooFewPatients:
+        return
+    for episode in found if isinstance(found, list) else [found]:
+        assert not digests_of(task, episode.support) & digests_of(task, episode.query)
+
+
+@given(grey=shades())
+def test_identical_images_are_of_one_person_in_a_batch(grey):
+    """Learners that divide a support by patients, and metrics that resample patients, get these numbers."""
+    task = with_copies(*grey)
+    every = task.hashes_of_each()
+    for one, other in product(range(len(task)), repeat=2):
+        if set(every[one]) & set(every[other]):
+            assert task.patient_codes[one] == task.patient_codes[other]
+
+
+@given(grouping=groupings())
+def test_without_identical_images_a_person_is_a_name(grouping):
+    task = labelled(*grouping)
+    assert np.array_equal(task.patient_codes, np.unique(task.patients, return_inverse=True)[1])
+
+
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_identical_images_are_of_one_person_in_every_split(data, seed):
-    """Check tasks of one or several images a sample, some with the same images under other names."""
-    shades = st.lists(st.integers(0, 30), min_size=12, max_size=24)
-
-    def task(name: str) -> Task:
-        flair = data.draw(shades)
-        post = data.draw(st.permutations(flair) | st.just([100 + number for number in range(len(flair))]))
-        rows = np.arange(len(flair))
-        images = ArrayImages(np.array(flair, np.uint8)[:, None, None])
-        if data.draw(st.booleans()):
-            other = ArrayImages(np.array(post, np.uint8)[:, None, None])
-            images = SeveralImages({"flair": images, "post": other}, {"flair": rows, "post": rows})
-        return Task(name, images, rows % 2, ("a", "b"), np.array([f"{name} {row}" for row in rows]))
-
-    tasks = [task(name) for name in ("one", "other")[: data.draw(st.integers(1, 2))]]
+    tasks = [with_copies(*data.draw(shades()), name) for name in ("one", "other")[: data.draw(st.integers(1, 2))]]
     try:
         split = split_patients(tasks, (0.5, 0.25, 0.25), np.random.default_rng(seed))
     except TooFewPatients:

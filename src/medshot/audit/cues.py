@@ -15,10 +15,9 @@ from medshot.audit.listing import Categories
 from medshot.audit.sample import AuditedTask
 from medshot.errors import InputError
 from medshot.imaging import GridInput
-from medshot.imaging.cache import in_threads
-from medshot.imaging.intensity import percentile_window
-from medshot.imaging.resizing import prepare
+from medshot.imaging.preparing import percentile_window, prepare
 from medshot.imaging.scan import FittedImage, Image, Pixels
+from medshot.process import in_threads
 
 Kind = Literal["made", "visible", "stated"]
 

@@ -11,9 +11,9 @@ from medshot.audit.jpeg import jpeg_quality
 from medshot.deidentify import identifying_content
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
-from medshot.imaging.formats import NPZ, formats_holding, has_name_of
+from medshot.imaging.formats import NPZ, formats_holding, has_name_of, split_member
 from medshot.imaging.inspection import notable
-from medshot.imaging.npz import read_volume, split_member
+from medshot.imaging.npz import read_volume
 from medshot.imaging.opening import read
 from medshot.imaging.pictures import animation_of
 from medshot.imaging.pseudonyms import CannotClean

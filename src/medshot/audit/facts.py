@@ -15,7 +15,7 @@ from medshot.audit.decoding import NO_HEADER, Decoded, Header
 from medshot.environment import cache_folder
 from medshot.imaging import ImageInput, fingerprints, fit, percentile_window
 from medshot.imaging.decoding import files_of_image
-from medshot.imaging.npz import split_member
+from medshot.imaging.formats import split_member
 from medshot.imaging.scan import Image
 
 _COLOURED = 48  # grey levels between the channels of a pixel

@@ -13,12 +13,11 @@ from medshot.audit.decoding import decode, header_of, of_array
 from medshot.audit.facts import FACTS, FactStore, file_identity, keys, measure
 from medshot.audit.listing import Listing, UnusableImage
 from medshot.errors import InputError
-from medshot.imaging.cache import in_threads
 from medshot.imaging.decoding import content_hash, files_of_image
 from medshot.imaging.folders import patient_of
-from medshot.imaging.npz import split_member
+from medshot.imaging.formats import split_member
 from medshot.imaging.reading import read_content
-from medshot.process import opencv_single_threaded
+from medshot.process import in_threads, opencv_single_threaded
 from medshot.progress import progress
 from medshot.tasks.rows import why_missing
 

@@ -10,7 +10,7 @@ from medshot.audit.facts import FactStore
 from medshot.audit.findings import Finding
 from medshot.audit.listing import Categories, Listing
 from medshot.audit.sample import AuditedTask
-from medshot.imaging.npz import split_member
+from medshot.imaging.formats import split_member
 from medshot.tasks.columns import PATIENT
 from medshot.tasks.layouts import PICTURES, classes_are_patients, left_out_remark
 from medshot.tasks.likeness import patient_like_columns

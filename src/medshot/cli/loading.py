@@ -24,10 +24,10 @@ from medshot.imaging import (
     all_image_paths,
     usual_cut,
 )
-from medshot.imaging.cache import in_threads
 from medshot.imaging.inspection import assumed_of, summarise
 from medshot.learners import Learner, create_for, load_learner
 from medshot.learners.creation import CHOICE
+from medshot.process import in_threads
 from medshot.selection.auto import Auto
 from medshot.storage import printable_path
 from medshot.tasks import MANIFEST_SUFFIXES, Task, read_images, sample_images

@@ -16,8 +16,8 @@ from medshot.deidentify.identifying import identifying_text
 from medshot.deidentify.manifests import clean_table, read_table
 from medshot.errors import InputError
 from medshot.imaging.folders import is_series
-from medshot.imaging.formats import CSV, has_name_of
-from medshot.imaging.npz import members, split_member
+from medshot.imaging.formats import CSV, has_name_of, split_member
+from medshot.imaging.npz import members
 from medshot.imaging.pseudonyms import SECRET_LENGTH, CannotClean, Pseudonyms
 from medshot.progress import progress
 from medshot.storage import new_folder, printable_path, write_bytes, write_json

@@ -17,8 +17,9 @@ from medshot.append_store import LOCK, AppendStore, writing_into_cache
 from medshot.encoders.encoder import Encode, Encoder, load_encoder
 from medshot.errors import StorageError
 from medshot.imaging import Cut, CutImages, ImageSource, cache_folder
-from medshot.imaging.cache import PIXELS_VERSION, in_threads
+from medshot.imaging.cache import PIXELS_VERSION
 from medshot.imaging.fingerprint import MEASURES, fingerprints, measures
+from medshot.process import in_threads
 from medshot.progress import progress
 
 

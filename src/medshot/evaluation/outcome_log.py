@@ -13,7 +13,7 @@ from medshot.learners import Learner
 from medshot.selection.auto import Auto
 from medshot.selection.candidates import Candidate
 from medshot.selection.outcomes import Outcome
-from medshot.selection.support_features import support_features
+from medshot.selection.task_features import support_features
 from medshot.tasks import Episode, collate, marks_of
 
 SUPPORTS = 10

@@ -6,6 +6,7 @@ from medshot.imaging.cuts import CUTS, Cut, CutImages, usual_cut
 from medshot.imaging.display import display
 from medshot.imaging.fingerprint import fingerprints, near_duplicates
 from medshot.imaging.folders import all_image_paths, image_paths, patient_of
+from medshot.imaging.formats import split_member
 from medshot.imaging.inputs import (
     WHOLE,
     FeatureInput,
@@ -15,11 +16,10 @@ from medshot.imaging.inputs import (
     InputSpec,
     VolumeInput,
 )
-from medshot.imaging.intensity import percentile_window, window
-from medshot.imaging.npz import read_medmnist, read_volume, split_member
+from medshot.imaging.npz import read_medmnist, read_volume
 from medshot.imaging.opening import read
+from medshot.imaging.preparing import fit, fit_cube, percentile_window, window
 from medshot.imaging.reading import read_image
-from medshot.imaging.resizing import fit, fit_cube
 from medshot.imaging.scan import Scan
 from medshot.imaging.sources import (
     MISSING,

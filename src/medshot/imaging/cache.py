@@ -3,12 +3,10 @@
 import hashlib
 import os
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 import numpy as np
 
@@ -16,16 +14,13 @@ from medshot.append_store import writing_into_cache
 from medshot.environment import cache_folder
 from medshot.imaging.decoding import decoded
 from medshot.imaging.inputs import GridInput
-from medshot.imaging.resizing import prepare
+from medshot.imaging.preparing import prepare
 from medshot.imaging.scan import FittedImage, Pixels
+from medshot.process import in_threads
 from medshot.progress import progress
 
 PIXELS_VERSION = 2
 """The version of how files become pixels: a change of `display`, or of what is read, must change it."""
-_AHEAD = 4  # items in work for each thread
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class _SixteenBits(Exception):
@@ -73,22 +68,6 @@ def decoded_files(paths: Iterable[Path], shape: GridInput, dtype: np.dtype | Non
         InputError: an image cannot be read.
     """
     return in_threads(partial(_decode, shape=shape, dtype=dtype), paths, os.cpu_count() or 1)
-
-
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Yield `work` of each item in order; threads run only a few items ahead, which bounds memory."""
-    pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for item in items:
-                pending.append(pool.submit(work, item))
-                if len(pending) == _AHEAD * threads:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
 
 
 def _open(place: Path, expected: tuple[int, ...]) -> Pixels | None:

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Int
 
-from medshot.imaging.cache import in_threads
 from medshot.imaging.ecg import PAGE_PICTURES, is_page, page_pictures
 from medshot.imaging.inputs import FilmInput, GridInput, ImageInput, VolumeInput
-from medshot.imaging.resizing import prepare
+from medshot.imaging.preparing import prepare
 from medshot.imaging.scan import FittedImage, Image
 from medshot.imaging.sources import ImageSource
+from medshot.process import in_threads
 
 OVERVIEW = 224  # pixels per side of what an encoder sees of the whole film
 FINER = 4  # pixels of the map of lost detail in each pixel of the overview, along a side

@@ -7,9 +7,9 @@ from pathlib import Path
 from medshot.errors import InputError
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
-from medshot.imaging.formats import NPZ, NUMPY, TIFF, formats_holding, has_name_of
+from medshot.imaging.formats import NPZ, NUMPY, TIFF, formats_holding, has_name_of, split_member
 from medshot.imaging.inputs import GridInput
-from medshot.imaging.npz import read_volume, split_member
+from medshot.imaging.npz import read_volume
 from medshot.imaging.opening import read
 from medshot.imaging.reading import read_content, read_image
 from medshot.imaging.resampling import fit_volume

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from medshot.errors import InputError
-from medshot.imaging.intensity import percentiles, sparse_window
+from medshot.imaging.preparing import percentiles, sparse_window
 from medshot.imaging.scan import Scan
 
 # Level and width in Hounsfield units, as collected by Murphy et al., "Windowing (CT)", Radiopaedia.org, rID 52108,

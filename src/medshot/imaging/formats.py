@@ -1,7 +1,7 @@
 """A register of the file formats that medshot reads: their names, their first bytes and what a file of each holds."""
 
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Literal
 
 Holds = Literal["picture", "volume", "dicom", "array", "archive", "table", "other"]
@@ -100,3 +100,14 @@ def readable_formats() -> str:
 def starts_as(content: bytes, *formats: FileFormat) -> bool:
     """Whether the first bytes of a file, 352 at least, are those of one of these formats."""
     return any(content.startswith(magic, offset) for known in formats for offset, magic in known.magics)
+
+
+def split_member(path: Path) -> tuple[Path, str]:
+    """Split the path of an image into its file and the name of the array in it: `scan.npz#flair` into two.
+
+    The name is empty if none is given. In names of other files a "#" is an ordinary character.
+    """
+    file, mark, array = path.name.rpartition("#")
+    if mark and has_name_of(Path(file), NPZ):
+        return path.with_name(file), array
+    return path, ""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medshot.errors import InputError
-from medshot.imaging.cache import in_threads
-from medshot.imaging.formats import NPZ, PLAIN, TIFF, has_name_of
+from medshot.imaging.formats import NPZ, PLAIN, TIFF, has_name_of, split_member
 from medshot.imaging.npy import NO_PLACE
-from medshot.imaging.npz import read_volume, split_member
+from medshot.imaging.npz import read_volume
 from medshot.imaging.opening import read
 from medshot.imaging.pictures import NO_SIZE, animation_of
 from medshot.imaging.reading import read_content, read_image
+from medshot.process import in_threads
 
 INHERENT = (NO_SIZE, NO_PLACE)
 """Sentences that are true of every file of a format, so that they say nothing about one of them."""

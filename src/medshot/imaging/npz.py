@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 
 from medshot.errors import InputError
-from medshot.imaging.formats import NPZ, has_name_of
+from medshot.imaging.formats import split_member
 from medshot.imaging.scan import Volume
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -64,17 +64,6 @@ def _damaged(path: Path, member: zipfile.ZipInfo, error: Exception) -> InputErro
 
 VOXEL_LIMIT = 400_000_000
 _MASK = "mask"
-
-
-def split_member(path: Path) -> tuple[Path, str]:
-    """Split the path of an image into its file and the name of the array in it: `scan.npz#flair` into two.
-
-    The name is empty if none is given. In names of other files a "#" is an ordinary character.
-    """
-    file, mark, array = path.name.rpartition("#")
-    if mark and has_name_of(Path(file), NPZ):
-        return path.with_name(file), array
-    return path, ""
 
 
 def read_volume(path: Path | str) -> Volume:

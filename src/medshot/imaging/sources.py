@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -14,7 +13,7 @@ from medshot.errors import InputError
 from medshot.imaging.cache import cached_pixels, decoded_files
 from medshot.imaging.decoding import axes_of, content_hash, refuse_other_axes
 from medshot.imaging.inputs import GridInput
-from medshot.imaging.resizing import prepare
+from medshot.imaging.preparing import prepare
 from medshot.imaging.scan import FittedImage, Pixels
 
 
@@ -175,8 +174,8 @@ class Vectors:
         return len(self.array)
 
     def hashes(self) -> list[str]:
-        """Return the SHA-256 of the bytes of each vector."""
-        return [hashlib.sha256(vector.tobytes()).hexdigest() for vector in self.array]
+        """Return the SHA-256 of the bytes of each vector, computed once."""
+        return self._hashes
 
     def pixels(self, spec: GridInput) -> Pixels:
         """Raise InputError."""
@@ -186,6 +185,10 @@ class Vectors:
         """Raise InputError."""
         self.pixels(spec)
         return iter(())
+
+    @cached_property
+    def _hashes(self) -> list[str]:
+        return [hashlib.sha256(vector.tobytes()).hexdigest() for vector in self.array]
 
 
 MISSING = -1
@@ -242,7 +245,7 @@ class SeveralImages:
     def hashes(self) -> list[str]:
         """Return the SHA-256 of the names and hashes of the images that each sample has."""
         return [
-            sha256("\n".join(f"{name} {digest}" for name, digest in of_sample.items()).encode()).hexdigest()
+            hashlib.sha256("\n".join(f"{name} {digest}" for name, digest in of_sample.items()).encode()).hexdigest()
             for of_sample in self.hashes_by_name()
         ]
 

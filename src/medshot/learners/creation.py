@@ -3,21 +3,30 @@
 Python, `FewShotClassifier` and the commands all make learners here, so that a name means the same everywhere.
 """
 
+import copy
+from collections.abc import Mapping
+from functools import cache
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
-from medshot.encoders import WHOLE, EncodedBagInput, EncodedInput
+from medshot.encoders import ENCODERS, WHOLE, EncodedBagInput, EncodedInput
+from medshot.encoders.encoder import TrainingImages
 from medshot.errors import InputError, StorageError, closest
 from medshot.imaging import FeatureInput, ImageSource, InputSpec, SeveralImages, Vectors, VolumeInput, usual_cut
 from medshot.learners.base import Learner
+from medshot.learners.closed_form.depth_ridge import DepthRidge
 from medshot.learners.registry import LEARNERS
 from medshot.learners.serialization import IMAGES, LEARNER, FolderRecord, read_checked, read_folder
-from medshot.learners.shipped import with_shipped_weights
+from medshot.storage import read_arrays
 
 CHOICE = "choice"
+HOME = Path(__file__).parent / "closed_form"
+
+AnyLearner = TypeVar("AnyLearner", bound=Learner)
 
 
 def input_for(name: str, input_spec: InputSpec | None = None, images: ImageSource | None = None) -> InputSpec:
@@ -108,6 +117,25 @@ def create_for(
     return learner
 
 
+def copy_or_create(learner: str | Path | Learner, images: ImageSource) -> Learner:
+    """Return a copy of a learner, the learner of a run folder, or a new learner of that name for these images.
+
+    Raises:
+        InputError: there is no such folder and no such learner, or it must be meta-trained first.
+        StorageError: the folder is damaged, or is of another version.
+    """
+    if isinstance(learner, Learner):
+        return copy.deepcopy(learner)
+    if Path(learner).is_dir():
+        return load_learner(learner)
+    if str(learner) not in LEARNERS:
+        raise InputError(
+            f"learner is '{learner}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it."
+            f"{closest(str(learner), LEARNERS)}"
+        )
+    return create_for(images, str(learner))
+
+
 def load_learner(folder: str | Path) -> Learner:
     """Read the learner of a run folder.
 
@@ -160,3 +188,44 @@ def _make(name: str, input_spec: InputSpec, seed: int, settings: dict[str, Any])
             return _class_of(name)(input_spec, **settings)
     except TypeError as error:
         raise InputError(f"Learner '{name}' cannot be made with {settings} ({error}); check the names.") from error
+
+
+def with_shipped_weights(learner: AnyLearner) -> AnyLearner:
+    """Give a learner of an encoder's features the weights that come with medshot, if there are any; return it."""
+    if isinstance(learner, DepthRidge):
+        give_weights(learner, shipped_weights(learner.name), shipped_images())
+    return learner
+
+
+def give_weights(learner: DepthRidge, weights: Mapping[str, Tensor], training_images: TrainingImages) -> None:
+    """Set the weights of a learner; those of an encoder's depths serve every encoder with as many depths.
+
+    Args:
+        learner: of any encoder's features.
+        weights: those of a learner of one encoder's features.
+        training_images: the images that they were learned from.
+    """
+    depths = len(weights["log_weights"])
+    state = {name: value.clone() for name, value in weights.items()}
+    times, rest = divmod(len(learner.sizes), depths)
+    state["log_weights"] = weights["log_weights"].repeat(times) if rest == 0 else torch.zeros(len(learner.sizes))
+    learner.load_state_dict(state, assign=True)
+    learner.training_images = dict(training_images)
+
+
+def weights_file(name: str) -> Path:
+    """Return where the weights of a learner of that name are."""
+    return HOME / f"{name.replace('-', '_')}.safetensors"
+
+
+@cache
+def shipped_weights(name: str) -> dict[str, Tensor]:
+    """Read the weights of a learner of that name."""
+    return {key: torch.from_numpy(value.copy()) for key, value in read_arrays(weights_file(name)).items()}
+
+
+def shipped_images() -> TrainingImages:
+    """Return the images that the weights were learned from; the encoder `medical` was trained on them and others."""
+    read = ENCODERS["medical"].training_images
+    assert read is not None
+    return read()

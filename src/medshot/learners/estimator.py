@@ -1,6 +1,5 @@
 """`FewShotClassifier`: a learner as a scikit-learn estimator, for one task."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import chain
@@ -14,13 +13,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medshot.encoders import reader_of
-from medshot.errors import InputError, StorageError, closest
+from medshot.errors import InputError, StorageError
 from medshot.imaging import ImageSource, hashes_of_each
 from medshot.imaging.fingerprint import MEASURES
 from medshot.learners.base import Classifier, Learner
-from medshot.learners.creation import create_for, load_learner, rebuild
+from medshot.learners.creation import copy_or_create, rebuild
 from medshot.learners.preprocessing import Standardizer, as_source, check_input
-from medshot.learners.registry import LEARNERS
 from medshot.learners.serialization import (
     LEARNER,
     NOTHING_FOUND,
@@ -83,7 +81,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
                 raise InputError(f"{name} has {len(entries)} entries for {len(given)} images; give one for each.")
         standardisation = Standardizer.of(given) if isinstance(given, np.ndarray) else None
         source = as_source(given, standardisation)
-        learner = _learner(self.learner, source).eval()
+        learner = copy_or_create(self.learner, source).eval()
 
         def with_task_axis(array: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(array)[None].to(_device(learner))
@@ -239,20 +237,6 @@ def _encoded(y: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " samples"]]:
     if len(classes) < 2:
         raise InputError(f"y holds {len(classes)} class ({', '.join(map(str, classes))}); give two classes or more.")
     return classes, codes
-
-
-def _learner(learner: str | Path | Learner, source: ImageSource) -> Learner:
-    """Return a copy of the learner that was given, or a new one that is made for what the source holds."""
-    if isinstance(learner, Learner):
-        return copy.deepcopy(learner)
-    if Path(learner).is_dir():
-        return load_learner(learner)
-    if str(learner) not in LEARNERS:
-        raise InputError(
-            f"learner is '{learner}', neither a run folder nor one of {', '.join(LEARNERS)}; correct it."
-            f"{closest(str(learner), LEARNERS)}"
-        )
-    return create_for(source, str(learner))
 
 
 def _read(

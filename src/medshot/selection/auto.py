@@ -17,7 +17,7 @@ from medshot.learners.serialization import NOTHING_FOUND
 from medshot.selection.candidates import SENTENCES, Candidate, candidates_of
 from medshot.selection.left_out_scores import describe_left_out
 from medshot.selection.outcomes import Outcome, known_outcomes
-from medshot.selection.support_features import SupportFeatures, left_out_folds, support_features
+from medshot.selection.task_features import SupportFeatures, left_out_folds, support_features
 from medshot.tasks import Support
 
 WIDTHS = (1.0, 0.7, 1.0)

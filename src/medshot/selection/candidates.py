@@ -9,8 +9,8 @@ from torch import Tensor
 
 from medshot.imaging import FeatureInput, InputSpec
 from medshot.learners import Adapted, Learner, create
+from medshot.learners.creation import with_shipped_weights
 from medshot.learners.seeding import Randomness
-from medshot.learners.shipped import with_shipped_weights
 from medshot.tasks import Support
 
 SENTENCES = {

@@ -7,27 +7,18 @@ import numpy as np
 from jaxtyping import Int
 
 from medshot.imaging import MISSING, FileImages, ImageSource, SeveralImages, patient_of, split_member
-from medshot.tasks.task import Task
 
 
-def people_of(tasks: Sequence[Task]) -> list[Int[np.ndarray, " samples"]]:
-    """Assign a person to each sample of each task.
+def people_of(patients: Sequence[object], digests: Sequence[Sequence[str]]) -> Int[np.ndarray, " samples"]:
+    """Assign a person to each sample: patients with the same name, or with an identical image, are the same person.
 
-    Patients with the same name in one source, or with an identical image, are the same person. Without identical images
-    the people of one task are numbered as its patients.
+    People are numbered in the order of their first samples.
+
+    Args:
+        patients: the name of each sample's patient.
+        digests: the content hashes of all images of each sample.
     """
-    signs = [
-        [(task.source, str(patient)), *digests]
-        for task in tasks
-        for patient, digests in zip(task.patients, task.hashes_of_each(), strict=True)
-    ]
-    person = _connected(signs)
-    if len(tasks) == 1:
-        codes = tasks[0].patient_codes
-        first = np.full(person.max() + 1, len(codes))
-        np.minimum.at(first, person, codes)
-        person = np.unique(first[person], return_inverse=True)[1].reshape(-1)
-    return np.split(person, np.cumsum([len(task) for task in tasks])[:-1])
+    return _connected([[(patient,), *of_sample] for patient, of_sample in zip(patients, digests, strict=True)])
 
 
 def unnamed_patients(images: ImageSource) -> list[str]:

@@ -123,7 +123,7 @@ def split_patients(
     Raises:
         TooFewPatients: a part would be left without a class.
     """
-    people = people_of(tasks)
+    people = _people_of_all(tasks)
     shares = np.asarray(fractions) / np.sum(fractions)
     pools = [
         rng.permutation(np.unique(who[task.labels == c]))
@@ -142,6 +142,15 @@ def split_patients(
                 raise _too_few(task, c, len(task.members[c]), f"a split into {len(shares)} parts needs more")
         split.append(tuple(task.select(np.flatnonzero(parts == part)) for part in range(len(shares))))
     return split
+
+
+def _people_of_all(tasks: Sequence[Task]) -> list[np.ndarray]:
+    """Assign a person to each sample of each task; patients of one name in one source are the same person."""
+    if len(tasks) == 1:
+        return [tasks[0].patient_codes]
+    names = [(task.source, str(patient)) for task in tasks for patient in task.patients]
+    people = people_of(names, [digests for task in tasks for digests in task.hashes_of_each()])
+    return np.split(people, np.cumsum([len(task) for task in tasks])[:-1])
 
 
 def _check(task: Task, shots: int, queries: int | None, ways: int | None) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from medshot.encoders import reader_of
 from medshot.errors import InputError
 from medshot.imaging import ImageSource, InputSpec, hashes_of_each
+from medshot.tasks.people import people_of
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,15 @@ class Task:
 
     @cached_property
     def patient_codes(self) -> Int[np.ndarray, " samples"]:
-        """The patient of each sample as an integer, the same for the same patient."""
-        return np.unique(self.patients, return_inverse=True)[1].reshape(-1)
+        """The patient of each sample as an integer; patients with an identical image are the same person."""
+        names = np.unique(self.patients, return_inverse=True)[1].reshape(-1)
+        digests = self.hashes_of_each()
+        if len({digest for of_sample in digests for digest in of_sample}) == sum(map(len, digests)):
+            return names  # without identical images, which is quick to find
+        people = people_of(names.tolist(), digests)
+        first = np.full(people.max() + 1, len(names))
+        np.minimum.at(first, people, names)
+        return np.unique(first[people], return_inverse=True)[1].reshape(-1)
 
     @cached_property
     def members(self) -> list[dict[int, Int[np.ndarray, " _"]]]:
@@ -101,7 +109,7 @@ class Task:
     def describe(self) -> str:
         """Describe in one line how many images and patients there are of each class."""
         counts = ", ".join(
-            f"{name} {np.sum(self.labels == c)} ({len(self.members[c])} patients)"
+            f"{name} {np.sum(self.labels == c)} ({len(np.unique(self.patients[self.labels == c]))} patients)"
             for c, name in enumerate(self.classes)
         )
         dropped = f"; {self.dropped} rows without a label were left out" if self.dropped else ""

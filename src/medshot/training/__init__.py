@@ -1,10 +1,9 @@
 """The outer loop: batches of episodes, the engine, checkpoints and resume, devices."""
 
-from medshot.training.batches import Batches, BatchSettings, draw_batch, to_tensors
+from medshot.training.batches import Batches, BatchSettings, TaskSplit, draw_batch, split_tasks, to_tensors
 from medshot.training.engine import Engine, fastest_engine, parse_engine, resolve_device
 from medshot.training.outer import OuterLoop, OuterSettings, Report
 from medshot.training.reporter import Reporter
-from medshot.training.split import TaskSplit, split_tasks
 from medshot.unfinished import CHECKPOINT, check_unfinished, unfinished
 
 __all__ = [

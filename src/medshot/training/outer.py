@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from medshot.errors import InputError, Interrupted, MedshotError
 from medshot.tasks import Episode, Episodes
-from medshot.training.batches import Batches, BatchSettings
+from medshot.training.batches import Batches, BatchSettings, TaskSplit
 from medshot.training.checkpoint import Progress, StopRequest, load_checkpoint, save_checkpoint
-from medshot.training.split import TaskSplit
 from medshot.unfinished import CHECKPOINT
 
 Report = Callable[[dict[str, Any]], None]
