@@ -44,7 +44,7 @@ def read_volume_file(path: Path) -> Scan:
 
 
 def files_of_volume(path: Path) -> list[Path]:
-    """Return the files that hold one volume: the file itself, or a header and its voxels, whatever their names are.
+    """Return the files that hold one volume: the file itself, or a header and its voxels, under any names.
 
     A file that is not a volume, or a header whose voxels are missing or out of its folder, is returned alone: reading
     it raises what is wrong.
