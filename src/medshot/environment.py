@@ -1,4 +1,4 @@
-"""The environment variables that other libraries read when they are imported, and the folder of the cache.
+"""Variables that other libraries read from the environment when they are imported, and the folder where files are kept.
 
 `medshot` imports this module before any of them, and processes that it starts inherit the environment. A variable that
 the user has set keeps its value.

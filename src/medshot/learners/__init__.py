@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from medshot.imaging import FeatureInput, ImageInput, InputSpec, VolumeInput
 from medshot.learners.base import Adapted, Classifier, Learner
-from medshot.learners.batch import Predictions, predict_files
 from medshot.learners.creation import create, create_for, input_for, load_learner
 from medshot.learners.features import (
     apply_head,
@@ -25,10 +24,16 @@ from medshot.networks import base_network
 from medshot.tasks import Support
 
 if TYPE_CHECKING:
+    from medshot.learners.batch import Predictions, predict_files
     from medshot.learners.estimator import FewShotClassifier, load
 
 # Imported at first use, because scikit-learn is slow to import and many commands do without it.
-_HOMES = {"FewShotClassifier": "medshot.learners.estimator", "load": "medshot.learners.estimator"}
+_HOMES = {
+    "FewShotClassifier": "medshot.learners.estimator",
+    "load": "medshot.learners.estimator",
+    "Predictions": "medshot.learners.batch",
+    "predict_files": "medshot.learners.batch",
+}
 
 __all__ = [
     "LEARNERS",
