@@ -14,6 +14,7 @@ from medshot.append_store import AppendStore
 from medshot.audit.decoding import NO_HEADER, Decoded, Header
 from medshot.environment import cache_folder
 from medshot.imaging import ImageInput, fingerprints, fit, percentile_window
+from medshot.imaging.decoding import files_of_image
 from medshot.imaging.npz import split_member
 from medshot.imaging.scan import Image
 
@@ -64,7 +65,7 @@ def _in_row(box: np.ndarray, boxes: np.ndarray) -> int:
 
 
 KEPT = 384  # bytes of the sentences on what reading an image assumed
-VERSION = 4  # of the facts: a change of what is measured must change it
+VERSION = 5  # of the facts: a change of what is measured must change it
 NUMBERS = (
     *("width", "height", "channels", "bits", "bytes", "type", "spacing_rows", "spacing_columns", "modality"),
     *(
@@ -214,10 +215,18 @@ def keys(names: Iterable[bytes]) -> Keys:
 
 
 def file_identity(path: str) -> bytes:
-    """Return what changes whenever a file does: path, size and time of writing; OSError if there is no file."""
+    """Return what changes whenever a file does: path, size and time of writing; OSError if there is no file.
+
+    Of a folder, and of a header with its voxels in a second file, all files count.
+    """
     file = str(split_member(Path(path))[0]) if "#" in path else path
     status = os.stat(file)  # noqa: PTH116 (a million Path objects cost more than the look)
-    return b"\0".join([os.fsencode(os.path.abspath(path)), str((status.st_size, status.st_mtime_ns)).encode()])  # noqa: PTH100
+    parts = [os.fsencode(os.path.abspath(path)), str((status.st_size, status.st_mtime_ns)).encode()]  # noqa: PTH100
+    if file_type(file) in ("", ".dcm"):
+        files = [child for child in files_of_image(Path(file)) if child != Path(file)]
+        looks = [(str(child), child.stat()) for child in files]
+        parts += [str((name, look.st_size, look.st_mtime_ns)).encode() for name, look in looks]
+    return b"\0".join(parts)
 
 
 class FactStore:

@@ -14,7 +14,7 @@ from medshot.audit.facts import FACTS, FactStore, file_identity, keys, measure
 from medshot.audit.listing import Listing, UnusableImage
 from medshot.errors import InputError
 from medshot.imaging.cache import in_threads
-from medshot.imaging.decoding import content_hash
+from medshot.imaging.decoding import content_hash, files_of_image
 from medshot.imaging.folders import patient_of
 from medshot.imaging.npz import split_member
 from medshot.imaging.reading import read_content
@@ -119,13 +119,13 @@ def _measure_batch(job: Sequence[tuple[int, str]]) -> Batch:
 
 
 def _content(path: str) -> tuple[bytes, bytes]:
-    """Return what identifies an image, and the bytes of its file; for a series a hash of all files and the first."""
+    """Return what identifies an image, and the bytes of its file; if it has several, their hash and the first."""
     file, _ = split_member(Path(path))
-    if not file.is_dir():
+    files = files_of_image(file)
+    if files == [file]:
         content = read_content(file)
         return content, content
-    first = min((child for child in file.rglob("*") if child.is_file()), default=file)
-    return content_hash(file).encode(), read_content(first)
+    return content_hash(file).encode(), read_content(files[0] if files else file)
 
 
 def _measure_arrays(array: np.ndarray, batch: np.ndarray) -> Batch:

@@ -2,19 +2,19 @@
 
 import hashlib
 from dataclasses import replace
-from glob import escape
 from pathlib import Path
 
 from medshot.errors import InputError
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
-from medshot.imaging.formats import DETACHED_HEADERS, NPZ, NUMPY, TIFF, formats_holding, has_name_of
+from medshot.imaging.formats import NPZ, NUMPY, TIFF, formats_holding, has_name_of
 from medshot.imaging.inputs import GridInput
 from medshot.imaging.npz import read_volume, split_member
 from medshot.imaging.opening import read
 from medshot.imaging.reading import read_content, read_image
 from medshot.imaging.resampling import fit_volume
 from medshot.imaging.scan import Image, Scan, Volume
+from medshot.imaging.volumes import files_of_volume
 
 
 def decoded(path: Path, shape: GridInput) -> Image | Volume:
@@ -82,14 +82,21 @@ def _axes(path: Path, scan: Scan) -> int:
 def content_hash(path: Path) -> str:
     """Return the SHA-256 of the bytes of all files of an image, and of the name of the array if one is named.
 
-    What the files of a series are called and in which order they come does not matter.
+    What the files of a series are called and in which order they come does not matter. Of a header with its voxels in
+    a second file, both files count, under any names.
     """
     file, array = split_member(path)
-    if file.is_dir():
-        files = [child for child in file.rglob("*") if child.is_file() and not child.is_symlink()]
-    elif file.suffix.lower() in DETACHED_HEADERS:
-        files = [child for child in file.parent.glob(f"{escape(file.stem)}.*") if child.is_file()]
-    else:
+    files = files_of_image(file)
+    if files == [file] and not file.is_dir():
         return hashlib.sha256(read_content(file) + array.encode()).hexdigest()
     digests = sorted(hashlib.sha256(read_content(child)).hexdigest() for child in files)
     return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def files_of_image(file: Path) -> list[Path]:
+    """Return all files that an image is read from: those of a folder, a header with its voxels, or the file itself."""
+    if file.is_dir():
+        return sorted(child for child in file.rglob("*") if child.is_file() and not child.is_symlink())
+    if has_name_of(file, *formats_holding("picture"), NPZ):
+        return [file]
+    return files_of_volume(file)

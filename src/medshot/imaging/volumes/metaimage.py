@@ -75,12 +75,21 @@ def read_metaimage(path: Path) -> Scan:
         count = fields["ElementNumberOfChannels"][:20]
         raise InputError(f"{path} holds {count} values for each voxel; save the one to use as a file of its own.")
     place = _geometry(path, fields, len(sides))
-    name = fields["ElementDataFile"]
-    where = path if name.upper() == "LOCAL" else beside(path, name)
+    where = _data_file(path, fields)
     compression: Compression = "zlib" if _is_true(fields, "CompressedData", "False") else "none"
     shape = tuple(reversed(sides))
     stored, odd = raw_voxels(where, offset if where is path else 0, compression, dtype, shape + (3,) * colour)
     return scan_of(path, stored.reshape((1,) * (3 - len(shape)) + stored.shape), place, odd)
+
+
+def metaimage_data(path: Path) -> Path:
+    """Return the file that holds the voxels, the header itself if they follow it; InputError if it is impossible."""
+    return _data_file(path, _fields(path)[0])
+
+
+def _data_file(path: Path, fields: dict[str, str]) -> Path:
+    name = fields["ElementDataFile"]
+    return path if name.upper() == "LOCAL" else beside(path, name)
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:

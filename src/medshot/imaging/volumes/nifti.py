@@ -157,13 +157,29 @@ def _data_file(path: Path, header: Header) -> tuple[Path, int]:
     least = header.single_vox_offset if header.is_single else 0
     if not least <= offset < FURTHEST or offset != int(offset):
         raise InputError(f"{path} claims that its voxels start at byte {offset:g}; mend or replace the file.")
-    if header.is_single:
-        return path, int(offset)
+    return (path if header.is_single else _image_of_pair(path)), int(offset)
+
+
+def nifti_data(path: Path, start: bytes) -> Path:
+    """Return the file that holds the voxels of NIfTI or ANALYZE, the header itself if they follow it.
+
+    Args:
+        path: the header.
+        start: its first 348 bytes or more.
+
+    Raises:
+        InputError: the voxels of a pair are missing, or a link to elsewhere.
+    """
+    magic = start[344:348] if SIZES.get(start[:4]) == 348 else start[4:8]
+    return path if magic[:3] in (b"n+1", b"n+2") else _image_of_pair(path)
+
+
+def _image_of_pair(path: Path) -> Path:
     stem = path.name.removesuffix(".gz").removesuffix(".hdr")
     candidates = [path.with_name(stem + ending) for ending in (".img", ".img.gz")]
     for candidate in candidates:
         if candidate.is_file():
-            return companion(path, candidate), int(offset)
+            return companion(path, candidate)
     raise InputError(f"{path} is a header without its voxels; put {candidates[0].name} beside it.")
 
 

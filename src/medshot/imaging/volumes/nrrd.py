@@ -72,13 +72,22 @@ def read_nrrd(path: Path) -> Scan:
         raise InputError(f"{path} has {len(sides)} sizes and the dimension {fields['dimension']!r}; mend its header.")
     spatial, colour, odd = _axes(path, fields, sides, dtype)
     place = _geometry(path, fields, spatial, len(sides))
-    where = beside(path, fields["datafile"]) if "datafile" in fields else path
+    where = _data_file(path, fields)
     shape = tuple(sides[axis] for axis in reversed(spatial))
     stored, more = raw_voxels(
         where, offset if where is path else 0, COMPRESSION[encoding], dtype, shape + (3,) * colour
     )
     array = stored.reshape((1,) * (3 - len(shape)) + stored.shape)
     return scan_of(path, array, place, odd + more)
+
+
+def nrrd_data(path: Path) -> Path:
+    """Return the file that holds the voxels, the header itself if they follow it; InputError if it is impossible."""
+    return _data_file(path, _fields(path)[0])
+
+
+def _data_file(path: Path, fields: dict[str, str]) -> Path:
+    return beside(path, fields["datafile"]) if "datafile" in fields else path
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:

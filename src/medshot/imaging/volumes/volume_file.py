@@ -5,7 +5,7 @@ from pathlib import Path
 from medshot.errors import InputError
 from medshot.imaging.scan import Scan
 from medshot.imaging.volumes import nrrd
-from medshot.imaging.volumes.metaimage import is_metaimage, read_metaimage
+from medshot.imaging.volumes.metaimage import is_metaimage, metaimage_data, read_metaimage
 from medshot.imaging.volumes.volume import is_gzip, take
 
 
@@ -41,6 +41,29 @@ def read_volume_file(path: Path) -> Scan:
         cause = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise InputError(f"{path} is not a readable volume ({cause}); replace the file.") from error
     raise InputError(f"{path} is not a NIfTI, NRRD or MetaImage file; convert it or remove it.")
+
+
+def files_of_volume(path: Path) -> list[Path]:
+    """Return the files that hold one volume: the file itself, or a header and the file of its voxels under any name.
+
+    A file that is not a volume, or a header whose voxels are missing or out of its folder, is returned alone: reading
+    it raises what is wrong.
+    """
+    try:
+        header = _header_of(path)
+        start = bytes(take(header, 0, 352, "gzip" if is_gzip(header) else "none"))
+        data = header
+        if start.startswith(nrrd.MAGIC):
+            data = nrrd.nrrd_data(header)
+        elif {int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")} & {348, 540}:  # a size of NIfTI
+            from medshot.imaging.volumes.nifti import nifti_data  # nibabel is slow to import
+
+            data = nifti_data(header, start)
+        elif is_metaimage(start):
+            data = metaimage_data(header)
+    except InputError:
+        return [path]
+    return [header] if data == header or not data.is_file() else [header, data]
 
 
 def _header_of(path: Path) -> Path:
