@@ -22,6 +22,7 @@ from medshot.encoders.embedding import Embeddings, EmbeddingStore, normalised
 from medshot.encoders.encoder import Encoder, load_encoder
 from medshot.errors import InputError, StorageError
 from medshot.imaging import ArrayImages, FileImages, ImageInput, Vectors, cache
+from medshot.imaging.cache import PIXELS_VERSION
 
 PIXELS = ImageInput(channels=3, size=16)
 
@@ -41,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of the store, which need not exist yet."""
     monkeypatch.setenv("MEDSHOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(ENCODERS, "corners", CORNERS)
-    return tmp_path / "cache" / "encoder-c0c0c0c0c0c0c0c0"
+    return tmp_path / "cache" / f"encoder-c0c0c0c0c0c0c0c0-{PIXELS_VERSION}"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from medshot.append_store import LOCK, AppendStore, writing_into_cache
 from medshot.encoders.encoder import Encode, Encoder, load_encoder
 from medshot.errors import StorageError
 from medshot.imaging import Cut, CutImages, ImageSource, cache_folder
-from medshot.imaging.cache import in_threads
+from medshot.imaging.cache import PIXELS_VERSION, in_threads
 from medshot.imaging.fingerprint import MEASURES, fingerprints, measures
 from medshot.progress import progress
 
@@ -114,7 +114,7 @@ def embedded(images: ImageSource, encoder: Encoder, cut: Cut | None = None) -> E
     """
     of_source = _embedded.setdefault(images, {})
     if (encoder, cut) not in of_source:
-        folder = cache_folder() / f"encoder-{encoder.sha256[:16]}"
+        folder = cache_folder() / f"encoder-{encoder.sha256[:16]}-{PIXELS_VERSION}"
         store = EmbeddingStore(folder, features=sum(encoder.blocks), measures=len(MEASURES))
         pictures = images if cut is None else CutImages(images, cut)
         hashes = [bytes.fromhex(digest) for digest in pictures.hashes()]

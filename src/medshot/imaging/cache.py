@@ -20,7 +20,8 @@ from medshot.imaging.resizing import prepare
 from medshot.imaging.scan import FittedImage, Pixels
 from medshot.progress import progress
 
-FORMAT_VERSION = 1
+PIXELS_VERSION = 2
+"""The version of how files become pixels: a change of `display`, or of what is read, must change it."""
 _AHEAD = 4  # items in work for each thread
 
 Item = TypeVar("Item")
@@ -50,7 +51,7 @@ def cached_pixels(paths: Sequence[Path], hashes: Sequence[str], shape: GridInput
         InputError: an image cannot be read.
         StorageError: the cache folder cannot be written to.
     """
-    key = hashlib.sha256("\n".join([f"{FORMAT_VERSION} {shape.dimensions}", *hashes]).encode())
+    key = hashlib.sha256("\n".join([f"{PIXELS_VERSION} {shape.dimensions}", *hashes]).encode())
     place = cache_folder() / f"{key.hexdigest()}.npy"
     pixels = _open(place, (len(paths), *shape.dimensions))
     if pixels is not None:

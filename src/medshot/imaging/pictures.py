@@ -33,7 +33,9 @@ def read_picture(path: Path) -> Scan:
         pages = _pages(path, content)
         if len(pages) > 1:
             return _stack(path, content, pages)
-    return Scan(array=read_image(path)[None], kind="picture", assumed=(NO_SIZE, *animation_of(content)))
+    array = read_image(path)[None]
+    span = (0.0, 255.0) if array.dtype == np.uint8 and array.ndim == 3 else None
+    return Scan(array=array, kind="picture", span=span, assumed=(NO_SIZE, *animation_of(content)))
 
 
 def animation_of(content: bytes) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ class Scan:
         study: key of the study, likewise.
         series: key of the series, likewise.
         window: the darkest and the brightest value that the file asks to show; None if it does not.
+        span: the lowest and the highest value that a pixel of the file can have; None if that is the whole range of
+            the type, or unknown.
         overlays: masks that the file draws over its pixels, never burnt into `array`; None if it has none.
         burnt_in: whether text is burnt into the pixels according to the file; None if it gives no information.
         leads: names of the leads of a waveform.
@@ -48,6 +50,7 @@ class Scan:
     study: str = ""
     series: str = ""
     window: tuple[float, float] | None = None
+    span: tuple[float, float] | None = None
     overlays: Bool[np.ndarray, "slices rows columns"] | None = None
     burnt_in: bool | None = None
     leads: tuple[str, ...] = ()

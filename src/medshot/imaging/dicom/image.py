@@ -23,7 +23,7 @@ from medshot.imaging.dicom.header import (
     open_dataset,
     units,
 )
-from medshot.imaging.dicom.pixels import Claims, check_claims, decode
+from medshot.imaging.dicom.pixels import Claims, check_claims, decode, span_of_pixels
 from medshot.imaging.dicom.values import apply_palette, frame_headers, to_values, window_of
 from medshot.imaging.dicom.waveforms import waveform_of
 from medshot.imaging.reading import read_content
@@ -81,6 +81,7 @@ class Picture:
         places: the geometry of each frame, None if unknown.
         spacing: the distances between rows and between columns, in millimetres.
         window: the values to show as black and as white.
+        span: the lowest and the highest value that a pixel can have, if the file uses fewer bits than its type has.
         overlays: one mask per frame.
         units: the unit of the values; "" in colour.
     """
@@ -89,6 +90,7 @@ class Picture:
     places: tuple[SliceGeometry | None, ...]
     spacing: tuple[float | None, float | None]
     window: tuple[float, float] | None
+    span: tuple[float, float] | None
     overlays: Masks | None
     units: str
 
@@ -116,7 +118,13 @@ def picture_of(dataset: FileDataset, modality: str, assumed: list[str]) -> Pictu
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise Unsuitable("holds values that are not finite numbers; replace the file")
     return Picture(
-        array, _places(dataset, headers, spacing, assumed), spacing, window, overlays_of(dataset, claims, assumed), unit
+        array,
+        _places(dataset, headers, spacing, assumed),
+        spacing,
+        window,
+        span_of_pixels(dataset, claims, array.dtype),
+        overlays_of(dataset, claims, assumed),
+        unit,
     )
 
 
@@ -220,7 +228,7 @@ def _scan_of(dataset: FileDataset, identity: bool) -> Scan:
         about |= {"array": values, "kind": "waveform", "leads": leads, "units": unit, "spacing": (None, None, period)}
         return Scan(**about, assumed=tuple(assumed))
     picture = picture_of(dataset, about["modality"], assumed)
-    about |= {"window": picture.window, "units": picture.units}
+    about |= {"window": picture.window, "span": picture.span, "units": picture.units}
     places = [place for place in picture.places if place is not None]
     if len(picture.array) > 1 and len(places) == len(picture.array):
         about |= _volume(picture, places, assumed)

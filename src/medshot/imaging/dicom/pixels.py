@@ -153,6 +153,19 @@ def check_claims(dataset: FileDataset) -> Claims:
     return Claims(keywords[0], frames, rows, columns, samples, bits, stored, photometric)
 
 
+def span_of_pixels(dataset: Dataset, claims: Claims, dtype: np.dtype) -> tuple[float, float] | None:
+    """Return the range of values that the file can hold if that is less than the type's; None otherwise.
+
+    Rescaled values and palettes have other types or their own range, and none is returned for them.
+    """
+    if dtype.kind != "u" or claims.photometric == "PALETTE COLOR":
+        return None
+    if claims.stored < 8 * dtype.itemsize and (claims.samples == 3 or dtype == np.uint8):
+        return 0.0, float(2**claims.stored - 1)
+    highest = int(dataset.get("MaximumFractionalValue") or 0) if dtype == np.uint8 else 0
+    return (0.0, float(highest)) if 0 < highest < 255 else None
+
+
 def decode(dataset: FileDataset, claims: Claims, assumed: list[str]) -> Stored:
     """Return the stored pixels: colours as RGB in the last axis, bits beyond BitsStored cleared.
 

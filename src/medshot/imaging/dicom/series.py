@@ -197,6 +197,7 @@ def _stacked(series: _Series, assumed: list[str]) -> Scan:
         affine=ordered.affine,
         spacing=ordered.spacing,
         window=pictures[len(pictures) // 2].window,
+        span=max((picture.span for picture in pictures if picture.span), default=None),
         units=pictures[0].units,
         overlays=_masks(pictures),
         assumed=tuple(dict.fromkeys(assumed)),
