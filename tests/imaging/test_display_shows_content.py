@@ -13,7 +13,7 @@ from medshot.imaging import ImageInput, Scan, display, percentile_window, read
 from medshot.imaging.cache import decoded_files
 
 sys.path.insert(0, str(Path(__file__).parent / "dicom"))
-from dicom_making import film, write  # noqa: E402
+from dicom_making import film, write
 
 rng = np.random.default_rng(0)
 
@@ -73,7 +73,9 @@ def test_one_level_in_magnetic_resonance_is_shown():
 @pytest.mark.parametrize("dtype", [np.int64, np.float64])
 def test_an_offset_far_larger_than_the_range_keeps_grey_levels(offset, dtype):
     levels = np.arange(256).reshape(1, 16, 16)
-    assert_array_equal(display(scan((levels + offset).astype(dtype), modality="DX", window=(offset, offset + 255))), levels)
+    assert_array_equal(
+        display(scan((levels + offset).astype(dtype), modality="DX", window=(offset, offset + 255))), levels
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-40, 1e-20, 1e20, 1e200])

@@ -74,7 +74,8 @@ def axes_of(path: Path) -> int:
 def _axes(path: Path, scan: Scan) -> int:
     if scan.kind == "frames":
         raise InputError(
-            f"{path} holds {len(scan.array)} frames over time and an image has none; save the frame to use as a file."
+            f"{path} holds {len(scan.array)} frames (moments or views without positions) and an image has none; "
+            "save the frame to use as a file."
         )
     return 3 if scan.kind == "volume" else 2
 

@@ -106,7 +106,11 @@ def _window(scan: Scan) -> tuple[float, float]:
 def _shows(window: tuple[float, float], array: np.ndarray) -> bool:
     """Whether a window leaves an array neither nearly black nor nearly white."""
     low, high = window
-    return bool(high > low and array.max() >= low + (high - low) * _DARK / 256 and array.min() <= high - (high - low) * _DARK / 256)
+    return bool(
+        high > low
+        and array.max() >= low + (high - low) * _DARK / 256
+        and array.min() <= high - (high - low) * _DARK / 256
+    )
 
 
 def _range(scan: Scan) -> tuple[float, float]:
@@ -125,7 +129,7 @@ def _exact_in_single(array: np.ndarray, low: float, high: float) -> bool:
     if array.dtype.itemsize <= 2:
         return True
     furthest = np.abs([low, high]).max()
-    return bool(1e-30 < high - low and furthest < 1e30 and np.spacing(np.float32(furthest)) * _STEPS <= high - low)
+    return bool(high - low > 1e-30 and furthest < 1e30 and np.spacing(np.float32(furthest)) * _STEPS <= high - low)
 
 
 def _colours(scan: Scan) -> UInt8[np.ndarray, "slices rows columns colours"]:

@@ -146,7 +146,7 @@ def test_check_reads_what_is_in_headers_and_writes_a_clean_copy(tmp_path, capsys
 
 def test_the_hash_of_a_detached_header_is_of_its_data_too(tmp_path):
     header, data = tmp_path / "scan [1].mhd", tmp_path / "scan [1].raw"
-    header.write_text("ObjectType = Image\n")
+    header.write_text("ObjectType = Image\nElementDataFile = scan [1].raw\n")
     data.write_bytes(b"one")
     before = content_hash(header)
     data.write_bytes(b"two")

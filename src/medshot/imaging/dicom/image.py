@@ -12,6 +12,8 @@ from pydicom.overlays.numpy_handler import get_overlay_array
 from pydicom.pixels.decoders.base import get_decoder
 
 from medshot.errors import InputError
+from medshot.imaging.dicom.frames import meaning_of_frames, tiling_of
+from medshot.imaging.dicom.functional_groups import differences, frame_headers
 from medshot.imaging.dicom.geometry import SliceGeometry, coincident, pixel_spacing, slice_geometry, stack
 from medshot.imaging.dicom.header import (
     PIXELS,
@@ -23,8 +25,9 @@ from medshot.imaging.dicom.header import (
     open_dataset,
     units,
 )
+from medshot.imaging.dicom.mosaic import places_in_mosaic, slices_in_mosaic, unfold
 from medshot.imaging.dicom.pixels import Claims, check_claims, decode, span_of_pixels
-from medshot.imaging.dicom.values import apply_palette, frame_headers, to_values, window_of
+from medshot.imaging.dicom.values import apply_palette, to_values, window_of
 from medshot.imaging.dicom.waveforms import waveform_of
 from medshot.imaging.reading import read_content
 from medshot.imaging.scan import Scan
@@ -102,12 +105,13 @@ def picture_of(dataset: FileDataset, modality: str, assumed: list[str]) -> Pictu
         Unsuitable: the file has no pixels, or pixels that cannot be used.
     """
     claims = check_claims(dataset)
+    mosaic, tiling = slices_in_mosaic(dataset, claims.frames, modality), tiling_of(dataset, claims.frames)
     stored = decode(dataset, claims, assumed)
     if "PixelPaddingValue" in dataset and claims.samples == 1:
         assumed.append(f"Pixels of value {dataset.PixelPaddingValue} before rescaling are padding, and were kept.")
     if "RedPaletteColorLookupTableData" in dataset and claims.photometric != "PALETTE COLOR":
         assumed.append("The file colours some of its values by a supplemental palette, which was ignored.")
-    headers = frame_headers(dataset, claims.frames)
+    headers = frame_headers(dataset, claims.frames, assumed)
     spacing = pixel_spacing(headers[0], assumed)
     window, array, unit = None, stored, ""
     if claims.photometric == "PALETTE COLOR":
@@ -117,15 +121,15 @@ def picture_of(dataset: FileDataset, modality: str, assumed: list[str]) -> Pictu
         unit = units(dataset, headers[0], modality, assumed)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise Unsuitable("holds values that are not finite numbers; replace the file")
-    return Picture(
-        array,
-        _places(dataset, headers, spacing, assumed),
-        spacing,
-        window,
-        span_of_pixels(dataset, claims, array.dtype),
-        overlays_of(dataset, claims, assumed),
-        unit,
-    )
+    places, overlays = _places(dataset, headers, spacing, assumed), overlays_of(dataset, claims, assumed)
+    if mosaic:
+        array, places = unfold(array, mosaic), places_in_mosaic(dataset, places[0], mosaic, assumed)
+        overlays = None if overlays is None else unfold(overlays, mosaic)
+    elif tiling is not None:
+        array, places = tiling.assemble(array, assumed), (None,)
+        overlays = None if overlays is None else tiling.assemble(overlays, [])
+    span = span_of_pixels(dataset, claims, array.dtype)
+    return Picture(array, places, spacing, window, span, overlays, unit)
 
 
 def _grey(
@@ -231,18 +235,18 @@ def _scan_of(dataset: FileDataset, identity: bool) -> Scan:
     about |= {"window": picture.window, "span": picture.span, "units": picture.units}
     places = [place for place in picture.places if place is not None]
     if len(picture.array) > 1 and len(places) == len(picture.array):
-        about |= _volume(picture, places, assumed)
+        about |= _volume(dataset, picture, places, assumed)
     else:
-        about |= _flat(picture, places, assumed)
+        about |= _flat(dataset, picture, places, assumed)
     return Scan(**about, assumed=tuple(dict.fromkeys(assumed)))
 
 
-def _volume(picture: Picture, places: list[SliceGeometry], assumed: list[str]) -> dict[str, Any]:
+def _volume(dataset: FileDataset, picture: Picture, places: list[SliceGeometry], assumed: list[str]) -> dict[str, Any]:
     groups = coincident(places)
     if groups:
+        kinds = " and ".join(differences(dataset, groups[0])) or "stacks, moments or echoes"
         raise Unsuitable(
-            f"holds up to {max(map(len, groups))} frames at one position (stacks, moments or echoes); split it into "
-            "one file for each"
+            f"holds up to {max(map(len, groups))} frames at one position ({kinds}); split it into one file for each"
         )
     ordered = stack(places, "frames", assumed)
     overlays = None if picture.overlays is None else picture.overlays[ordered.order]
@@ -255,12 +259,12 @@ def _volume(picture: Picture, places: list[SliceGeometry], assumed: list[str]) -
     }
 
 
-def _flat(picture: Picture, places: list[SliceGeometry], assumed: list[str]) -> dict[str, Any]:
+def _flat(dataset: FileDataset, picture: Picture, places: list[SliceGeometry], assumed: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"array": picture.array, "overlays": picture.overlays}
     if picture.spacing[0] is None:
         assumed.append("The file does not give the pixel spacing.")
     if len(picture.array) > 1:
-        assumed.append("The frames have no positions; they were taken in the file's order.")
+        assumed.append(meaning_of_frames(dataset))
         return {**found, "kind": "frames", "spacing": (None, *picture.spacing)}
     if not places:
         return {**found, "kind": "picture", "spacing": (None, *picture.spacing)}

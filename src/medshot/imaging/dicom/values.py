@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from jaxtyping import Num
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
 from medshot.imaging.dicom.header import Unsuitable, first_item, number
@@ -202,42 +202,3 @@ def _listed(value: object) -> list[float]:
         return [float(item) for item in value]  # type: ignore[attr-defined]
     except TypeError:
         return [float(value)]  # type: ignore[arg-type]
-
-
-_GROUPS = (
-    "PixelMeasuresSequence",
-    "PlanePositionSequence",
-    "PlaneOrientationSequence",
-    "PixelValueTransformationSequence",
-    "FrameVOILUTSequence",
-)
-_BESIDE = ("PhotometricInterpretation", "BitsStored", "SequenceOfUltrasoundRegions")
-_PARTS = ("StackID", "TemporalPositionIndex", "DimensionIndexValues")
-
-
-def frame_headers(dataset: FileDataset, frames: int) -> list[Dataset]:
-    """Return the header of each frame from the functional groups; the file's own header if it has none.
-
-    Raises:
-        Unsuitable: there are functional groups for another number of frames.
-    """
-    shared = first_item(dataset, "SharedFunctionalGroupsSequence")
-    each = dataset.get("PerFrameFunctionalGroupsSequence")
-    if shared is None and not each:
-        return [dataset] * frames
-    if each and len(each) != frames:
-        raise Unsuitable(f"has {frames} frames and describes {len(each)}; replace the file")
-    return [_merged(dataset, shared, each[index] if each else None) for index in range(frames)]
-
-
-def _merged(dataset: FileDataset, shared: Dataset | None, own: Dataset | None) -> Dataset:
-    merged = Dataset()
-    for keyword in _BESIDE:
-        if keyword in dataset:
-            merged[keyword] = dataset[keyword]
-    for group in _GROUPS:
-        for source in (shared, own):
-            item = first_item(source, group) if source is not None else None
-            if item is not None:
-                merged.update(item)
-    return merged
