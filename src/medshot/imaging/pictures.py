@@ -12,13 +12,13 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from medshot.errors import InputError
 from medshot.imaging.formats import TIFF, starts_as
 from medshot.imaging.pillow import frame_count
-from medshot.imaging.reading import PIXEL_LIMIT, read_content, read_image
+from medshot.imaging.reading import PIXEL_LIMIT, read_content, read_image, unsuitable_samples
 from medshot.imaging.scan import Scan
 from medshot.process import capture_warnings, opencv_silent
 
 BYTE_LIMIT = 1_000_000_000
 PAGE_LIMIT = 10_000
-_WIDTH, _HEIGHT, _SAMPLES, _BITS, _DESCRIPTION = 256, 257, 277, 258, 270
+_WIDTH, _HEIGHT, _SAMPLES, _BITS, _DESCRIPTION, _COLOURS, _FORMAT = _TAGS = (256, 257, 277, 258, 270, 262, 339)
 NO_SIZE = "A plain picture has neither a pixel spacing nor a position in the patient."
 
 
@@ -55,7 +55,7 @@ def _pages(path: Path, content: bytes) -> list[dict[int, Any]]:
                 seen.add(place)
                 file.seek(place)
                 tags.load(file)
-                pages.append({tag: tags.get(tag) for tag in (_WIDTH, _HEIGHT, _SAMPLES, _BITS, _DESCRIPTION)})
+                pages.append({tag: tags.get(tag) for tag in _TAGS})
                 place = tags.next
         except Exception:
             return [{}]
@@ -77,6 +77,9 @@ def _stack(path: Path, content: bytes, pages: list[dict[int, Any]]) -> Scan:
         raise InputError(f"{path} is not a readable image (a page has no size); replace the file.")
     if width * height > PIXEL_LIMIT or width * height * samples * 2 * len(pages) > BYTE_LIMIT:
         raise InputError(f"{path} has {len(pages)} pages of {width} × {height} pixels, more than the limit; split it.")
+    unsuitable = unsuitable_samples(pages[0])
+    if unsuitable:
+        raise InputError(f"{path} {unsuitable}.")
     with opencv_silent():
         try:
             sound, images = cv2.imdecodemulti(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)

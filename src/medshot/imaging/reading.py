@@ -5,8 +5,10 @@ Pillow reads all formats but TIFF: it refuses a truncated file, while OpenCV 4 s
 has no 16-bit colour, so OpenCV decodes that and all TIFF files, because it supports more of their sample layouts.
 """
 
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,6 +34,7 @@ PIXEL_LIMIT = 100_000_000
 _PNG_END = b"IEND\xaeB`\x82"
 _GREY_WITH_ALPHA = 4  # PNG colour type
 _UNASSOCIATED_ALPHA = 2  # TIFF ExtraSamples: colours are not yet multiplied by alpha
+_CMYK = 5  # TIFF PhotometricInterpretation
 _WHITE_IS_ZERO = 0  # TIFF PhotometricInterpretation
 
 
@@ -122,6 +125,9 @@ def _decode_tiff(content: bytes, pixel_limit: int) -> Image:
     if samples == 2:  # OpenCV loses the alpha of grey images
         with capture_warnings():
             return pillow_array(TiffImageFile(BytesIO(content)))
+    unsuitable = unsuitable_samples(tags)
+    if unsuitable:
+        raise Unsuitable(unsuitable)
     image = _decode_with_opencv(content)  # applies the orientation
     if image.dtype not in (np.uint8, np.uint16):
         raise Unsuitable(f"holds {image.dtype} samples; save it with 8- or 16-bit unsigned integers")
@@ -132,6 +138,20 @@ def _decode_tiff(content: bytes, pixel_limit: int) -> Image:
     if image.dtype == np.uint16 and photometric == _WHITE_IS_ZERO:
         image = 65535 - image
     return image
+
+
+def unsuitable_samples(tags: Mapping[int, Any]) -> str:
+    """Return why the samples of an undamaged TIFF page cannot be decoded, the end of a sentence; "" if they can."""
+    bits = tags.get(258) or 1
+    widths = set(bits) if isinstance(bits, tuple) else {bits}
+    widest, floating = max(widths), 3 in np.atleast_1d(tags.get(339) or 1)
+    if widths - {1, 8, 10, 12, 14, 16, 32, 64} or len(widths) > 1 or (floating and widest < 32):
+        kind = "floating-point samples" if floating else "samples"
+        named = " and ".join(str(width) for width in sorted(widths))
+        return f"holds {kind} of {named} bits; save it with 8- or 16-bit unsigned integers"
+    if tags.get(262) == _CMYK and widest > 8:
+        return f"holds CMYK colours of {widest} bits; save it as RGB"
+    return ""
 
 
 def _decode_with_opencv(content: bytes) -> np.ndarray:
