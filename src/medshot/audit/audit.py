@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from medshot.audit.assumptions import assumption_findings
 from medshot.audit.balance import balance_findings, split_findings
+from medshot.audit.compression import compression_between, compression_findings
 from medshot.audit.cues import SampleImages
 from medshot.audit.duplicates import duplicate_findings
 from medshot.audit.facts import FactStore
@@ -91,6 +92,7 @@ def audit(
         raise InputError(f"{named} holds no image that can be read{why}; check the path and the files.")
     groups = grouped(tasks)
     findings += duplicate_findings(groups)
+    findings += compression_between(tasks, seed)
     for task in tasks:
         findings += _of_task(task, embed if sum(map(len, tasks)) <= ENCODED else None, seed)
     left_out = list(_left_out(groups, embed, sum(map(len, tasks))))
@@ -105,6 +107,7 @@ def _of_task(task: AuditedTask, embed: Embed | None, seed: int) -> Iterator[Find
     yield from split_findings(task)
     yield from balance_findings(task)
     yield from shortcut_findings(task, seed)
+    yield from compression_findings(task, seed)
     yield from odd_findings(task)
     yield from mixture_findings(task)
     yield from assumption_findings(task)

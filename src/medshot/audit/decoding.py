@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
+from medshot.audit.jpeg import jpeg_quality
 from medshot.deidentify import identifying_content
 from medshot.imaging.display import display
 from medshot.imaging.ecg import ecg_page
@@ -43,28 +44,31 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Header:
-    """The number of identifying entries in the header of a file.
+    """The number of identifying entries in the header of a file, and its compression.
 
     Args:
         names: places that name the patient or give a number of theirs.
         traces: other places that identify: dates, devices, institutions, free text.
+        quality: of a JPEG, 1 to 100; 0 for other files.
     """
 
     names: int
     traces: int
+    quality: int = 0
 
 
 NO_HEADER = Header(0, 0)
 
 
 def header_of(content: bytes) -> Header:
-    """Count the identifying entries in the header of a file, given its bytes."""
+    """Count the identifying entries in the header of a file, and find its JPEG quality, given its bytes."""
+    quality = jpeg_quality(content)
     try:
         kinds = [place.kind for place in identifying_content(content)]
     except CannotClean:  # its format has no header that is searched
-        return NO_HEADER
+        return Header(0, 0, quality)
     named = sum(kind in ("name", "identifier") for kind in kinds)
-    return Header(named, len(kinds) - named)
+    return Header(named, len(kinds) - named, quality)
 
 
 def decode(path: str) -> Decoded:

@@ -81,6 +81,7 @@ NUMBERS = (
         "burnt_in",
         "header_names",
         "header_traces",
+        "quality",
     ),
 )
 FACTS = np.dtype(
@@ -151,6 +152,7 @@ def measure(decoded: Decoded, name: str, content: bytes, header: Header = NO_HEA
         "burnt_in": decoded.burnt_in,
         "header_names": header.names,
         "header_traces": header.traces,
+        "quality": header.quality,
     }
     row["numbers"] = [numbers[number] for number in NUMBERS]
     row["assumed"] = "\n".join(decoded.assumed).encode()[:KEPT]

@@ -130,7 +130,7 @@ def shortcut_findings(task: AuditedTask, seed: int = 0) -> Iterator[Finding]:
     """
     if not 2 <= len(np.unique(task.labels.codes)) <= _CLASSES:
         return
-    rows = _some(task, seed)
+    rows = some_samples(task, seed)
     labels = np.unique(task.labels.codes[rows], return_inverse=True)[1].reshape(-1)
     patients = task.patients[rows]
     found = cues(task, rows)
@@ -144,7 +144,7 @@ def shortcut_findings(task: AuditedTask, seed: int = 0) -> Iterator[Finding]:
             yield _finding(task, cue, measured, skill)
 
 
-def _some(task: AuditedTask, seed: int) -> np.ndarray:
+def some_samples(task: AuditedTask, seed: int) -> np.ndarray:
     """Select all samples, or those of randomly chosen patients if there are very many."""
     if len(task) <= _SAMPLES:
         return np.arange(len(task))
