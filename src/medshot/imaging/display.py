@@ -66,9 +66,10 @@ def display(scan: Scan) -> UInt8[np.ndarray, "slices rows columns *colours"]:
         return np.zeros(scan.array.shape, np.uint8)
     if (not low < high or lowest >= high or highest <= low) and not _in_hounsfield(scan):
         low, high = sparse_window(scan.array)
-    values = scan.array.astype(np.float32 if _exact_in_single(scan.array, low, high) else np.float64)
-    values -= values.dtype.type(low)
-    values *= values.dtype.type(255 / (high - low))
+    kind = np.float32 if _exact_in_single(scan.array, low, high) else np.float64
+    values: np.ndarray = scan.array.astype(kind)
+    values -= kind(low)
+    values *= kind(255 / (high - low))
     return np.rint(np.clip(values, 0, 255, out=values), out=values).astype(np.uint8)
 
 
