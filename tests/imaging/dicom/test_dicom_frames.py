@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_making import dataset, film, magnetic, more_files, write
+from dicom_files import dataset, film, magnetic, more_files, write
 from numpy.testing import assert_allclose, assert_array_equal
 from pydicom import dcmread
 from pydicom.dataset import Dataset

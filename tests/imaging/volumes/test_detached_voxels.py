@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from volume_making import META, NRRD
+from volume_files import META, NRRD
 
 from medshot.audit.facts import file_identity
 from medshot.imaging import FileImages, VolumeInput

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset, FileDataset
 
 from medshot.imaging.dicom.header import Unsuitable, first_item, number
 
-_GROUPS = {  # what each group says of a frame, which some files say at their root instead
+_GROUPS = {  # the elements of each group, which some files have at their root instead
     "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
     "PlanePositionSequence": ("ImagePositionPatient",),
     "PlaneOrientationSequence": ("ImageOrientationPatient",),
@@ -22,7 +22,7 @@ _AT_ROOT = (
     *("ImagerPixelSpacing", "NominalScannedPixelSpacing"),
 )
 _MAPPING = "RealWorldValueMappingSequence"
-_DIFFERENCES = {  # what may differ between frames at one position: the group and the element that says so
+_DIFFERENCES = {  # what may differ between frames at one position: the group and the element that contains it
     "moments": ("FrameContentSequence", "TemporalPositionIndex"),
     "stacks": ("FrameContentSequence", "StackID"),
     "echoes": ("MREchoSequence", "EffectiveEchoTime"),
