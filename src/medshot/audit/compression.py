@@ -77,7 +77,7 @@ def _differs(quality: np.ndarray, codes: np.ndarray, patients: np.ndarray, seed:
 
 
 def _shares(quality: np.ndarray) -> str:
-    """Describe how many of these images are JPEG, and of which quality."""
+    """Describe the share and the qualities of JPEG among these images."""
     lossy = quality[quality > 0]
     if not len(lossy):
         return "no JPEG"
