@@ -1,19 +1,14 @@
 """Content is never displayed black: sparse content, few bits, wide containers, windows that miss it."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from dicom_files import film, write
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from medshot.imaging import ImageInput, Scan, display, percentile_window, read
 from medshot.imaging.cache import decoded_files
-
-sys.path.insert(0, str(Path(__file__).parent / "dicom"))
-from dicom_files import film, write
 
 rng = np.random.default_rng(0)
 
