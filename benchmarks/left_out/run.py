@@ -5,8 +5,8 @@ their training by `… three --steps 100 --objective episodic`, `… --parameter
 
 For each fold of common/folds.json this meta-trains depth-ridge on the other folds, scores every column on the fold's
 own data sets, records the outcomes of the candidates of `auto`, and scores `auto` with their outcomes on the other
-folds. Finished work is kept in the --out folder. At the end the outcomes and the initial values of depth-ridge are
-written to src/medshot/selection, where the installed `auto` finds them.
+folds. Finished work is kept in the --out folder. At the end the outcomes are written to src/medshot/selection, and the
+initial values of depth-ridge to src/medshot/learners/closed_form, where the installed `auto` finds them.
 """
 
 import os

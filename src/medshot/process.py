@@ -38,7 +38,7 @@ class _Captures(threading.local):
 
 
 class _CapturingThread:
-    """A message pattern and a log filter that hold for threads inside `capture_warnings` only."""
+    """A message pattern and a log filter that apply only to threads inside `capture_warnings`."""
 
     captures = _Captures()
 
@@ -89,7 +89,7 @@ def _install_filter() -> None:
     global _users
     filters = cast(list[Any], warnings.filters)
     if not any(item is _FILTER for item in filters):
-        # Going through the public function makes modules forget which warnings they have shown already.
+        # The public function also resets the modules' records of warnings that were shown already.
         warnings.simplefilter("ignore", _CapturedWarning)
         filters[:] = [_FILTER if item[2] is _CapturedWarning else item for item in filters]
         _changed.append(filters)
@@ -133,7 +133,8 @@ class ChildProcess:
     """A script that runs in a process of its own, started once, and answers one request after another.
 
     The script calls `answer_requests`. A process that died is started again at the next request, and each process
-    that was forked from this one starts its own. The child ends when its stdin is closed, at the latest with us.
+    that was forked from this one starts its own. The child ends when its stdin is closed, at the latest when
+    this process ends.
 
     Args:
         script: the file.

@@ -21,8 +21,8 @@ LARGE = 2**38
 def work_of(module: nn.Module, input_spec: InputSpec, samples: int) -> int:
     """Return about how many multiplications a network needs for some samples.
 
-    Every parameter meets every sample once, and every pixel or voxel of it if the network takes these. Strides and
-    several steps of adaptation are not counted.
+    Every parameter is counted once per sample, or once per pixel or voxel if the network takes these. Strides and the
+    number of steps of adaptation are ignored.
     """
     positions = prod(input_spec.dimensions[1:]) if isinstance(input_spec, GridInput) else 1
     return samples * positions * sum(parameter.numel() for parameter in module.parameters())

@@ -112,9 +112,9 @@ def predict_rows(
         model: the model folder.
         paths: files and folders of images, or one manifest, whose samples may have several images each.
         prevalence: the prevalence of each class.
-        by: what rows are put together by.
+        by: "patient" or "study", to return one row for each; None for a row per sample.
         strict: stop at the first image that cannot be read.
-        table: where rows are written as soon as they are there.
+        table: the unfinished table; each batch of rows is written to it at once.
         done: rows of an earlier command, which are not computed again.
     """
     from medshot.learners import FewShotClassifier

@@ -33,7 +33,7 @@ class Reader(ABC):
 
     @abstractmethod
     def read(self, source: ImageSource, rows: Rows) -> Float[Tensor, "samples *dimensions"]:
-        """Return the images of these rows as the learner gets them, float32; it raises what `prepare` does."""
+        """Return the images of these rows in float32, as the learner takes them; raise the same errors as `prepare`."""
 
     @abstractmethod
     def fingerprints(self, source: ImageSource) -> UInt8[np.ndarray, "images 32"]:
@@ -48,7 +48,7 @@ class Reader(ABC):
         """Return brightness, contrast and colourfulness of every image, by which it may differ from the support."""
 
     def training_overlap(self, source: ImageSource) -> Iterator[TrainingOverlap]:
-        """Yield for every encoder that was trained on medical images which samples were among them."""
+        """Yield the samples that each encoder was trained on, for encoders that were trained on medical images."""
         return iter(())
 
 
@@ -99,11 +99,11 @@ class VectorReader(Reader):
         return torch.from_numpy(self._vectors(source)[rows])
 
     def fingerprints(self, source: ImageSource) -> UInt8[np.ndarray, "images 32"]:
-        """Return zeros, which are near no other fingerprint."""
+        """Return zeros: they resemble no fingerprint of an image."""
         return np.zeros((len(source), 32), dtype=np.uint8)
 
     def measures(self, source: ImageSource) -> dict[str, Float[np.ndarray, " images"]]:
-        """Return none: the meaning of the vectors is unknown."""
+        """Return no measures, because the meaning of the vectors is unknown."""
         return {}
 
     def _vectors(self, source: ImageSource) -> Float[np.ndarray, "images features"]:
@@ -142,7 +142,7 @@ class EncodedReader(Reader):
         return combined_fingerprints(self._embedded(source)[0], self._all(source), identifying)
 
     def every_fingerprint(self, source: ImageSource) -> list[UInt8[np.ndarray, "images 32"]]:
-        """Return also fingerprints of whole pictures: those that a shipped start was trained on were not cut."""
+        """Return also fingerprints of whole pictures, because shipped weights were trained on pictures without cuts."""
         found = [self.fingerprints(source)]
         if self.cut is not None and source.axes == 2:
             found.append(fingerprints(source.pixels(self.spec.encoders[0].input_spec)))
@@ -159,7 +159,7 @@ class EncodedReader(Reader):
         return training_overlaps(self.spec, [(source, np.arange(len(source)))])
 
     def _lengths(self) -> Float32[np.ndarray, " pictures"]:
-        """Return for each picture the factor by which its features are longer than if all pictures counted equally."""
+        """Return a factor for the features of each picture, from its weight in the cut; 1 if all weights are equal."""
         weights = np.array((1.0,) if self.cut is None else self.cut.weights, dtype=np.float32)
         return np.sqrt(weights / weights.mean())
 

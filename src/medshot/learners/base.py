@@ -37,9 +37,9 @@ class Learner(Trainable, ABC):
     The laws (tests/learners/test_laws.py) hold for every learner, unless an attribute of its class switches one off.
 
     Attributes:
-        name: the name on the command line: small letters, digits and hyphens.
+        name: the name on the command line: lower-case letters, digits and hyphens.
         family: "Meta-GD", "Meta-NN", "Meta-SVM", "Meta-RF", "choice" (between others), "baseline", or one of your own.
-        summary, cost, paper: for tables: a line on what it does, what `adapt` costs, where it was published.
+        summary, cost, paper: text for tables: what it does in one line, what `adapt` costs, where it was published.
         gradient: how `scores` is differentiated: "exact" (the law of finite differences holds), "first-order",
             "implicit" (both have tests of their own), or None if there is nothing to meta-train.
         inductive: False switches off the law that a prediction does not depend on the other queries. Such a learner
@@ -51,8 +51,8 @@ class Learner(Trainable, ABC):
             takes any number of classes.
         cross_validated: True to meta-train on METAL's L_cv folds and not on plain episodes. It switches off no law.
         encoders: the encoders that `create` uses if no `input_spec` is given, joined by "+".
-        input_spec: what it takes of an image: `ImageInput` (pixels), `VolumeInput` (voxels), `EncodedInput` (an
-            encoder's features) or `FeatureInput` (a table). It is the first argument of the constructor; the others
+        input_spec: what the learner takes of an image: `ImageInput` (pixels), `VolumeInput` (voxels), `EncodedInput`
+            (an encoder's features) or `FeatureInput` (a table). It is the first argument of the constructor; the others
             are keyword arguments, kept in attributes of the same names, by which a folder builds the learner again.
     """
 
@@ -94,7 +94,7 @@ class Learner(Trainable, ABC):
         return images
 
     def explain(self, adapted: Adapted, classes: Sequence[str] = ()) -> str:
-        """Return a sentence on why it predicts as it does on the first task; empty if it has none."""
+        """Return a sentence on why the learner predicts as it does on the first task; empty if there is none."""
         return ""
 
     def adapt(self, support: Support) -> "Classifier":

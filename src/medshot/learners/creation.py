@@ -71,7 +71,7 @@ def create(
         name: a key of `LEARNERS`.
         input_spec: what it takes of each image; if left out, features of the learner's encoders.
         preset: "reference" makes "metal" the published program, the learner "metal-reference".
-        seed: of its random initial parameters; the global random state stays as it is.
+        seed: the seed of its random initial parameters; the global random state stays as it is.
         pretrained: whether it gets the weights that come with medshot, if there are any for these features.
         settings: keyword arguments of the learner's class.
 
@@ -198,11 +198,14 @@ def with_shipped_weights(learner: AnyLearner) -> AnyLearner:
 
 
 def give_weights(learner: DepthRidge, weights: Mapping[str, Tensor], training_images: TrainingImages) -> None:
-    """Set the weights of a learner; those of an encoder's depths serve every encoder with as many depths.
+    """Set the weights of a learner: one for each depth of its encoders.
+
+    Weights of an encoder with N depths are repeated for a learner with a multiple of N depths. Other learners start
+    with equal weights.
 
     Args:
-        learner: of any encoder's features.
-        weights: those of a learner of one encoder's features.
+        learner: a learner that takes the features of any encoders.
+        weights: the weights of a learner that takes the features of one encoder.
         training_images: the images that they were learned from.
     """
     depths = len(weights["log_weights"])
@@ -214,7 +217,7 @@ def give_weights(learner: DepthRidge, weights: Mapping[str, Tensor], training_im
 
 
 def weights_file(name: str) -> Path:
-    """Return where the weights of a learner of that name are."""
+    """Return the path of the weights of a learner of that name."""
     return HOME / f"{name.replace('-', '_')}.safetensors"
 
 
@@ -225,7 +228,7 @@ def shipped_weights(name: str) -> dict[str, Tensor]:
 
 
 def shipped_images() -> TrainingImages:
-    """Return the images that the weights were learned from; the encoder `medical` was trained on them and others."""
+    """Return the training images of the encoder `medical`, which include those that the weights were learned from."""
     read = ENCODERS["medical"].training_images
     assert read is not None
     return read()

@@ -30,8 +30,9 @@ class ProtoNet(NetworkLearner):
     """Prototypical networks (Snell et al., 2017, equations 1 and 2), with a learned scale s.
 
     p(k | q) ∝ π_k exp(-s d(f(q), c_k)), where f is the base network, c_k the mean feature of class k, π_k its share of
-    the support, and d the squared Euclidean distance, or minus the cosine of the features less the support's mean
-    (Gidaris and Komodakis, 2018; Chen et al., 2021). Inductive; `adapt` costs one forward pass over the support.
+    the support, and d the squared Euclidean distance, or minus the cosine of the features after the mean of the
+    class means is subtracted (Gidaris and Komodakis, 2018; Chen et al., 2021). Inductive; `adapt` costs one forward
+    pass over the support.
 
     Args:
         input_spec: what it takes of each image.
@@ -78,8 +79,8 @@ class MatchingNetwork(NetworkLearner):
     """Matching networks (Vinyals et al., 2016, equation 1) without full context embeddings.
 
     p(k | q) = Σ_i a(q, x_i) [y_i = k], where the attention a is the softmax over the support of the cosine times a
-    learned sharpness; cosines are of features less the mean of the class means. Inductive; `adapt` costs one forward
-    pass over the support.
+    learned sharpness. The mean of the class means is subtracted from the features first. Inductive; `adapt` costs one
+    forward pass over the support.
     """
 
     name = "matching"
@@ -110,10 +111,10 @@ RELATION_SCALE, HIDDEN = 1.0, 32
 class RelationNetwork(NetworkLearner):
     """A relation network (Sung et al., 2018) that starts as a prototypical network.
 
-    The logit of class k is -s |f(q) - c_k|² + r(q, c_k) plus the logarithm of its share of the support. The relation r
-    has one hidden layer. Its inputs are, for each block of the base network's features, the squared distance and the
-    product of query and class mean, both from the mean of the class means and relative to the class means' spread; it
-    starts at zero. Inductive; `adapt` costs one forward pass over the support.
+    The logit of class k is -s |f(q) - c_k|² + r(q, c_k) + log π_k, where π_k is the share of class k in the support.
+    The relation r has one hidden layer. Its inputs are, for each block of the base network's features, the squared
+    distance and the product of query and class mean. Both are measured from the mean of the class means and divided
+    by the spread of the class means. r starts at zero. Inductive; `adapt` costs one forward pass over the support.
     """
 
     name = "relation"

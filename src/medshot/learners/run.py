@@ -140,7 +140,7 @@ def meta_train(
     Args:
         learner: what to train.
         tasks: split into training, new and validation tasks by `medshot.training.split_tasks`.
-        settings: of the outer loop.
+        settings: the settings of the outer loop.
         folder: becomes the run folder. Until it holds `run.json` the run is unfinished: it holds the history
             (`events.jsonl`) and the last checkpoint. A run that fails before its first checkpoint leaves no folder.
         resume: continue the unfinished run in `folder`.
@@ -257,7 +257,7 @@ def _fastest(learner: Trainable, batches: Batches, split: TaskSplit) -> Engine:
 
 
 def _content(learner: Trainable, tasks: Sequence[Task], settings: OuterSettings) -> dict[str, Any]:
-    """Return the settings by their names and the digest of each task, to name what differs when training resumes."""
+    """Return all settings and the digest of each task by name; a refused resume lists those that differ."""
     outer, batch = asdict(settings), asdict(settings.batch)
     del outer["batch"]
     return {
@@ -272,7 +272,7 @@ def _content(learner: Trainable, tasks: Sequence[Task], settings: OuterSettings)
 
 
 def _fingerprint(learner: Trainable, split: TaskSplit, settings: OuterSettings) -> str:
-    """Return a digest of everything that decides the result; a checkpoint is resumed only under the same."""
+    """Return a digest of everything that decides the result; a checkpoint with another digest is refused."""
     parts = (split.train, split.new, split.validation)
     tasks = [
         [(task.name, task.hashes(), task.labels.tolist(), task.patient_codes.tolist(), task.flip) for task in part]

@@ -38,7 +38,7 @@ class Manifest:
 
     Args:
         path: the file.
-        delimiter: what is between its columns.
+        delimiter: the character between its columns.
         columns: for each column, its value in each usable row, without surrounding spaces.
         lines: the line of each usable row.
         problems: why the other rows cannot be used, in the order of their lines.
@@ -88,7 +88,7 @@ class Manifest:
     def images(self) -> dict[str, list[Path | None]]:
         """Return, for each name of an image, its path in each row, or None if the row lacks it.
 
-        The name of the only column is "". `scan.npz#flair` is the array of that name.
+        The name of a single column `image` is "". `scan.npz#flair` is the array `flair` of `scan.npz`.
         """
         return {
             image_name(column): [self.folder / cell if cell else None for cell in self.columns[column]]
@@ -208,7 +208,7 @@ def _refuse_nul(path: Path, text: str) -> str:
 
 
 def _header_under(header: str, delimiter: str) -> list[str]:
-    """Return the names of the columns if this is between them; none if the quotes are wrong."""
+    """Return the names of the columns that this delimiter separates; none if the quotes are wrong."""
     try:
         return [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
     except csv.Error:

@@ -51,9 +51,9 @@ def inner_loop(
         rule: updates, which are subtracted, from gradients; by the names of their parameters.
         parameters: where θ starts. Under vmap the first step works on them as they are, shared by all tasks.
         steps: number of steps.
-        order: 2 back-propagates through the gradients, 1 past them.
-        max_steps: if it is given, up to so many steps. After `steps` of them a task stops once its loss falls by less
-            than a thousandth per step, and takes a step back if its loss rose.
+        order: 2 back-propagates through the gradients, 1 treats them as constants.
+        max_steps: the maximum number of steps, if given. After the first `steps`, a task stops once its loss falls by
+            less than a thousandth per step, and a step that raised the loss is taken back.
         first: the only names that change in the first step, if the others are known to have no gradient yet.
     """
     active, before, previous = torch.tensor(True), torch.tensor(torch.inf), parameters

@@ -38,15 +38,16 @@ class Metal(GradientLearner):
     =============  =====================================================================================
 
     One inner step is θ ← θ − η (g + β r m(g / r)). m starts at zero, so training begins as plain gradient descent.
-    The head has a row per class and all rows start equal, at zero; features enter it less the support's mean.
+    The head has a row per class, and all rows start at zero. The support's mean is subtracted from the features before
+    the head.
 
     Args:
         input_spec: what it takes of each image.
         width: channels of the base network, or units of its bottleneck.
         steps: inner steps while meta-training.
         max_steps: inner steps of `adapt` in evaluation mode. After `steps` of them a task stops once its support loss
-            falls by less than a thousandth per step; a step after which it rose is taken back.
-        order: 2 back-propagates through the inner loop's gradients, 1 past them.
+            falls by less than a thousandth per step; a step that raised the loss is taken back.
+        order: 2 back-propagates through the inner loop's gradients, 1 treats them as constants.
         adapt_parameters: "all" changes base network and head, "head" only the head.
         learning_rate: where η starts for the base network; the head's starts at 100 times that on pixels and 300 times
             on features.
@@ -113,7 +114,7 @@ class Metal(GradientLearner):
             shots: labelled patients per class to adapt on in a fold.
             steps: meta steps.
             learning_rate: α.
-            seed: of the draws.
+            seed: the seed of the folds.
 
         Raises:
             TooFewPatients: a class has fewer than two patients, so that the loss is undefined.
