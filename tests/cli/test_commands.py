@@ -17,6 +17,7 @@ from PIL import Image
 from small_tasks import write_images
 
 from medshot.cli import app
+from medshot.cli.options import DATA, OUTPUT
 from medshot.encoders import EncodedInput
 from medshot.imaging import FeatureInput, ImageInput, VolumeInput
 from medshot.learners import create
@@ -66,6 +67,8 @@ def test_options_are_in_groups_and_the_same_option_is_in_the_same_group_everywhe
         for option in command.params:
             if option.param_type_name == "option" and option.name != "help":
                 groups.setdefault(option.opts[0], set()).add(option.rich_help_panel)
+    # a table of labels to read, and in `evaluate` the form of the table to write
+    assert groups.pop("--table") == {DATA, OUTPUT}
     assert {name: found for name, found in groups.items() if len(found) > 1 or None in found} == {}
 
 
@@ -102,7 +105,7 @@ def test_from_meta_training_to_a_report(tmp_path, capsys):
     assert medshot("predict", model, ward, "--out", table) == 0
     capsys.readouterr()
     rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
-    assert list(rows[0]) == ["image", "predicted", *(f"p_{name}" for name in classes), "warning"]
+    assert list(rows[0]) == ["image", "predicted", *(f"p_{name}" for name in classes), "warning", "assumed", "error"]
     assert len(rows) == 16 * len(classes)
     for row in rows:
         shares = [float(row[f"p_{name}"]) for name in classes]

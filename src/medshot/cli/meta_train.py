@@ -8,6 +8,7 @@ from medshot.cli.options import (
     COMPUTING,
     EPISODES,
     LEARNER,
+    OUTPUT,
     SCHEMA,
     TRAINING,
     Channels,
@@ -74,7 +75,7 @@ def meta_train(
         typer.Option(help="loop, vmap or chunk:N. Default: the fastest, by a trial.", rich_help_panel=COMPUTING),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the unfinished run in --out.", rich_help_panel=TRAINING)
+        bool, typer.Option("--resume", help="Continue the unfinished run in --out.", rich_help_panel=OUTPUT)
     ] = False,
     as_json: Json = False,
 ) -> None:

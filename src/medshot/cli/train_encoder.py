@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from medshot.cli.options import (
+    OUTPUT,
     SCHEMA,
     TRAINING,
     Device,
@@ -42,7 +43,7 @@ def train_encoder(
     seed: Seed = 0,
     device: Device = "cpu",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the unfinished encoder in --out.", rich_help_panel=TRAINING)
+        bool, typer.Option("--resume", help="Continue the unfinished encoder in --out.", rich_help_panel=OUTPUT)
     ] = False,
     as_json: Json = False,
 ) -> None:
