@@ -43,7 +43,7 @@ def test_shapes_types_and_balance(size):
 
 
 @few
-@given(seed=seeds, size=st.sampled_from([16, 24, 32]), difficulty=st.sampled_from([0.0, 1.0]))
+@given(seed=seeds, size=st.sampled_from([16, 32, 48]), difficulty=st.sampled_from([0.0, 1.0]))
 def test_masks_and_positions_agree(seed, size, difficulty):
     rendered = render(seed, 2, size, difficulty)
     ill = rendered.labels > 0
@@ -125,4 +125,5 @@ def test_a_posed_point_agrees_with_the_posed_axes(seed):
     point = tuple(rng.uniform(-0.7, 0.7, 3).tolist())
     distance = solids.ellipsoid(*solids.posed_axes(40, pose), point, (1.0, 1.0, 1.0))
     nearest = np.array(np.unravel_index(distance.argmin(), distance.shape))[::-1]
-    np.testing.assert_allclose((nearest + 0.5) / 40, solids.posed_point(point, pose), atol=0.5 / 40 + 1e-6)
+    inside = np.clip(solids.posed_point(point, pose), 0, 1)  # a pose may move a point out of the image
+    np.testing.assert_allclose((nearest + 0.5) / 40, inside, atol=0.5 / 40 + 1e-6)
